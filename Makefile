@@ -1,0 +1,60 @@
+# `make run` and `make test` do all the set-up on a machine that has only Python >= 3.11.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+FORGE := contracts/node_modules/.bin/forge
+SLOW := $(if $(filter true,$(CI)),-m "slow or not slow",)
+
+.PHONY: help install run test check lint format bench forge contracts-check artifacts clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## create .venv and install everything, pinned by constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("CoCoGen needs Python >= 3.11; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+run: $(STAMP) ## run the main job: six clinics, real data, embedded chain, audit
+	@$(BIN)/cocogen run examples/clinics.toml
+
+test: $(STAMP) forge ## the default test suite; with CI=true the slow tests too
+	$(BIN)/python -m pytest $(SLOW)
+
+forge: ## the contract's own tests (needs node: cd contracts && npm ci)
+	@if [ -x $(FORGE) ]; then cd contracts && node_modules/.bin/forge test; \
+	elif [ "$(CI)" = true ]; then echo "forge tests must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
+	else echo "SKIPPED: forge tests (install them with: cd contracts && npm ci)"; fi
+
+check: $(STAMP) lint contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+lint: $(STAMP) ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## rewrite the Python sources in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+contracts-check: $(STAMP)
+	@if [ -x $(FORGE) ]; then \
+	  (cd contracts && npm run --silent lint) && $(BIN)/python -m chain.build --check; \
+	elif [ "$(CI)" = true ]; then echo "contract checks must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
+	else echo "SKIPPED: solhint and artifact check (install them with: cd contracts && npm ci)"; fi
+
+artifacts: $(STAMP) ## recompile the contract into chain/artifacts (needs node)
+	$(BIN)/python -m chain.build
+
+bench: $(STAMP) ## run the benchmarks and keep their results in benchmarks/results
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build *.egg-info contracts/out contracts/cache contracts/node_modules

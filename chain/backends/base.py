@@ -1,0 +1,112 @@
+"""What the contract client needs of a chain, and the one way to open a chain by name.
+
+A backend is a connected ``Web3`` plus the three things that JSON-RPC does not give portably: a clock that tests and
+walkthroughs can move, money for development accounts, and an orderly end. Left out: contracts, accounts and terms.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from cocogen.errors import ConfigurationError, FieldProblem
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+__all__ = ["BACKENDS", "Backend", "open_backend"]
+
+BACKENDS = {
+    "embedded:PATH": "a persistent chain in the file PATH, which is created when missing",
+    "tester": "a chain in memory that ends with the process",
+}
+"""Every valid backend specification and what it opens."""
+
+
+class Backend(Protocol):
+    """A chain in reach.
+
+    Attributes
+    ----------
+    web3
+        The connection; failures of execution carry revert data on every backend.
+    kind
+        "embedded" or "tester".
+    location
+        The specification that opens the same chain again, e.g. ``embedded:/data/chain.sqlite``.
+    chain_id
+        EIP-155 identifier.
+    local
+        Whether :meth:`advance` and :meth:`fund` work: a chain of this process, whose money is worthless.
+    """
+
+    kind: str
+    location: str
+    local: bool
+
+    @property
+    def web3(self) -> Web3: ...
+
+    @property
+    def chain_id(self) -> int: ...
+
+    def now(self) -> int:
+        """Time of the latest block, Unix seconds."""
+        ...
+
+    def advance(self, seconds: int) -> None:
+        """Move the clock ``seconds`` forward for good; LedgerError on a chain that is not local."""
+        ...
+
+    def wait_until(self, timestamp: int) -> None:
+        """Return when the next transaction will see a time ≥ ``timestamp`` (Unix seconds)."""
+        ...
+
+    def fund(self, address: str, minimum: int) -> None:
+        """See to it that ``address`` holds at least ``minimum`` wei; LedgerError on a chain that is not local."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; closing twice is harmless."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_backend(specification: str, *, lock_timeout: float = 0.0) -> Backend:
+    """Open the chain that ``specification`` names.
+
+    Parameters
+    ----------
+    specification
+        ``"tester"`` or ``"embedded:PATH"``.
+    lock_timeout
+        Seconds to wait for another process to let go of an embedded chain; 0 does not wait.
+
+    Raises
+    ------
+    ConfigurationError
+        The specification names no backend.
+    ChainLocked, IncompatibleChainFile, ChainUnavailable
+        The embedded chain's file is in use, is not one of ours, or cannot be read or written.
+    """
+    kind, _, argument = specification.partition(":")
+    if kind == "embedded" and argument:
+        from chain.backends.embedded import EmbeddedBackend
+
+        return EmbeddedBackend(Path(argument), lock_timeout=lock_timeout)
+    if specification == "tester":
+        from chain.backends.tester import TesterBackend
+
+        return TesterBackend()
+    valid = "; ".join(f'"{name}": {meaning}' for name, meaning in BACKENDS.items())
+    raise ConfigurationError(
+        "no such chain backend",
+        problems=[FieldProblem("ledger", repr(specification), f"one of {valid}")],
+        hint='name a file, for example "embedded:chain.sqlite"' if kind == "embedded" else "",
+    )

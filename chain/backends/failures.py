@@ -1,0 +1,65 @@
+"""The one boundary at which a node's failures become typed errors.
+
+Every backend hands web3 the same thing (revert data in ``error.data``), web3 raises its own exceptions, and
+:func:`node_errors` turns those into the classes of :mod:`chain.errors`: whichever chain refused a call, and whether
+the refusal came from a call, an estimate or a mined transaction, the caller sees one exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, Web3RPCError
+
+from chain.errors import NoContract, TransactionRejected, TransactionTimeout, UnknownRevert, decode_revert
+
+__all__ = ["node_errors"]
+
+
+@contextmanager
+def node_errors() -> Iterator[None]:
+    """Turn web3's exceptions inside the block into typed ones.
+
+    Raises
+    ------
+    ContractError
+        The contract refused: one class per Solidity custom error.
+    UnknownRevert
+        It reverted with anything else (a panic, no data).
+    TransactionRejected
+        The node did not take the transaction at all: too little ether for value and gas, a wrong nonce.
+    TransactionTimeout
+        The transaction was sent but not mined in time.
+    NoContract
+        The call returned nothing because no contract lives at the address.
+    """
+    try:
+        yield
+    except ContractLogicError as error:
+        data = _revert_data(error)
+        raise decode_revert(data) or UnknownRevert(data) from error
+    except BadFunctionCallOutput as error:
+        raise NoContract(f"the call was not answered by the contract: {error}", hint="check the address") from error
+    except TimeExhausted as error:
+        raise TransactionTimeout(
+            f"the transaction was sent but not mined in time: {error}",
+            hint="look for it on the node before sending it again; it may still be mined",
+        ) from error
+    except Web3RPCError as error:
+        raise TransactionRejected(
+            f"the node refused the request: {_message(error)}",
+            hint="see that the account holds enough ether for value and gas, and has no other transaction under way",
+        ) from error
+
+
+def _revert_data(error: ContractLogicError) -> bytes:
+    data = error.data
+    if not isinstance(data, str) or not data.startswith("0x"):
+        return b""
+    return bytes.fromhex(data[2:])
+
+
+def _message(error: Web3RPCError) -> str:
+    detail = (error.rpc_response or {}).get("error", {})
+    return str(detail.get("message", error)) if isinstance(detail, dict) else str(detail)

@@ -1,0 +1,87 @@
+"""The backend over an in-process chain: what the persistent and the in-memory chain have in common."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from web3 import Web3
+from web3.types import Wei
+
+from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
+from chain.backends.failures import node_errors
+from chain.errors import ArgumentOutOfRange, ChainUnavailable
+
+__all__ = ["LocalBackend"]
+
+_LATEST_TIME = (1 << 39) - 1
+"""The clock's end, Unix seconds: half of the contract's 40 bits, so that every window still fits after it."""
+
+
+class LocalBackend:
+    """A chain of this process. Its clock stands still between transactions: each block is one second later."""
+
+    local = True
+
+    def __init__(self, evm: LocalEvm, kind: str, location: str) -> None:
+        self.kind = kind
+        self.location = location
+        self._evm = evm
+        self._web3: Web3 | None = Web3(LocalProvider(LocalTester(evm)))
+
+    @property
+    def web3(self) -> Web3:
+        """The connection; ChainUnavailable once the backend is closed."""
+        if self._web3 is None:
+            raise ChainUnavailable(f"{self.location} is closed", hint="open the backend again")
+        return self._web3
+
+    @property
+    def chain_id(self) -> int:
+        """EIP-155 identifier."""
+        return int(self._evm.chain.chain_id)
+
+    def now(self) -> int:
+        """Time of the latest block, Unix seconds."""
+        return int(self._evm.head.timestamp)
+
+    def advance(self, seconds: int) -> None:
+        """Mine an empty block ``seconds`` after the latest one; 0 does nothing.
+
+        Raises
+        ------
+        ArgumentOutOfRange
+            ``seconds`` is negative, or leads beyond the contract's 40-bit clock.
+        """
+        latest = _LATEST_TIME - self.now()
+        if not 0 <= seconds <= latest:
+            raise ArgumentOutOfRange("seconds", seconds, f"a number of seconds from 0 to {latest}: no clock goes back")
+        if seconds:
+            self._evm.mine_at(self.now() + seconds)
+
+    def wait_until(self, timestamp: int) -> None:
+        """Jump so that the next transaction sees exactly ``timestamp`` (Unix seconds), unless it is past already."""
+        gap = timestamp - 1 - self.now()
+        if gap > 0:
+            self.advance(gap)
+
+    def fund(self, address: str, minimum: int) -> None:
+        """Fill the account up to ``minimum`` wei from the faucet that every local chain starts with."""
+        recipient = Web3.to_checksum_address(address)
+        missing = minimum - self.web3.eth.get_balance(recipient)
+        if missing > 0:
+            faucet = self.web3.eth.accounts[0]
+            with node_errors():
+                self.web3.eth.send_transaction({"from": faucet, "to": recipient, "value": Wei(missing)})
+
+    def close(self) -> None:
+        """Release everything; closing twice is harmless."""
+        self._web3 = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

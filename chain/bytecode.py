@@ -1,0 +1,82 @@
+"""Is the code on a chain the shipped contract, and with exactly these terms in it?
+
+The runtime code is the artifact's with 32-byte immutables (the scalar terms among them) written into it by the
+constructor; the artifact has zeros in their places. All of them follow from the terms, the chain and the address, so
+the whole code can be predicted; a difference is named by the immutable that it falls into. Left out: compiling and
+loading artifacts (``chain.build``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chain import attestation
+from chain.abi import WORD, address_bytes, checksum_address, keccak256, word
+from chain.build import Artifact
+from chain.terms import EncodedTerms
+
+__all__ = ["blob_address", "code_differences", "immutable_values", "is_artifact_code", "mask_immutables"]
+
+
+def mask_immutables(code: bytes, artifact: Artifact) -> bytes:
+    """Return ``code`` with zeros in the places of the artifact's immutables."""
+    masked = bytearray(code)
+    for places in artifact.immutable_references.values():
+        for start, length in places:
+            masked[start : start + length] = bytes(length)
+    return bytes(masked)
+
+
+def is_artifact_code(code: bytes, artifact: Artifact) -> bool:
+    """Tell whether runtime ``code`` is that of ``artifact``, whatever its immutables."""
+    expected = artifact.deployed_bytecode
+    return len(code) == len(expected) and mask_immutables(code, artifact) == mask_immutables(expected, artifact)
+
+
+def blob_address(contract: str) -> str:
+    """Return the address of the first contract that ``contract`` creates, its terms blob: CREATE with nonce 1."""
+    # RLP of the list [20 bytes, 1]
+    return checksum_address(keccak256(b"\xd6\x94" + address_bytes(contract) + b"\x01")[-20:])
+
+
+def immutable_values(terms: EncodedTerms, domain: attestation.Domain) -> dict[str, bytes]:
+    """Return the 32-byte value of every immutable of the contract, by its name in the sources."""
+    scalars = {name.upper(): word(getattr(terms.scalars, name)) for name in terms.scalars.__dataclass_fields__}
+    return scalars | {
+        "TERMS_HASH": terms.terms_hash,
+        "TERMS_BLOB": word(blob_address(domain.contract)),
+        "MEMBER_COUNT": word(len(terms.members)),
+        "_cachedDomainSeparator": domain.separator,
+        "_cachedChainId": word(domain.chain_id),
+        "_cachedThis": word(domain.contract),
+        "_hashedName": keccak256(attestation.DOMAIN_NAME.encode()),
+        "_hashedVersion": keccak256(attestation.DOMAIN_VERSION.encode()),
+        "_name": _short_string(attestation.DOMAIN_NAME),
+        "_version": _short_string(attestation.DOMAIN_VERSION),
+    }
+
+
+def code_differences(code: bytes, artifact: Artifact, values: Mapping[str, bytes]) -> list[str]:
+    """Return in words how ``code`` differs from the artifact with ``values`` in the places of its immutables."""
+    expected = artifact.deployed_bytecode
+    if len(code) != len(expected):
+        return [f"the code has {len(code)} bytes, the shipped contract {len(expected)}"]
+    differences = []
+    for name, places in artifact.immutable_references.items():
+        if name not in values:
+            differences.append(f"the artifact has an immutable {name} that does not follow from the terms")
+            continue
+        for start, length in places:
+            found = code[start : start + length]
+            if found != values[name]:
+                differences.append(f"immutable {name} at byte {start} is 0x{found.hex()}, not 0x{values[name].hex()}")
+    masked, expected_masked = mask_immutables(code, artifact), mask_immutables(expected, artifact)
+    if masked != expected_masked:
+        at = next(i for i, (a, b) in enumerate(zip(masked, expected_masked, strict=True)) if a != b)
+        differences.append(f"byte {at} is 0x{masked[at]:02x}, in the shipped contract 0x{expected_masked[at]:02x}")
+    return differences
+
+
+def _short_string(text: str) -> bytes:
+    """Encode as OpenZeppelin's ShortString: the text padded with zeros, its length in the last byte."""
+    return text.encode().ljust(WORD - 1, b"\0") + bytes([len(text)])

@@ -1,0 +1,104 @@
+"""The deployment record: one small JSON file that says where a consortium's ledger lives.
+
+Together with the terms file it is all that another process, or another party, needs to connect. It is written whole
+or not at all, and never changes afterwards. Left out: the terms and anything secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
+from cocogen.ledger import Deployment
+
+__all__ = ["SCHEMA_VERSION", "load_deployment", "save_deployment"]
+
+SCHEMA_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schema_version: Literal[1]
+    backend: Annotated[str, Field(min_length=1)]
+    address: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
+    terms_hash: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
+    chain_id: Annotated[int, Field(ge=0)]
+    block: Annotated[int, Field(ge=0)]
+    details: dict[str, Any]
+
+
+def save_deployment(deployment: Deployment, path: Path) -> None:
+    """Write the record to ``path``, replacing what is there, so that a crash leaves either the old file or the new.
+
+    Raises
+    ------
+    WorkspaceError
+        The file cannot be written.
+    """
+    content = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(deployment)}, indent=2) + "\n"
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise WorkspaceError(
+            f"the deployment record {path} cannot be written: {error}",
+            hint="check that the folder exists, that you may write to it, and that the disk has space",
+        ) from error
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Read a record that :func:`save_deployment` wrote.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no such file, or it cannot be read.
+    ConfigurationError
+        The file is no deployment record of this schema version; every field at fault is named.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise WorkspaceError(f"there is no deployment record {path}", hint="deploy the consortium first") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"the deployment record {path} cannot be read: {error}") from error
+    try:
+        record = _Record.model_validate_json(content)
+    except ValidationError as error:
+        problems = [
+            FieldProblem(".".join(map(str, item["loc"])) or "file", _shown(item["input"]), item["msg"])
+            for item in error.errors()
+        ]
+        raise ConfigurationError(
+            "this is no deployment record",
+            file=str(path),
+            problems=problems,
+            hint="use the file that deploy wrote, with the version of CoCoGen that wrote it",
+        ) from error
+    return Deployment(
+        backend=record.backend,
+        address=record.address,
+        terms_hash=record.terms_hash,
+        chain_id=record.chain_id,
+        block=record.block,
+        details=record.details,
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

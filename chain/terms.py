@@ -1,0 +1,216 @@
+"""A consortium's terms as the contract holds them: integers, packed bytes, hash, and the contract's own limits.
+
+The layouts are those of ``TermsBlob.sol`` and ``IConsortium.Terms``; ``termsHash`` covers neither chain nor address,
+so that the parties agree before anything is deployed. Members are sorted by address, as the contract demands. How the
+integers come from the terms file is ``chain.arithmetic``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from chain import kernel
+from chain.abi import checksum_address, keccak256, words
+from chain.errors import (
+    ArithmeticBound,
+    MemberCountOutOfRange,
+    MembersNotSorted,
+    TermOutOfRange,
+    UnsupportedToken,
+)
+from cocogen.ledger import ZERO_ADDRESS
+
+__all__ = ["MAX_MEMBERS", "MIN_MEMBERS", "EncodedMember", "EncodedTerms", "ScalarTerms", "check_terms"]
+
+MIN_MEMBERS = 2
+MAX_MEMBERS = 120
+"""Records and pair weights of 120 members fill a contract's 24,576 bytes of code."""
+BALANCE_LIMIT = 1 << 127
+"""All liabilities together, and all balances together, stay below this many wei."""
+HOUR = 3_600
+YEAR = 365 * 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedMember:
+    """One member's record: EIP-55 address, caps (uint64), weight (uint64, 1e9 = 1), offset (int128, 1e18 = 1)."""
+
+    account: str
+    data_cap: int
+    generated_cap: int
+    compute_cap: int
+    weight: int
+    offset: int
+
+    @property
+    def packed(self) -> bytes:
+        """The 68 bytes of the record as the parties agree on it."""
+        return (
+            bytes.fromhex(self.account[2:])
+            + b"".join(v.to_bytes(8, "big") for v in (self.data_cap, self.generated_cap, self.compute_cap, self.weight))
+            + self.offset.to_bytes(16, "big", signed=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarTerms:
+    """The scalar terms in the order of ``IConsortium.Terms``, which is their order in the terms hash.
+
+    Windows and gap in seconds, quorum in basis points, bond in wei, ``dispute_default`` 0 settle or 1 void, ``mode``
+    0 pairwise or 1 vector; fixed point ``wad``: 1e18 = 1.
+    """
+
+    gamma_wad: int
+    generated_weight_wad: int
+    lambda_wad: int
+    attester: str
+    arbiter: str
+    token: str
+    submit_window: int
+    dispute_window: int
+    arbiter_window: int
+    min_gap: int
+    quorum: int
+    min_members: int
+    max_rounds: int
+    dispute_bond: int
+    dispute_default: int
+    test: bool
+    mode: int
+    document_hash: bytes
+
+    @property
+    def values(self) -> tuple[int | bool | bytes | str, ...]:
+        """The scalars as the contract's ``terms()`` returns them."""
+        return tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class EncodedTerms:
+    """Terms ready to be deployed.
+
+    ``members`` are in contract order (ascending addresses); ``positions[n]`` is the contract index of the n-th
+    organization of the terms file and ``names[n]`` its name. ``pair_weights`` is k, the full symmetric matrix in
+    contract order with a zero diagonal. ``wei_per_unit`` (wei per unit of currency) is part of gammaWad only.
+    """
+
+    members: tuple[EncodedMember, ...]
+    pair_weights: tuple[tuple[int, ...], ...]
+    scalars: ScalarTerms
+    positions: tuple[int, ...]
+    names: tuple[str, ...]
+    wei_per_unit: int
+
+    @cached_property
+    def organizations(self) -> tuple[int, ...]:
+        """The inverse of ``positions``: the organization at each contract index."""
+        inverse = [0] * len(self.positions)
+        for organization, position in enumerate(self.positions):
+            inverse[position] = organization
+        return tuple(inverse)
+
+    @cached_property
+    def records(self) -> bytes:
+        """The packed member records that the constructor takes, 68 bytes each."""
+        return b"".join(member.packed for member in self.members)
+
+    @cached_property
+    def triangle(self) -> bytes:
+        """The packed pair weights that the constructor takes: k_ij for i < j, row by row, two bytes each."""
+        return b"".join(weight.to_bytes(2, "big") for i, row in enumerate(self.pair_weights) for weight in row[i + 1 :])
+
+    @cached_property
+    def blob(self) -> bytes:
+        """The code of the contract that stores the terms: STOP, records each with its liability, triangle."""
+        stored = (
+            member.packed + liability.to_bytes(16, "big")
+            for member, liability in zip(self.members, self.liabilities, strict=True)
+        )
+        return b"\0" + b"".join(stored) + self.triangle
+
+    @cached_property
+    def terms_hash(self) -> bytes:
+        """The 32-byte hash that every deposit accepts and every attestation names."""
+        return keccak256(words(keccak256(self.records), keccak256(self.triangle), *self.scalars.values))
+
+    @cached_property
+    def largest_scores(self) -> tuple[int, ...]:
+        """X of each member at its caps (1e18 = one real sample)."""
+        return tuple(self.score(i, m.data_cap, m.generated_cap, m.compute_cap) for i, m in enumerate(self.members))
+
+    @cached_property
+    def liabilities(self) -> tuple[int, ...]:
+        """L_i, wei: the most that a round can take from each member, in contract order."""
+        offsets = [member.offset for member in self.members]
+        return kernel.liabilities(self.pair_weights, self.scalars.gamma_wad, offsets, self.largest_scores)
+
+    def score(self, index: int, data: int, generated: int, compute: int) -> int:
+        """Return X of a member's contribution (1e18 = one real sample)."""
+        scalars, member = self.scalars, self.members[index]
+        parts = kernel.sum_of_parts(data, generated, compute, scalars.generated_weight_wad, scalars.lambda_wad)
+        return kernel.score(parts, member.weight, member.offset)
+
+    def scores(self, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int | None, ...]:
+        """Return X of each member's (data, generated, compute), None where it is masked, in contract order."""
+        return tuple(None if parts is None else self.score(i, *parts) for i, parts in enumerate(contributions))
+
+    def payoffs(self, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
+        """Return the transfers in wei, in contract order, that these contributions settle to (None: masked)."""
+        return kernel.payoffs(self.pair_weights, self.scalars.gamma_wad, self.scores(contributions))
+
+
+def check_terms(terms: EncodedTerms) -> None:
+    """Refuse the terms that the contract's constructor refuses, with the same error, in the same order.
+
+    Raises
+    ------
+    MemberCountOutOfRange, MembersNotSorted, TermOutOfRange, UnsupportedToken, ArithmeticBound
+        See ``chain.errors``.
+    """
+    count = len(terms.members)
+    if not MIN_MEMBERS <= count <= MAX_MEMBERS:
+        raise MemberCountOutOfRange(count, MIN_MEMBERS, MAX_MEMBERS)
+    previous = 0
+    for index, member in enumerate(terms.members):
+        account = int(member.account, 16)
+        if account <= previous:
+            raise MembersNotSorted(index)
+        previous = account
+    _check_scalars(terms.scalars, count)
+    _check_bounds(terms)
+
+
+def _check_scalars(scalars: ScalarTerms, count: int) -> None:
+    shortest = 1 if scalars.test else HOUR
+    _within("attester", int(scalars.attester, 16), 1, (1 << 160) - 1)
+    _within("arbiter", int(scalars.arbiter, 16), 1, (1 << 160) - 1)
+    if scalars.token != ZERO_ADDRESS:
+        raise UnsupportedToken(checksum_address(scalars.token))
+    _within("submitWindow", scalars.submit_window, shortest, YEAR)
+    _within("disputeWindow", scalars.dispute_window, shortest, YEAR)
+    _within("arbiterWindow", scalars.arbiter_window, shortest, YEAR)
+    _within("minGap", scalars.min_gap, shortest, YEAR)
+    _within("quorum", scalars.quorum, 1, 10_000)
+    _within("minMembers", scalars.min_members, MIN_MEMBERS, count)
+    _within("maxRounds", scalars.max_rounds, 1, (1 << 32) - 1)
+    _within("disputeDefault", scalars.dispute_default, 0, 1)
+    _within("mode", scalars.mode, 0, 0)
+    _within("documentHash", int.from_bytes(scalars.document_hash, "big"), 1, (1 << 256) - 1)
+
+
+def _within(field: str, value: int, minimum: int, maximum: int) -> None:
+    if not minimum <= value <= maximum:
+        raise TermOutOfRange(field, value, minimum, maximum)
+
+
+def _check_bounds(terms: EncodedTerms) -> None:
+    offsets = [member.offset for member in terms.members]
+    if any(offset <= -kernel.SCORE_LIMIT for offset in offsets) or max(terms.largest_scores) >= kernel.SCORE_LIMIT:
+        raise ArithmeticBound("score")
+    spread = max(terms.largest_scores) - min(offsets)
+    if (terms.scalars.gamma_wad * spread) << 16 >= kernel.SPREAD_LIMIT:
+        raise ArithmeticBound("spread")
+    if sum(terms.liabilities) >= BALANCE_LIMIT:
+        raise ArithmeticBound("liabilities")

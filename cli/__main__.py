@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``cocogen``."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,41 @@
+"""``cocogen chain advance``: the clock of a local chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import common
+from cli.output import emit
+
+if TYPE_CHECKING:
+    from cli.session import Request
+
+__all__ = ["chain"]
+
+
+@click.group(short_help="Clock of a local chain.")
+def chain() -> None:
+    """Work with a local chain."""
+
+
+@chain.command()
+@click.argument("duration", metavar="SECONDS")
+@common()
+def advance(request: Request, duration: str) -> None:
+    """Move a local chain's clock forward by SECONDS, or by text such as "1 day"."""
+    from cli.session import Session
+    from cocogen.consortium import parse_duration
+    from cocogen.errors import ConfigurationError
+
+    try:
+        seconds = int(str(parse_duration(duration))) if not duration.strip().isdigit() else int(duration)
+    except ValueError as error:
+        raise ConfigurationError(f"SECONDS = {duration!r}: {error}") from error
+    if not 1 <= seconds <= 10 * 365 * 86_400:
+        raise ConfigurationError(f"SECONDS = {seconds}: between 1 and ten years")
+    with Session.opened(request) as session:
+        session.ledger.advance(seconds)
+        now = session.ledger.state().now
+    emit({"advanced": seconds, "now": now}, f"the chain's clock now says {now} (Unix seconds)", as_json=request.as_json)

@@ -1,0 +1,130 @@
+"""The ``cocogen`` command: the list of commands, loaded when used, and the one place where errors become exits.
+
+====  =====================================================================
+exit  meaning
+====  =====================================================================
+0     done
+1     a check failed: the audit found a mismatch, a certificate did not hold
+2     usage or configuration: the message names the file, field and range
+3     the ledger refused an operation or could not be reached
+4     data, training, generation or evidence failed
+5     the audit could not be completed
+130   interrupted; run the same command again to go on
+====  =====================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from cli import output
+
+__all__ = ["cocogen", "main"]
+
+_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Everything at once": {
+        "run": ("cli.run:run", "Plan, train, attest and settle all rounds, then audit."),
+    },
+    "Operator": {
+        "deploy": ("cli.operator:deploy", "Resolve the terms and put them on the ledger."),
+        "round": ("cli.round:round_", "Open, record and settle rounds."),
+    },
+    "Organization": {
+        "deposit": ("cli.organization:deposit", "Accept the terms and add to the bond."),
+        "plan": ("cli.organization:plan", "What to contribute this round, and what it earns."),
+        "train": ("cli.organization:train", "Generate, train and write signed evidence."),
+        "submit": ("cli.organization:submit", "Hand in an attested contribution."),
+        "withdraw": ("cli.organization:withdraw", "Take money out of the bond."),
+        "exit": ("cli.organization:exit_", "Leave the consortium after this round."),
+    },
+    "Attester": {
+        "attest": ("cli.attester:attest", "Verify evidence and sign contributions."),
+    },
+    "Anyone": {
+        "status": ("cli.status:status", "Where the consortium stands and what comes next."),
+        "audit": ("cli.audit:audit", "Replay the ledger and check everything."),
+        "chain": ("cli.chain:chain", "Clock of a local chain."),
+    },
+    "Researcher": {
+        "solve": ("cli.solve:solve", "Compute and certify one round's equilibrium."),
+    },
+}
+_COMMANDS = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is used, so that ``--help`` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        width = max(map(len, _COMMANDS))
+        for title, commands in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "COCOGEN", "max_content_width": 110},
+    epilog="Start with:  cocogen run examples/clinics.toml",
+)
+@click.version_option(package_name="cocogen", message="cocogen %(version)s")
+def cocogen() -> None:
+    """Competing organizations train one model together, and the contract makes it pay."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = _asks_for_json(given)
+    try:
+        result = cocogen.main(args=given, prog_name="cocogen", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        context = f"see `{error.ctx.command_path} --help`" if error.ctx else "see `cocogen --help`"
+        output.fail("UsageError", error.format_message(), context, as_json=as_json)
+        code = 2
+    except click.ClickException as error:
+        output.fail(type(error).__name__, error.format_message(), "", as_json=as_json)
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        hint = "nothing is lost; run the same command again to go on"
+        output.fail("Interrupted", "interrupted", hint, as_json=as_json)
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    except Exception as error:
+        from cocogen.errors import CoCoGenError
+
+        if not isinstance(error, CoCoGenError):
+            raise
+        output.fail(error.code, str(error), error.hint, as_json=as_json)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    import os
+
+    for position, argument in enumerate(arguments):
+        if argument == "--format" and position + 1 < len(arguments):
+            return arguments[position + 1] == "json"
+        if argument.startswith("--format="):
+            return argument.removeprefix("--format=") == "json"
+    return os.environ.get("COCOGEN_FORMAT") == "json"

@@ -1,0 +1,118 @@
+"""``cocogen deploy``: from a terms file to a ledger that holds the agreement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import common
+from cli.output import emit, note, progress, table, units
+
+if TYPE_CHECKING:
+    from cli.session import Request
+    from cocogen.consortium import Consortium
+    from cocogen.ledger import Ledger, LedgerProvider
+    from cocogen.rounds import Progress
+    from cocogen.registration import Registration
+    from cocogen.workspace import Workspace
+
+__all__ = ["deploy", "deploy_consortium"]
+
+
+@click.command(short_help="Resolve the terms and put them on the ledger.")
+@common(config_argument=True)
+def deploy(request: Request) -> None:
+    """Measure what CONFIG leaves open, choose the incentive and deploy the contract.
+
+    Counts every organization's registered samples, pretrains the generator, lets the attester measure its quality,
+    and writes the resolved terms beside the deployment record; their digest is part of what members accept.
+    """
+    from chain.open import open_ledger
+    from cli.session import EMBEDDED, ledger_location
+    from cocogen.errors import ConfigurationError, WorkspaceError
+
+    consortium = request.consortium()
+    workspace = request.new_workspace(consortium)
+    spec = request.ledger_specification()
+    if spec.partition(":")[0] != EMBEDDED:
+        raise ConfigurationError(
+            f"--ledger {spec} does not outlive this command", hint="use embedded:PATH, or `cocogen run` for one go"
+        )
+    with workspace.locked():
+        if workspace.deployment.exists():
+            raise WorkspaceError(
+                f"{workspace.root} already holds a deployment",
+                hint="go on with it (`cocogen status`), or choose another folder with --workspace",
+            )
+        provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
+        try:
+            with progress() as bars:
+                registration, ledger = deploy_consortium(consortium, workspace, provider, spec, bars)
+        finally:
+            provider.close()
+    resolved = registration.resolved
+    liabilities = ledger.decoded.liabilities
+    unit = resolved.settlement.wei_per_unit
+    data = {
+        "workspace": str(workspace.root),
+        "ledger": {
+            "backend": ledger.deployment.backend,
+            "address": ledger.deployment.address,
+            "terms_hash": ledger.deployment.terms_hash,
+        },
+        "incentive": resolved.incentive,
+        "organizations": {
+            o.name: {
+                "address": o.address,
+                "local": o.local,
+                "heterogeneity": o.heterogeneity,
+                "quality": o.quality,
+                "liability": str(liability),
+            }
+            for o, liability in zip(resolved.organization, liabilities, strict=True)
+        },
+    }
+
+    def text() -> None:
+        rows = [
+            [o.name, str(o.local), f"{o.heterogeneity:.3f}", f"{o.quality:.3f}", units(liability, unit), o.address]
+            for o, liability in zip(resolved.organization, liabilities, strict=True)
+        ]
+        table(
+            f"{resolved.consortium.name}: deployed at {ledger.deployment.address}",
+            ["organization", "samples", "label skew δ", "generator κ", "bond needed", "address"],
+            rows,
+            caption=f"incentive {resolved.incentive:.6g} per effective sample; terms {ledger.deployment.terms_hash}",
+        )
+        note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
+
+    emit(data, text, as_json=request.as_json)
+
+
+def deploy_consortium(
+    consortium: Consortium, workspace: Workspace, provider: LedgerProvider, spec: str, bars: Progress
+) -> tuple[Registration, Ledger]:
+    """Register, deploy and write the workspace; the deployment record comes last, so a kill leaves none."""
+    from dataclasses import replace
+
+    from chain.deployment import save_deployment
+    from cocogen.learning.task import LearningTask
+    from cocogen.registration import register
+    from cocogen.workspace import write_atomically
+
+    task = LearningTask(
+        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
+    )
+    registration = register(consortium, provider, task, progress=bars)
+    registration.shared.save(workspace.initial_model)
+    write_atomically(workspace.terms, consortium.source)
+    write_atomically(workspace.resolved, registration.resolved.to_json().encode())
+    ledger = provider.deploy(registration.resolved.settlement_terms())
+    record = replace(
+        ledger.deployment,
+        details={**ledger.deployment.details, "ledger": spec, "config": str(Path(consortium.file).resolve())},
+    )
+    save_deployment(record, workspace.deployment)
+    return registration, ledger

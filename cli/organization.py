@@ -1,0 +1,239 @@
+"""What an organization does: ``deposit``, ``plan``, ``train``, ``submit``, ``withdraw``, ``exit``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import common, organization_option
+from cli.output import emit, progress, table, units
+
+if TYPE_CHECKING:
+    from cli.session import Request, Session
+    from cocogen.ledger import Receipt
+
+__all__ = ["deposit", "exit_", "plan", "submit", "train", "withdraw"]
+
+
+def receipt_data(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as plain JSON values."""
+    return {
+        "operation": receipt.operation,
+        "transaction": receipt.transaction,
+        "gas": receipt.gas,
+        "time": receipt.time,
+    }
+
+
+def _receipt_text(receipt: Receipt) -> str:
+    return f"transaction {receipt.transaction}, gas {receipt.gas:,}" if receipt.transaction else "in memory"
+
+
+@click.command(short_help="Accept the terms and add to the bond.")
+@organization_option("The organization that deposits.")
+@click.option(
+    "--amount", type=click.IntRange(min=0), metavar="WEI", help="Wei to add.  [default: up to twice the bond needed]"
+)
+@common()
+def deposit(request: Request, organization: str, amount: int | None) -> None:
+    """Accept the deployed terms and add AMOUNT wei to the organization's bond.
+
+    The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
+    """
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        n = session.index(organization)
+        receipt, added = top_up(session, n, amount)
+        state = session.ledger.state()
+    liability, balance = state.liabilities[n], state.balances[n]
+    unit = session.resolved.settlement.wei_per_unit
+    runway = balance // liability if liability else None
+    data = {
+        "organization": organization,
+        "deposited": str(added),
+        "balance": str(balance),
+        "liability": str(liability),
+        "runway_rounds": runway,
+        "receipt": receipt_data(receipt),
+    }
+    emit(
+        data,
+        f"{organization} deposited {units(added, unit)} ({added} wei); balance {units(balance, unit)}, "
+        f"bond needed {units(liability, unit)}: enough for {'any number of' if runway is None else runway} "
+        f"worst-case rounds\n{_receipt_text(receipt)}",
+        as_json=request.as_json,
+    )
+
+
+def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt, int]:
+    """Deposit ``amount`` wei, by default what is missing to twice the liability (nothing missing: zero)."""
+    state = session.ledger.state()
+    if amount is None:
+        amount = max(0, 2 * state.liabilities[index] - state.balances[index])
+    return session.ledger.deposit(index, amount), amount
+
+
+@click.command(short_help="What to contribute this round, and what it earns.")
+@organization_option("Show this organization only.", required=False)
+@common()
+def plan(request: Request, organization: str | None) -> None:
+    """Compute the equilibrium of the running round, or of the next one, from the resolved terms and the ledger.
+
+    If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most.
+    """
+    from cli.session import Session
+    from cocogen.rounds import plan_to_dict
+
+    with Session.opened(request) as session:
+        state = session.ledger.state()
+        if state.phase == "idle":
+            number = state.round + 1
+            participants = [s and not e for s, e in zip(state.solvent, state.exiting, strict=True)]
+            if sum(participants) < session.resolved.settlement.minimum_members:
+                participants = [True] * len(participants)
+        else:
+            number, participants = state.round, list(state.participants)
+        names = session.resolved.names
+        result = session.loop.plan(number, participants)
+    shown = names if organization is None else (names[session.index(organization)],)
+    data = {"round": number, "participants": [n for n, p in zip(names, participants, strict=True) if p]}
+    data |= plan_to_dict(result, names)
+    if organization is not None:
+        data = {
+            key: {organization: value[organization]} if isinstance(value, dict) else value
+            for key, value in data.items()
+        }
+
+    def text() -> None:
+        rows = [
+            [
+                name,
+                str(data["data"][name]),
+                str(data["raw"][name]),
+                str(data["generated"][name]),
+                f"{data['transfers'][name]:+,.4f}",
+                f"{data['payoffs'][name]:,.2f}",
+                f"{data['surplus'][name]:+,.2f}",
+            ]
+            for name in shown
+        ]
+        table(
+            f"{session.resolved.consortium.name}, round {number}: plan at equilibrium",
+            ["organization", "real", "to generate", "effective", "transfer", "payoff", "over alone"],
+            rows,
+            caption=f"epsilon {result.epsilon:.1e} (as integers {result.epsilon_executed:.1e}); "
+            f"welfare {result.welfare:,.2f}, {result.efficiency:.4%} of the planner's",
+        )
+
+    emit(data, text, as_json=request.as_json)
+
+
+@click.command(short_help="Generate, train and write signed evidence.")
+@organization_option("Train this organization only.  [default: all participants without evidence]", required=False)
+@common()
+def train(request: Request, organization: str | None) -> None:
+    """Generate the planned samples, train on them and on local data, and write a signed evidence bundle."""
+    from cli.session import Session
+
+    with Session.opened(request) as session, progress() as bars:
+        session.progress = bars
+        wanted = None if organization is None else [session.index(organization)]
+        paths = session.loop.train(wanted)
+        number = session.ledger.state().round
+    data = {"round": number, "bundles": {path.stem: str(path) for path in paths}}
+    lines = [f"round {number}: evidence of {len(paths)} organization{'s' * (len(paths) != 1)}"]
+    lines += [f"  {path}" for path in paths]
+    emit(data, "\n".join(lines), as_json=request.as_json)
+
+
+@click.command(short_help="Hand in an attested contribution.")
+@organization_option("The organization whose contribution it is.")
+@click.option("--sender", metavar="NAME", help="Relay for a silent member, from half of the window on.")
+@common()
+def submit(request: Request, organization: str, sender: str | None) -> None:
+    """Hand the attested contribution of an organization to the ledger."""
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        n = session.index(organization)
+        by = None if sender is None else session.index(sender)
+        receipt = session.loop.submit(n, sender=by)
+        number = session.ledger.state().round
+        contribution = session.loop.attested(number).contributions[n]
+    if contribution is None:
+        raise AssertionError("a submitted contribution is attested")
+    data = {
+        "round": number,
+        "organization": organization,
+        "sender": sender or organization,
+        "contribution": {
+            "data": contribution.data,
+            "generated": contribution.generated,
+            "compute": contribution.compute,
+            "evidence_hash": "0x" + contribution.evidence_hash.hex(),
+        },
+        "receipt": receipt_data(receipt),
+    }
+    relayed = f" (relayed by {sender})" if sender else ""
+    emit(
+        data,
+        f"round {number}: {organization} contributed {contribution.data} real and {contribution.generated} effective "
+        f"synthetic samples{relayed}\n{_receipt_text(receipt)}",
+        as_json=request.as_json,
+    )
+
+
+@click.command(short_help="Take money out of the bond.")
+@organization_option("The organization that withdraws.")
+@click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="Wei to take.  [default: all that is free]")
+@click.option("--to", metavar="ADDRESS", help="Recipient.  [default: the organization's own account]")
+@common()
+def withdraw(request: Request, organization: str, amount: int | None, to: str | None) -> None:
+    """Withdraw wei from the organization's balance; during a round the bond stays."""
+    from cli.session import Session
+    from cocogen.errors import LedgerError
+
+    with Session.opened(request) as session:
+        n = session.index(organization)
+        state = session.ledger.state()
+        live = state.phase != "idle" and state.participants[n]
+        free = max(0, state.balances[n] - (state.liabilities[n] if live else 0))
+        if amount is None and free == 0:
+            raise LedgerError(
+                f"{organization} has nothing to withdraw: balance {state.balances[n]} wei",
+                hint="wait until the running round is settled" if live else "the balance is empty",
+            )
+        taken = free if amount is None else amount
+        receipt = session.ledger.withdraw(n, taken, to=to)
+        balance = session.ledger.state().balances[n]
+    unit = session.resolved.settlement.wei_per_unit
+    data = {
+        "organization": organization,
+        "withdrawn": str(taken),
+        "balance": str(balance),
+        "to": to or session.resolved.organization[n].address,
+        "receipt": receipt_data(receipt),
+    }
+    emit(
+        data,
+        f"{organization} withdrew {units(taken, unit)} ({taken} wei); balance {units(balance, unit)}\n"
+        f"{_receipt_text(receipt)}",
+        as_json=request.as_json,
+    )
+
+
+@click.command("exit", short_help="Leave the consortium after this round.")
+@organization_option("The organization that leaves.")
+@click.option("--cancel", is_flag=True, help="Stay after all.")
+@common()
+def exit_(request: Request, organization: str, cancel: bool) -> None:
+    """Announce that the organization takes no part from the next round on; its whole balance becomes free."""
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        receipt = session.ledger.exit(session.index(organization), cancel=cancel)
+    data = {"organization": organization, "exiting": not cancel, "receipt": receipt_data(receipt)}
+    words = "stays in the consortium" if cancel else "takes no part from the next round on"
+    emit(data, f"{organization} {words}\n{_receipt_text(receipt)}", as_json=request.as_json)

@@ -1,0 +1,117 @@
+"""``cocogen round open|record|settle``: the steps of a round on the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import common
+from cli.output import emit, table, units
+
+if TYPE_CHECKING:
+    from cli.session import Request
+
+__all__ = ["round_"]
+
+
+@click.group("round", short_help="Open, record and settle rounds.")
+def round_() -> None:
+    """Move the current round along; every step but opening is open to anyone."""
+
+
+@round_.command("open")
+@common()
+def open_(request: Request) -> None:
+    """Open the next round (attester); local clocks jump over the agreed gap."""
+    from cli.organization import receipt_data
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        receipt = session.loop.open()
+        state = session.ledger.state()
+    names = [n for n, p in zip(session.resolved.names, state.participants, strict=True) if p]
+    data = {
+        "round": state.round,
+        "participants": names,
+        "deadline": state.deadline,
+        "now": state.now,
+        "receipt": receipt_data(receipt),
+    }
+    window = state.deadline - state.now
+    emit(
+        data,
+        f"round {state.round} is open for {window:,} seconds; participants: {', '.join(names)}\n"
+        "next: `cocogen train`, then `cocogen attest`, then `cocogen submit -o NAME`",
+        as_json=request.as_json,
+    )
+
+
+@round_.command()
+@click.option("--advance", is_flag=True, help="On local chains, jump to the deadline if somebody is missing.")
+@common()
+def record(request: Request, advance: bool) -> None:
+    """Freeze the contributions of the round: when all are in, or after the deadline."""
+    from cli.organization import receipt_data
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        receipt = session.loop.record(advance=advance)
+        state = session.ledger.state()
+        outcome = session.ledger.outcomes()[-1]
+    names = session.resolved.names
+    missing = [n for n, p, c in zip(names, outcome.participants, outcome.contributions, strict=True) if p and c is None]
+    data = {
+        "round": outcome.round,
+        "status": outcome.status,
+        "missing": missing,
+        "deadline": state.deadline,
+        "now": state.now,
+        "receipt": receipt_data(receipt),
+    }
+    if outcome.status == "voided":
+        text = f"round {outcome.round} is void: too few contributions; nothing is paid, and the next round may open"
+    else:
+        masked = f"; without {', '.join(missing)}" if missing else ""
+        text = (
+            f"round {outcome.round} is recorded{masked}; it can be settled in {state.deadline + 1 - state.now:,} seconds\n"
+            "next: `cocogen round settle --advance`, or wait"
+        )
+    emit(data, text, as_json=request.as_json)
+
+
+@round_.command()
+@click.option("--advance", is_flag=True, help="On local chains, jump to the end of the dispute window.")
+@common()
+def settle(request: Request, advance: bool) -> None:
+    """Calculate the redistribution of the recorded round and move the money."""
+    from cli.organization import receipt_data
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        outcome = session.loop.settle(advance=advance)
+        state = session.ledger.state()
+    names = session.resolved.names
+    unit = session.resolved.settlement.wei_per_unit
+    data = {
+        "round": outcome.round,
+        "status": outcome.status,
+        "transfers": {name: str(wei) for name, wei in zip(names, outcome.transfers, strict=True)},
+        "sum": str(sum(outcome.transfers)),
+        "balances": {name: str(wei) for name, wei in zip(names, state.balances, strict=True)},
+        "receipts": [receipt_data(receipt) for receipt in outcome.receipts],
+    }
+
+    def text() -> None:
+        rows = [
+            [name, units(transfer, unit), str(transfer), units(balance, unit)]
+            for name, transfer, balance in zip(names, outcome.transfers, state.balances, strict=True)
+        ]
+        table(
+            f"{session.resolved.consortium.name}, round {outcome.round}: settled",
+            ["organization", "received (+) or paid (-)", "in wei", "balance"],
+            rows,
+            caption=f"transfers sum to {sum(outcome.transfers)} wei",
+        )
+
+    emit(data, text, as_json=request.as_json)

@@ -1,0 +1,290 @@
+"""``cocogen run``: the whole job in one go, resumable at any point."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import common
+from cli.output import emit, note, progress, table, units
+
+if TYPE_CHECKING:
+    from cli.session import Request, Session
+    from cocogen.consortium import Consortium
+    from cocogen.rounds import Progress, RoundReport
+    from cocogen.study import Study
+    from cocogen.workspace import Workspace
+
+__all__ = ["run"]
+
+
+@click.command(short_help="Plan, train, attest and settle all rounds, then audit.")
+@click.option("--no-study", is_flag=True, help="Leave out the comparison over all test folds.")
+@common(config_argument=True)
+def run(request: Request, no_study: bool) -> int:
+    """Run the whole consortium that CONFIG describes on this machine.
+
+    Plan, generate, train, attest and settle every round on the ledger, audit it, and compare over all test folds
+    with training alone and without generation. If it is interrupted, the same command goes on where it stopped;
+    an earlier finished run is kept beside the new one.
+    """
+    consortium = request.consortium()
+    workspace = request.new_workspace(consortium)
+    with contextlib.ExitStack() as stack:
+        spec = request.ledger_specification()
+        if spec in ("memory", "tester"):
+            import tempfile
+
+            from cocogen.workspace import Workspace
+
+            workspace = Workspace(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocogen-")))
+        bars = stack.enter_context(progress())
+        stack.enter_context(workspace.locked())
+        session = _session(consortium, workspace, spec, stack, bars)
+        data = _play(session, consortium, bars, no_study=no_study)
+        workspace.write_json(workspace.report, data)
+    emit(data, lambda: _print(data), as_json=request.as_json)
+    return 0 if data["audit"]["status"] == "PASS" else 1
+
+
+def _session(
+    consortium: Consortium, workspace: Workspace, spec: str, stack: contextlib.ExitStack, bars: Progress
+) -> Session:
+    """Go on with an unfinished run of these terms, or start a new one; an earlier one is set aside, never lost."""
+    from chain.deployment import load_deployment
+    from chain.open import open_ledger
+    from cli.operator import deploy_consortium
+    from cli.session import Session, ledger_location, load_resolved
+    from cocogen.errors import WorkspaceError
+
+    if workspace.deployment.exists():
+        finished = workspace.report.exists()
+        disagreements = load_resolved(workspace).disagreements(consortium)
+        if not finished and disagreements:
+            raise WorkspaceError(
+                f"{workspace.root} holds an unfinished run of other terms; they differ in {', '.join(disagreements)}",
+                hint="finish it with its own terms file, or choose another folder with --workspace",
+            )
+        if finished:
+            note(f"an earlier run is kept in {workspace.set_aside()}")
+        else:
+            note(f"going on with the unfinished run in {workspace.root}")
+    deployed = workspace.deployment.exists()
+    if deployed:
+        record = load_deployment(workspace.deployment)
+        spec = ledger_location(str(record.details["ledger"]), workspace)
+    provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
+    stack.callback(provider.close)
+    if deployed:
+        resolved = load_resolved(workspace)
+        ledger = provider.connect(resolved.settlement_terms(), record)
+    else:
+        registration, ledger = deploy_consortium(consortium, workspace, provider, spec, bars)
+        resolved = registration.resolved
+    session = Session(workspace, resolved, provider, ledger, spec)
+    session.progress = bars
+    return session
+
+
+def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study: bool) -> dict[str, Any]:
+    from cli.audit import audit_data
+
+    loop, rounds = session.loop, consortium.consortium.rounds
+    reports = []
+    while True:
+        state = session.ledger.state()
+        done = state.round if state.phase == "idle" else state.round - 1
+        bars("rounds", done, rounds)
+        if done >= rounds:
+            break
+        if state.phase == "idle":
+            loop.bond()
+        loop.play()
+    reports = [loop.report(number) for number in range(1, rounds + 1)]
+    bars("auditing the ledger", 0, 1)
+    audited = audit_data(session, consortium.file)
+    bars("auditing the ledger", 1, 1)
+    compared = None
+    if not no_study:
+        from chain.memory import MemoryProvider
+        from cocogen.study import study
+
+        seed = consortium.consortium.seed
+        compared = study(consortium, session.resolved.incentive, lambda: MemoryProvider(seed), progress=bars)
+    return _data(session, reports, audited, compared)
+
+
+def _data(
+    session: Session, reports: list[RoundReport], audited: dict[str, Any], compared: Study | None
+) -> dict[str, Any]:
+    resolved, ledger = session.resolved, session.ledger
+    names, unit = resolved.names, resolved.settlement.wei_per_unit
+    state = ledger.state()
+    return {
+        "consortium": resolved.consortium.name,
+        "mechanism": resolved.consortium.mechanism,
+        "workspace": str(session.workspace.root),
+        "ledger": {
+            "backend": ledger.deployment.backend,
+            "address": ledger.deployment.address,
+            "terms_hash": ledger.deployment.terms_hash,
+        },
+        "incentive": resolved.incentive,
+        "wei_per_unit": str(unit),
+        "rounds": [_round_data(report, names) for report in reports],
+        "organizations": {
+            name: {
+                "local": resolved.organization[n].local,
+                "heterogeneity": resolved.organization[n].heterogeneity,
+                "data": sum(c.data for r in reports if (c := r.contributions[n]) is not None),
+                "generated": sum(c.generated for r in reports if (c := r.contributions[n]) is not None),
+                "transfers": str(sum(report.transfers[n] for report in reports)),
+                "payoff": sum(p for r in reports if (p := r.payoffs[n]) is not None),
+                "surplus": sum(
+                    p - float(r.plan.outside_options[n]) for r in reports if (p := r.payoffs[n]) is not None
+                ),
+                "balance": str(state.balances[n]),
+                "liability": str(state.liabilities[n]),
+            }
+            for n, name in enumerate(names)
+        },
+        "welfare": _welfare(session, reports),
+        "study": None
+        if compared is None
+        else {
+            "splits": len(compared.federated),
+            "federated": list(compared.federated),
+            "no_generation": list(compared.no_generation),
+            "alone": list(compared.alone),
+            "alone_by_organization": {
+                name: [row[n] for row in compared.alone_by_organization] for n, name in enumerate(names)
+            },
+            "mean": compared.mean,
+        },
+        "audit": audited,
+    }
+
+
+def _round_data(report: RoundReport, names: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "round": report.round,
+        "status": report.status,
+        "accuracy": report.evaluation["accuracy"],
+        "loss": report.evaluation["loss"],
+        "strategies": {name: float(g) for name, g in zip(names, report.plan.strategies, strict=True)},
+        "epsilon": float(report.plan.epsilon),
+        "epsilon_executed": float(report.plan.epsilon_executed),
+        "quality": dict(zip(names, report.quality, strict=True)),
+        "contributions": {
+            name: None if c is None else {"data": c.data, "generated": c.generated, "compute": c.compute}
+            for name, c in zip(names, report.contributions, strict=True)
+        },
+        "payoffs": dict(zip(names, report.payoffs, strict=True)),
+        "transfers": {name: str(wei) for name, wei in zip(names, report.transfers, strict=True)},
+        "rejected": report.rejected,
+        "gas": sum(receipt.gas or 0 for receipt in report.receipts),
+    }
+
+
+def _welfare(session: Session, reports: list[RoundReport]) -> dict[str, Any]:
+    """Welfare summed over the rounds as planned, against the planner and the baselines in the same markets."""
+    import numpy as np
+
+    from cocogen.mechanisms import BASELINES, mechanism
+
+    planner = sum(float(report.plan.planner_welfare) for report in reports)
+    achieved = sum(float(report.plan.welfare) for report in reports)
+    seed = session.resolved.consortium.seed
+    baselines = {
+        name: sum(
+            float(mechanism(name).plan(report.market, np.random.default_rng([seed, 0, report.round])).welfare)
+            for report in reports
+        )
+        for name in BASELINES
+    }
+    return {
+        "mechanism": achieved,
+        "planner": planner,
+        "efficiency": achieved / planner,
+        "baselines": baselines,
+    }
+
+
+def _print(data: dict[str, Any]) -> None:
+    names = list(data["organizations"])
+    unit = int(data["wei_per_unit"])
+    table(
+        f"{data['consortium']}: {len(data['rounds'])} rounds of {data['mechanism']}, incentive {data['incentive']:.4g}",
+        ["round", "accuracy", "loss", "generated", "moved", "sum of transfers", "epsilon"],
+        [
+            [
+                str(entry["round"]),
+                f"{entry['accuracy']:.4f}",
+                f"{entry['loss']:.4f}",
+                str(sum(c["generated"] for c in entry["contributions"].values() if c)),
+                units(sum(max(0, int(wei)) for wei in entry["transfers"].values()), unit),
+                f"{sum(int(wei) for wei in entry['transfers'].values())} wei",
+                f"{entry['epsilon']:.1e}",
+            ]
+            for entry in data["rounds"]
+        ],
+    )
+    table(
+        "organizations, all rounds together (currency; received + or paid -)",
+        [
+            "organization",
+            "real",
+            "effective synthetic",
+            "transfers",
+            "transfers in wei",
+            "payoff",
+            "over alone",
+            "balance",
+        ],
+        [
+            [
+                name,
+                str(entry["data"]),
+                str(entry["generated"]),
+                units(int(entry["transfers"]), unit),
+                entry["transfers"],
+                f"{entry['payoff']:,.2f}",
+                f"{entry['surplus']:+,.2f}",
+                units(int(entry["balance"]), unit),
+            ]
+            for name, entry in ((name, data["organizations"][name]) for name in names)
+        ],
+    )
+    welfare = data["welfare"]
+    table(
+        "welfare by scheme (currency, as planned, in the same markets)",
+        ["scheme", "welfare", "of the planner's"],
+        [
+            [name, f"{value:,.2f}", f"{value / welfare['planner']:.4%}"]
+            for name, value in (
+                (data["mechanism"], welfare["mechanism"]),
+                *welfare["baselines"].items(),
+                ("planner", welfare["planner"]),
+            )
+        ],
+    )
+    if data["study"]:
+        study = data["study"]
+        labels = {
+            "federated": "together, as planned",
+            "no_generation": "together, no generation",
+            "alone": "alone (mean)",
+        }
+        table(
+            f"test accuracy over {study['splits']} stratified folds",
+            ["training", "mean", *(f"fold {k + 1}" for k in range(study["splits"]))],
+            [
+                [label, f"{study['mean'][key]:.4f}", *(f"{value:.4f}" for value in study[key])]
+                for key, label in labels.items()
+            ],
+        )
+    from cli.audit import print_audit
+
+    print_audit(data["audit"])

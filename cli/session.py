@@ -1,0 +1,133 @@
+"""From the options of a command to the consortium, workspace, ledger and loop that it works on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from chain.deployment import load_deployment
+from chain.open import open_ledger
+from cocogen.consortium import Consortium, load_consortium
+from cocogen.errors import ConfigurationError, WorkspaceError
+from cocogen.ledger import Ledger, LedgerProvider
+from cocogen.resolved import ResolvedTerms
+from cocogen.rounds import Progress, RoundLoop
+from cocogen.workspace import Workspace
+
+__all__ = ["EMBEDDED", "HOME", "Request", "Session", "absolute", "ledger_location", "load_resolved"]
+
+HOME = Path(".cocogen")
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The shared options as they were given."""
+
+    config: str | None
+    workspace: str | None
+    ledger: str | None
+    as_json: bool
+
+    def consortium(self) -> Consortium:
+        """The terms file that was named; ConfigurationError when none was."""
+        if self.config is None:
+            raise ConfigurationError(
+                "no terms file was named", hint="name one, for example: cocogen run examples/clinics.toml"
+            )
+        return load_consortium(self.config)
+
+    def new_workspace(self, consortium: Consortium) -> Workspace:
+        """The workspace of a consortium that may not be deployed yet."""
+        return Workspace(self.workspace or HOME / consortium.consortium.name)
+
+    def find_workspace(self) -> Workspace:
+        """The workspace of a deployed consortium: named, that of the terms file, or the only one there is."""
+        if self.workspace is not None:
+            return Workspace(self.workspace)
+        if self.config is not None:
+            with contextlib.suppress(ConfigurationError):
+                return Workspace(HOME / load_consortium(self.config).consortium.name)
+        found = sorted(path.parent for path in HOME.glob("*/deployment.json"))
+        if len(found) == 1:
+            return Workspace(found[0])
+        if not found:
+            raise WorkspaceError(
+                f"no deployed consortium in {HOME}/", hint="deploy one first: cocogen deploy examples/clinics.toml"
+            )
+        names = ", ".join(str(path) for path in found)
+        raise WorkspaceError(f"there are several consortia: {names}", hint="choose one with --workspace")
+
+    def ledger_specification(self) -> str:
+        """Where a new deployment goes: as asked, else the embedded chain in the workspace."""
+        return absolute(self.ledger) if self.ledger else EMBEDDED
+
+
+def absolute(ledger: str) -> str:
+    """``embedded:PATH`` with an absolute path, so that later commands find it from any folder."""
+    kind, _, path = ledger.partition(":")
+    return f"{kind}:{Path(path).expanduser().resolve()}" if kind == EMBEDDED and path else ledger
+
+
+def ledger_location(specification: str, workspace: Workspace) -> str:
+    """The ledger as :func:`chain.open.open_ledger` takes it; "embedded" alone is the workspace's own chain."""
+    return f"{EMBEDDED}:{workspace.chain.resolve()}" if specification == EMBEDDED else specification
+
+
+class Session:
+    """A deployed consortium, opened: resolved terms, provider, ledger and round loop."""
+
+    def __init__(
+        self, workspace: Workspace, resolved: ResolvedTerms, provider: LedgerProvider, ledger: Ledger, spec: str
+    ) -> None:
+        self.workspace = workspace
+        self.resolved = resolved
+        self.provider = provider
+        self.ledger = ledger
+        self.specification = spec
+        self.progress: Progress | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, request: Request) -> Iterator[Session]:
+        """Open the deployed consortium that the options name; hold its workspace and its local chain meanwhile."""
+        workspace = request.find_workspace()
+        if not workspace.deployment.exists():
+            raise WorkspaceError(
+                f"nothing is deployed in {workspace.root}", hint="deploy first: cocogen deploy examples/clinics.toml"
+            )
+        with workspace.locked():
+            deployment = load_deployment(workspace.deployment)
+            resolved = load_resolved(workspace)
+            spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))
+            provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed)
+            try:
+                yield cls(
+                    workspace, resolved, provider, provider.connect(resolved.settlement_terms(), deployment), spec
+                )
+            finally:
+                provider.close()
+
+    @cached_property
+    def loop(self) -> RoundLoop:
+        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress)
+
+    def index(self, name: str) -> int:
+        """The index of an organization; ConfigurationError lists the known names."""
+        if name not in self.resolved.names:
+            raise ConfigurationError(
+                f"no organization is called {name!r}", hint=f"choose one of {', '.join(self.resolved.names)}"
+            )
+        return self.resolved.names.index(name)
+
+
+def load_resolved(workspace: Workspace) -> ResolvedTerms:
+    """The resolved terms of a workspace; typed errors when they are missing or malformed."""
+    try:
+        text = workspace.resolved.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"{workspace.resolved} cannot be read: {error}", hint="restore it from a copy") from error
+    return ResolvedTerms.from_json(text, file=str(workspace.resolved))

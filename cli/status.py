@@ -1,0 +1,131 @@
+"""``cocogen status``: where the consortium stands and what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import common
+from cli.output import emit, table, units
+
+if TYPE_CHECKING:
+    from cli.session import Request, Session
+    from cocogen.ledger import LedgerState
+
+__all__ = ["status"]
+
+
+@click.command(short_help="Where the consortium stands and what comes next.")
+@common()
+def status(request: Request) -> None:
+    """Show bonds, the running round and the next step."""
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        state = session.ledger.state()
+        outcomes = session.ledger.outcomes()
+        upcoming = next_step(session, state)
+        deployment = session.ledger.deployment
+    names = session.resolved.names
+    unit = session.resolved.settlement.wei_per_unit
+    data = {
+        "consortium": session.resolved.consortium.name,
+        "ledger": {
+            "backend": deployment.backend,
+            "address": deployment.address,
+            "terms_hash": deployment.terms_hash,
+            "specification": session.specification,
+        },
+        "round": state.round,
+        "rounds_agreed": session.resolved.consortium.rounds,
+        "phase": state.phase,
+        "now": state.now,
+        "deadline": state.deadline or None,
+        "organizations": {
+            name: {
+                "balance": str(state.balances[n]),
+                "liability": str(state.liabilities[n]),
+                "accepted": state.accepted[n],
+                "solvent": state.solvent[n],
+                "exiting": state.exiting[n],
+                "participant": state.participants[n],
+                "submitted": state.submitted[n],
+            }
+            for n, name in enumerate(names)
+        },
+        "history": [
+            {
+                "round": outcome.round,
+                "status": outcome.status,
+                "transfers": {name: str(wei) for name, wei in zip(names, outcome.transfers, strict=True)},
+            }
+            for outcome in outcomes
+        ],
+        "next": upcoming,
+    }
+
+    def text() -> None:
+        rows = [
+            [
+                name,
+                units(state.balances[n], unit),
+                units(state.liabilities[n], unit),
+                _standing(state, n),
+                "in" if state.submitted[n] else "awaited" if state.participants[n] and state.phase == "open" else "",
+            ]
+            for n, name in enumerate(names)
+        ]
+        when = f", until {state.deadline} (now {state.now})" if state.deadline else ""
+        table(
+            f"{session.resolved.consortium.name}: round {state.round} of {session.resolved.consortium.rounds}, "
+            f"{state.phase}{when}",
+            ["organization", "balance", "bond needed", "standing", "contribution"],
+            rows,
+            caption=f"{deployment.backend} ledger at {deployment.address}",
+        )
+        click.echo(f"next: {upcoming}")
+
+    emit(data, text, as_json=request.as_json)
+
+
+def _standing(state: LedgerState, index: int) -> str:
+    if not state.accepted[index]:
+        return "has not accepted"
+    if state.exiting[index]:
+        return "leaving"
+    return "ready" if state.solvent[index] else "bond too small"
+
+
+def next_step(session: Session, state: LedgerState) -> str:
+    """One sentence: which command brings the consortium forward."""
+    names = session.resolved.names
+    if state.phase == "idle":
+        ready = sum(s and not e for s, e in zip(state.solvent, state.exiting, strict=True))
+        if state.round >= session.resolved.consortium.rounds:
+            return "all agreed rounds are over: `cocogen withdraw -o NAME`, `cocogen audit`"
+        if ready < session.resolved.settlement.minimum_members:
+            waiting = [n for n, s in zip(names, state.solvent, strict=True) if not s]
+            return f"`cocogen deposit -o NAME` by {', '.join(waiting)}"
+        return "`cocogen round open`"
+    if state.phase == "open":
+        number = state.round
+        if state.now > state.deadline or all(s for p, s in zip(state.participants, state.submitted, strict=True) if p):
+            return "`cocogen round record`"
+        if session.workspace.attested(number).exists():
+            attested = session.loop.attested(number)
+            awaited = [
+                names[n] for n, c in enumerate(attested.contributions) if c is not None and not state.submitted[n]
+            ]
+            if awaited:
+                return f"`cocogen submit -o NAME` by {', '.join(awaited)}"
+            return f"`cocogen round record --advance` (or after {state.deadline})"
+        absent = [
+            name
+            for n, name in enumerate(names)
+            if state.participants[n] and not session.workspace.bundle(number, name).exists()
+        ]
+        return f"`cocogen train` by {', '.join(absent)}" if absent else "`cocogen attest`"
+    if state.phase == "recorded":
+        return "`cocogen round settle`" if state.now > state.deadline else "`cocogen round settle --advance`, or wait"
+    return "`cocogen round settle`"

@@ -1,0 +1,92 @@
+"""CoCoGen: a consortium of competing organizations decides what to contribute, trains together and settles.
+
+The names below load on first use, so that ``import cocogen`` stays light: it needs neither torch, web3 nor
+scipy.optimize. Subpackages: ``cocogen.game`` (the model), ``cocogen.solvers`` (equilibria and their certificate),
+``cocogen.mechanisms`` (one round's plan), ``cocogen.learning`` (training, the only place that imports torch).
+
+Examples
+--------
+>>> import numpy as np
+>>> from cocogen import CoopetitionGame, GenerationAmounts, PowerLaw, Redistribution, UniformCompetition, solve
+>>> local = np.array([300.0, 200.0, 120.0])
+>>> family = GenerationAmounts(local, quality=0.8, cost_linear=0.02, cost_quadratic=0.002, maximum=400.0)
+>>> competition = UniformCompetition(0.04, 3)
+>>> game = CoopetitionGame(
+...     np.array([900.0, 700.0, 500.0]), competition, PowerLaw(1.0, 4.0, 0.5), family,
+...     Redistribution.uniform(competition, 0.5, local))
+>>> equilibrium = solve(game)
+>>> equilibrium.converged, equilibrium.epsilon < 1e-12
+(True, True)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cocogen.consortium import load_consortium
+    from cocogen.errors import CoCoGenError
+    from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
+    from cocogen.game.competition import DenseCompetition, SparseCompetition, UniformCompetition
+    from cocogen.game.coopetition import CoopetitionGame
+    from cocogen.game.redistribution import Redistribution
+    from cocogen.game.strategies import GenerationAmounts, StrategyFamily
+    from cocogen.mechanisms import mechanism
+    from cocogen.solvers import solve
+    from cocogen.solvers.certificate import Certificate, certify
+    from cocogen.solvers.equilibrium import Equilibrium
+
+__all__ = [
+    "AccuracyFunction",
+    "Certificate",
+    "CoCoGenError",
+    "CoopetitionGame",
+    "DenseCompetition",
+    "Equilibrium",
+    "GenerationAmounts",
+    "PowerLaw",
+    "Redistribution",
+    "Saturating",
+    "SparseCompetition",
+    "SquareRootBound",
+    "StrategyFamily",
+    "UniformCompetition",
+    "certify",
+    "load_consortium",
+    "mechanism",
+    "solve",
+]
+
+_HOME = {
+    "AccuracyFunction": "cocogen.game.accuracy",
+    "Certificate": "cocogen.solvers.certificate",
+    "CoCoGenError": "cocogen.errors",
+    "CoopetitionGame": "cocogen.game.coopetition",
+    "DenseCompetition": "cocogen.game.competition",
+    "Equilibrium": "cocogen.solvers.equilibrium",
+    "GenerationAmounts": "cocogen.game.strategies",
+    "PowerLaw": "cocogen.game.accuracy",
+    "Redistribution": "cocogen.game.redistribution",
+    "Saturating": "cocogen.game.accuracy",
+    "SparseCompetition": "cocogen.game.competition",
+    "SquareRootBound": "cocogen.game.accuracy",
+    "StrategyFamily": "cocogen.game.strategies",
+    "UniformCompetition": "cocogen.game.competition",
+    "certify": "cocogen.solvers.certificate",
+    "load_consortium": "cocogen.consortium",
+    "mechanism": "cocogen.mechanisms",
+    "solve": "cocogen.solvers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

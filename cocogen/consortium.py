@@ -1,0 +1,468 @@
+"""What the parties agree on: organizations, market, incentive, learning task and settlement terms.
+
+:func:`load_consortium` reads a TOML terms file and validates all of it at once, so that everything behind this
+module may trust its values. Left out: what only a measurement can tell (:mod:`cocogen.resolved`), and the integers
+and hashes of the ledger (package ``chain``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from cocogen.competition_table import competition_matrix, read_competition_csv
+from cocogen.errors import ConfigurationError, FieldProblem
+
+__all__ = [
+    "MAXIMUM_ORGANIZATIONS",
+    "MINIMUM_ORGANIZATIONS",
+    "ROLES",
+    "AccuracyTerms",
+    "Consortium",
+    "ConsortiumSection",
+    "Generation",
+    "GenerationCost",
+    "Incentive",
+    "Learning",
+    "Market",
+    "Organization",
+    "Partition",
+    "PowerLawTerms",
+    "SaturatingTerms",
+    "Settlement",
+    "SquareRootTerms",
+    "TermsSection",
+    "field_problems",
+    "load_consortium",
+    "parse_duration",
+]
+
+MINIMUM_ORGANIZATIONS = 2
+MAXIMUM_ORGANIZATIONS = 120
+ROLES = ("attester", "arbiter", "operator")
+_MAXIMUM_FILE_BYTES = 1_000_000
+_DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day|week)s?\s*$")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+_HOUR, _YEAR = 3_600, 365 * 86_400
+
+
+def parse_duration(value: object) -> object:
+    """Seconds of a duration such as ``"1 day"``; an integer is taken as seconds, anything else is left to fail."""
+    if isinstance(value, str):
+        match = _DURATION.match(value)
+        if match is None:
+            raise ValueError('a number of seconds, or text such as "90 minutes" or "1 day"')
+        return int(match[1]) * _SECONDS[match[2]]
+    return value
+
+
+def _strength(value: object) -> object:
+    if value == "auto" or (_is_number(value) and math.isfinite(value) and value >= 0):  # type: ignore[arg-type, operator]
+        return value if value == "auto" else float(value)  # type: ignore[arg-type]  # a number, tested above
+    raise ValueError('"auto" or a finite number, at least 0')
+
+
+def _competition_source(value: object) -> object:
+    if _is_number(value):
+        return float(value)  # type: ignore[arg-type]  # a number, tested above
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        for entry in itertools.chain(value.values(), *(v.values() for v in value.values() if isinstance(v, dict))):
+            if not (_is_number(entry) or isinstance(entry, dict)):
+                raise ValueError(f"a table of numbers between 0 and 1, but it holds {entry!r}")
+        return value
+    raise ValueError("a number between 0 and 1, a table of rivals, or the name of a CSV file")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class TermsSection(BaseModel):
+    """A section of the terms: unknown keys, NaN and infinities are errors; immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ConsortiumSection(TermsSection):
+    """``[consortium]``: what is run, for how many rounds, from which seed."""
+
+    name: Slug
+    mechanism: Literal["cocogen+", "vcfl", "wco", "radg"] = "cocogen+"
+    rounds: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 5
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+
+
+class Partition(TermsSection):
+    """``[learning.partition]``: how the example splits one data set among the organizations.
+
+    ``sizes``: real samples per organization, in the order of the organizations; as equal as possible when absent.
+    ``alpha``: concentration of the Dirichlet label skew; smaller is more skewed.
+    """
+
+    kind: Literal["dirichlet", "iid"] = "dirichlet"
+    alpha: Annotated[float, Field(gt=0, le=1e6)] = 0.5
+    sizes: tuple[Count, ...] | None = None
+
+
+class Learning(TermsSection):
+    """``[learning]``: the shared model and how it is trained."""
+
+    dataset: str
+    model: Literal["logistic", "mlp"] = "mlp"
+    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
+    local_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 5
+    batch_size: Annotated[int, Field(ge=1, le=65_536, strict=True)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
+    holdout_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    partition: Partition = Partition()
+
+
+class Generation(TermsSection):
+    """``[generation]``: the generator of synthetic samples and how it is trained federatedly.
+
+    ``maximum``: the most samples an organization may generate in a round (g_max).
+    """
+
+    generator: Literal["cvae"] = "cvae"
+    maximum: Annotated[int, Field(ge=1, lt=2**64, strict=True)] = 300
+    pretraining_rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 10
+    epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 1
+    latent: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8
+    hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.005
+    batch_size: Annotated[int, Field(ge=1, le=65_536, strict=True)] = 32
+    panel: Annotated[int, Field(ge=8, le=10_000, strict=True)] = 100
+
+
+class PowerLawTerms(TermsSection):
+    """P(Ω) = (1 - δ̄)(ceiling - scale · Ω^-exponent)."""
+
+    kind: Literal["power-law"]
+    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    scale: Annotated[float, Field(gt=0)]
+    exponent: Annotated[float, Field(gt=0, le=10)]
+
+
+class SquareRootTerms(TermsSection):
+    """P(Ω) = ceiling - 1/√(Ω·epochs) - 1/epochs."""
+
+    kind: Literal["square-root"]
+    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    epochs: Annotated[float, Field(ge=1)]
+
+
+class SaturatingTerms(TermsSection):
+    """P(Ω) = ceiling · (1 - exp(-Ω/scale))."""
+
+    kind: Literal["saturating"]
+    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    scale: Annotated[float, Field(gt=0)]
+
+
+AccuracyTerms = Annotated[PowerLawTerms | SquareRootTerms | SaturatingTerms, Field(discriminator="kind")]
+
+
+class Market(TermsSection):
+    """``[market]``: how accuracy grows with data, and who competes with whom.
+
+    ``competition``: one number for every pair, a table (see :mod:`cocogen.competition_table`) or a CSV file.
+    """
+
+    accuracy: AccuracyTerms
+    competition: Annotated[Any, BeforeValidator(_competition_source)]
+
+
+class Incentive(TermsSection):
+    """``[incentive]``: the redistribution.
+
+    ``strength``: currency per effective sample of difference, or "auto": welfare-maximising subject to individual
+    rationality. ``redistribution`` "uniform" is the published rule (score weight 1); ``offsets`` "local" makes the
+    score count what goes beyond the registered local samples.
+    """
+
+    strength: Annotated[Any, BeforeValidator(_strength)] = "auto"
+    redistribution: Literal["uniform"] = "uniform"
+    offsets: Literal["local"] = "local"
+
+
+class Settlement(TermsSection):
+    """``[settlement]``: what the ledger enforces. Durations are seconds or text such as "1 day"."""
+
+    wei_per_unit: Annotated[int, Field(ge=1, lt=2**127, strict=True)] = 10**15
+    submit_window: Duration = 86_400
+    dispute_window: Duration = 86_400
+    arbiter_window: Duration = 86_400
+    minimum_gap: Duration = _HOUR
+    quorum: Annotated[float, Field(ge=0.0001, le=1)] = 1.0
+    minimum_members: Annotated[int, Field(ge=2, le=MAXIMUM_ORGANIZATIONS, strict=True)] = 2
+    dispute_bond: Annotated[int, Field(ge=0, lt=2**127, strict=True)] = 0
+    dispute_default: Literal["settle", "void"] = "settle"
+    test: bool = False
+    attester: Address | None = None
+    arbiter: Address | None = None
+
+
+class GenerationCost(TermsSection):
+    """C(g) = fixed + linear·g + ½·quadratic·g², in currency, g in raw synthetic samples."""
+
+    linear: Annotated[float, Field(ge=0, le=1e15)] = 0.0
+    quadratic: Annotated[float, Field(gt=0, le=1e15)]
+    fixed: Annotated[float, Field(ge=0, le=1e15)] = 0.0
+
+
+class Organization(TermsSection):
+    """``[[organization]]``: one participant. ``profitability`` is currency per unit of accuracy and round."""
+
+    name: Slug
+    profitability: Annotated[float, Field(gt=0, le=1e15)]
+    generation_cost: GenerationCost
+    generation_maximum: Annotated[int, Field(ge=1, lt=2**64, strict=True)] | None = None
+    address: Address | None = None
+
+
+class Consortium(TermsSection):
+    """A validated terms file."""
+
+    consortium: ConsortiumSection
+    learning: Learning
+    generation: Generation = Generation()
+    market: Market
+    incentive: Incentive = Incentive()
+    settlement: Settlement = Settlement()
+    organization: tuple[Organization, ...]
+    _source: bytes = PrivateAttr(default=b"")
+    _file: str = PrivateAttr(default="")
+    _competition: NDArray[np.float64] = PrivateAttr(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Organization names in the order of the file: index n everywhere."""
+        return tuple(organization.name for organization in self.organization)
+
+    @property
+    def file(self) -> str:
+        """The path it was loaded from, for messages."""
+        return self._file
+
+    @property
+    def source(self) -> bytes:
+        """The terms file as it was read."""
+        return self._source
+
+    @property
+    def source_digest(self) -> str:
+        """SHA-256 of the terms file, as hexadecimal text."""
+        return hashlib.sha256(self._source).hexdigest()
+
+    @property
+    def competition(self) -> NDArray[np.float64]:
+        """ρ, shape (N, N), float64, entries in [0, 1], zero diagonal."""
+        return self._competition
+
+    @property
+    def profitability(self) -> NDArray[np.float64]:
+        """p, shape (N,), currency per unit of accuracy and round."""
+        return np.array([organization.profitability for organization in self.organization])
+
+    def generation_maximum(self) -> tuple[int, ...]:
+        """g_max per organization, raw samples a round."""
+        return tuple(o.generation_maximum or self.generation.maximum for o in self.organization)
+
+    def with_incentive(self, strength: float) -> Consortium:
+        """The same terms with a stated incentive strength, currency per unit of score difference."""
+        copy = self.model_copy(update={"incentive": self.incentive.model_copy(update={"strength": strength})})
+        copy._source, copy._file, copy._competition = self._source, self._file, self._competition
+        return copy
+
+    def index(self, name: str) -> int:
+        """The index of an organization; ConfigurationError lists the known names."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise ConfigurationError(
+                f"no organization is called {name!r}", file=self._file, hint=f"choose one of {', '.join(self.names)}"
+            ) from None
+
+
+def load_consortium(path: str | Path) -> Consortium:
+    """Read and validate a terms file.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the file and, for every field at fault, its value and its valid range.
+    """
+    file = Path(path)
+    source = _read(file)
+    try:
+        document = tomllib.loads(source.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(
+            f"not a TOML file: {error}", file=str(file), hint="see examples/clinics.toml for a complete terms file"
+        ) from error
+    try:
+        consortium = Consortium.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(
+            "the terms are not valid:",
+            file=str(file),
+            problems=field_problems(error),
+            hint="correct these fields; see examples/clinics.toml and docs/terms.md for their meaning",
+        ) from error
+    problems = _cross_check(consortium)
+    if not problems:
+        competition, problems = _competition(consortium, file)
+        if not problems:
+            problems = _check_market(consortium, competition)
+            consortium._competition = competition
+    if problems:
+        raise ConfigurationError("the terms are not valid:", file=str(file), problems=problems)
+    consortium._source = source
+    consortium._file = str(file)
+    return consortium
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            source = stream.read(_MAXIMUM_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot be read: {error.strerror or error}", file=str(file), hint="name an existing terms file (TOML)"
+        ) from error
+    if len(source) > _MAXIMUM_FILE_BYTES:
+        raise ConfigurationError(f"larger than {_MAXIMUM_FILE_BYTES:,} bytes: not a terms file", file=str(file))
+    return source
+
+
+_ACCURACY_KINDS = ("power-law", "square-root", "saturating")
+_VALID = {
+    "missing": "required, but not there",
+    "extra_forbidden": "unknown key; remove it or correct its spelling",
+    "finite_number": "must be a finite number",
+}
+
+
+def field_problems(error: ValidationError) -> list[FieldProblem]:
+    """Every problem that pydantic found, as field, value and valid range."""
+    return [_problem(item) for item in error.errors(include_url=False)]
+
+
+def _problem(item: Mapping[str, Any]) -> FieldProblem:
+    location = [part for part in item["loc"] if part not in _ACCURACY_KINDS]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    field = "".join(parts).lstrip(".") or "(file)"
+    value = "nothing" if item["type"] == "missing" else _shorten(item.get("input"))
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return FieldProblem(field, value, _VALID.get(item["type"], message))
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _cross_check(terms: Consortium) -> list[FieldProblem]:
+    from cocogen.learning.catalogue import known_datasets
+
+    problems = []
+    count = len(terms.organization)
+    if not MINIMUM_ORGANIZATIONS <= count <= MAXIMUM_ORGANIZATIONS:
+        valid = f"between {MINIMUM_ORGANIZATIONS} and {MAXIMUM_ORGANIZATIONS} organizations"
+        problems.append(FieldProblem("organization", f"{count} entries", valid))
+    for label, values in (
+        ("name", [o.name for o in terms.organization]),
+        ("address", [o.address.lower() if o.address else None for o in terms.organization]),
+    ):
+        seen: dict[str, int] = {}
+        for index, value in enumerate(values):
+            if value is None:
+                continue
+            if value in seen:
+                valid = f"must be unique, but organization[{seen[value]}] has it too"
+                problems.append(FieldProblem(f"organization[{index}].{label}", repr(value), valid))
+            seen.setdefault(value, index)
+    for index, organization in enumerate(terms.organization):
+        if organization.name in (*ROLES, "default"):
+            problems.append(FieldProblem(f"organization[{index}].name", repr(organization.name), "a reserved word"))
+        if organization.address is not None and int(organization.address, 16) == 0:
+            problems.append(FieldProblem(f"organization[{index}].address", organization.address, "must not be zero"))
+    if terms.learning.dataset not in known_datasets():
+        valid = f"one of {', '.join(sorted(known_datasets()))}"
+        problems.append(FieldProblem("learning.dataset", repr(terms.learning.dataset), valid))
+    strength = terms.incentive.strength
+    if terms.consortium.mechanism != "cocogen+" and strength not in ("auto", 0.0):
+        valid = f'"auto" or 0: {terms.consortium.mechanism} redistributes nothing'
+        problems.append(FieldProblem("incentive.strength", f"{strength:g}", valid))
+    sizes = terms.learning.partition.sizes
+    if sizes is not None and len(sizes) != count:
+        valid = f"one size for each of the {count} organizations"
+        problems.append(FieldProblem("learning.partition.sizes", f"{len(sizes)} sizes", valid))
+    settlement = terms.settlement
+    if settlement.minimum_members > count:
+        valid = f"between 2 and the number of organizations, {count}"
+        problems.append(FieldProblem("settlement.minimum_members", str(settlement.minimum_members), valid))
+    if not settlement.test:
+        for name in ("submit_window", "dispute_window", "arbiter_window", "minimum_gap"):
+            if (value := getattr(settlement, name)) < _HOUR:
+                valid = "at least 1 hour, unless settlement.test = true"
+                problems.append(FieldProblem(f"settlement.{name}", f"{value} seconds", valid))
+    return problems
+
+
+def _competition(terms: Consortium, file: Path) -> tuple[NDArray[np.float64], list[FieldProblem]]:
+    value = terms.market.competition
+    if isinstance(value, str):
+        return read_competition_csv(file.parent / value, terms.names)
+    return competition_matrix(value, terms.names)
+
+
+def _check_market(terms: Consortium, competition: NDArray[np.float64]) -> list[FieldProblem]:
+    profitability = terms.profitability
+    damage = competition @ profitability
+    problems = []
+    for index in np.flatnonzero(profitability - damage <= 0):
+        largest = profitability[index] / damage[index]
+        value = terms.market.competition
+        valid = (
+            f"below {value * largest:.6g}"
+            if isinstance(value, float)
+            else f"scale the competition of this organization by less than {largest:.6g}"
+        )
+        problems.append(
+            FieldProblem(
+                "market.competition",
+                f"{float(competition[index].max()):.6g} (largest for {terms.names[index]})",
+                f"the potential weight of {terms.names[index]} is {profitability[index] - damage[index]:.6g}, "
+                f"but must be positive: {valid}",
+            )
+        )
+    strength = terms.incentive.strength
+    if isinstance(strength, float):
+        sigma = float((competition + competition.T).max()) / 2
+        limit = 2.0**160 / (max(sigma, 1e-300) * terms.settlement.wei_per_unit * 1e18)
+        if strength >= limit:
+            valid = f"below {limit:.6g}: strength · competition · wei_per_unit · 1e18 must fit 160 bits"
+            problems.append(FieldProblem("incentive.strength", f"{strength:.6g}", valid))
+    return problems

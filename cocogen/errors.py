@@ -1,0 +1,153 @@
+"""Every error a user of CoCoGen can meet, as one tree.
+
+::
+
+    CoCoGenError
+    ├── ConfigurationError      a file or an argument is wrong            exit code 2
+    ├── WorkspaceError          the working folder is unusable            exit code 2
+    ├── GameError               the market admits no well-posed game      exit code 2
+    │   ├── UnstableMarket          a potential weight z_n is not positive
+    │   ├── InvalidAccuracy         an accuracy function is not concave and increasing
+    │   ├── EmptyStrategySet        an organization has no feasible strategy
+    │   └── NoRationalIncentive     no incentive leaves everyone better off
+    ├── SolverError             a solver did not reach its tolerance      exit code 2
+    ├── CertificateError        an equilibrium failed its certificate     exit code 1
+    ├── LedgerError             the settlement system said no             exit code 3
+    ├── LearningError           data, training or generation failed       exit code 4
+    │   ├── DatasetError            a data set is missing or malformed
+    │   └── EvidenceRejected        the attester does not sign this bundle
+    └── AuditError              the audit itself could not be carried out exit code 5
+
+The package ``chain`` hangs one class for each Solidity custom error below :class:`LedgerError`.
+An error says what was wrong, with the offending value and its valid range (``str(error)``), and what to do
+about it (``error.hint``); ``error.code`` is its stable name in the JSON envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "AuditError",
+    "CertificateError",
+    "CoCoGenError",
+    "ConfigurationError",
+    "DatasetError",
+    "EmptyStrategySet",
+    "EvidenceRejected",
+    "FieldProblem",
+    "GameError",
+    "InvalidAccuracy",
+    "LearningError",
+    "LedgerError",
+    "NoRationalIncentive",
+    "SolverError",
+    "UnstableMarket",
+    "WorkspaceError",
+]
+
+
+class CoCoGenError(Exception):
+    """The root: catch it to catch everything CoCoGen raises on purpose."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The class name, the stable identifier in JSON output."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with one field: its dotted path, the value found and the valid range in words."""
+
+    field: str
+    value: str
+    valid: str
+
+    def __str__(self) -> str:
+        return f"{self.field} = {self.value}: {self.valid}"
+
+
+class ConfigurationError(CoCoGenError):
+    """A terms file or an argument is wrong. ``problems`` names every field at fault, not only the first."""
+
+    def __init__(self, message: str, *, file: str = "", problems: Sequence[FieldProblem] = (), hint: str = "") -> None:
+        self.file = file
+        self.problems = tuple(problems)
+        where = f"{file}: " if file else ""
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"{where}{message}{lines}", hint=hint)
+
+
+class WorkspaceError(CoCoGenError):
+    """The working folder holds something else than expected, or cannot be written."""
+
+
+class GameError(CoCoGenError):
+    """The parameters do not make a well-posed coopetition game."""
+
+
+class UnstableMarket(GameError):
+    """A potential weight z_n = p_n - χ Σ_m ρ_nm p_m is not positive, so the game has no weighted potential."""
+
+
+class InvalidAccuracy(GameError):
+    """An accuracy function is not finite, increasing and concave on its domain."""
+
+
+class EmptyStrategySet(GameError):
+    """An organization has no feasible strategy."""
+
+
+class NoRationalIncentive(GameError):
+    """No incentive of the searched range gives every organization at least its outside option."""
+
+
+class SolverError(CoCoGenError):
+    """A solver stopped before it reached its tolerance."""
+
+
+class CertificateError(CoCoGenError):
+    """A profile that was announced as an equilibrium is not one."""
+
+    exit_code = 1
+
+
+class LedgerError(CoCoGenError):
+    """The settlement system refused an operation or could not be reached."""
+
+    exit_code = 3
+
+
+class LearningError(CoCoGenError):
+    """Data, training or generation failed."""
+
+    exit_code = 4
+
+
+class DatasetError(LearningError):
+    """A data set is missing, malformed or too small for what is asked of it."""
+
+
+class EvidenceRejected(LearningError):
+    """The attester found a bundle that it does not sign: ``organization`` and what is wrong with it."""
+
+    def __init__(self, organization: str, reason: str, *, hint: str = "") -> None:
+        self.organization = organization
+        self.reason = reason
+        super().__init__(f"evidence of {organization} rejected: {reason}", hint=hint)
+
+
+class AuditError(CoCoGenError):
+    """The audit could not be carried out (which is not the same as a failed check)."""
+
+    exit_code = 5

@@ -1,0 +1,87 @@
+"""Files of plain arrays that a stranger may have written: npz without pickle, read within stated limits.
+
+``numpy.load`` trusts the shape that a header claims and allocates for it; here every size is checked against the
+limits and against the bytes that are really there before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.errors import LearningError
+from cocogen.workspace import write_atomically
+
+__all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "read_arrays", "write_arrays"]
+
+MAXIMUM_BYTES = 256 * 2**20
+MAXIMUM_ENTRIES = 4096
+_MAXIMUM_HEADER = 4096
+_DTYPES = frozenset(np.dtype(kind) for kind in ("<f4", "<i8", "|u1"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write ``arrays`` (float32, int64 or uint8) atomically; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            # A fixed date: the file must depend on nothing but its content.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, *, maximum_bytes: int = MAXIMUM_BYTES) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an npz file, C-contiguous and writeable.
+
+    Raises
+    ------
+    LearningError
+        When the file is missing, truncated, larger than ``maximum_bytes`` (also once unpacked), or holds anything
+        but float32, int64 and uint8 arrays; the message says which.
+    """
+    try:
+        if path.stat().st_size > maximum_bytes:
+            raise _malformed(path, f"{path.stat().st_size:,} bytes, more than {maximum_bytes:,}")
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAXIMUM_ENTRIES:
+                raise _malformed(path, f"{len(entries):,} entries, more than {MAXIMUM_ENTRIES:,}")
+            unpacked = sum(entry.file_size for entry in entries)
+            if unpacked > maximum_bytes:
+                raise _malformed(path, f"{unpacked:,} bytes unpacked, more than {maximum_bytes:,}")
+            names = [entry.filename.removesuffix(".npy") for entry in entries]
+            if len(set(names)) != len(names):
+                raise _malformed(path, "an entry appears twice")
+            return {name: _read(path, archive, entry) for name, entry in zip(names, entries, strict=True)}
+    except OSError as error:
+        raise LearningError(
+            f"{path} cannot be read: {error.strerror or error}", hint="check the path and its permissions"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _malformed(path, str(error)) from error
+
+
+def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.generic]:
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise _malformed(path, f"{entry.filename} has npy version {version}, not (1, 0)")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAXIMUM_HEADER)
+        if fortran or dtype not in _DTYPES:
+            raise _malformed(path, f"{entry.filename} holds {dtype} in unexpected form; float32, int64 or uint8 wanted")
+        content = stream.read()
+    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
+        raise _malformed(path, f"{entry.filename} claims shape {shape}, but holds {len(content):,} bytes")
+    return np.frombuffer(content, dtype=dtype).reshape(shape).copy()
+
+
+def _malformed(path: Path, reason: str) -> LearningError:
+    return LearningError(f"{path} is not a valid file of arrays: {reason}", hint="ask its author for a new copy")

@@ -1,0 +1,356 @@
+"""The attester: what an organization really contributed, measured rather than believed.
+
+One bundle is checked alone (:mod:`cocogen.learning.checks`), then against what its generator really makes, its peers
+and the attester's own data; what remains is measured, aggregated, and written down in one evidence document for
+each organization, whose digest the ledger carries. The table of lies that this catches, and of those that it does
+not, is docs/evidence.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.errors import EvidenceRejected
+from cocogen.game.effective import effective_samples
+from cocogen.ledger import Contribution
+from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
+from cocogen.learning.evidence import Bundle, Samples, canonical_json
+from cocogen.learning.federated import Evaluation, evaluate
+from cocogen.learning.generators.base import Generator
+from cocogen.learning.generators.quality import QualityMeter
+from cocogen.learning.models import Classifier
+from cocogen.learning.states import SharedModel, average
+from cocogen.learning.streams import Purpose, Streams
+from cocogen.learning.training import LocalWork, train
+
+__all__ = [
+    "GAIN_TOLERANCE",
+    "LEAST_AGREEMENT",
+    "UPDATE_FACTOR",
+    "Attester",
+    "Caps",
+    "Measurement",
+    "RoundEvidence",
+]
+
+# Measured on honest rounds (docs/evidence.md): each leaves the worst of them a margin.
+UPDATE_FACTOR = 10.0
+GAIN_TOLERANCE = 0.5
+LEAST_AGREEMENT = 0.25
+_SAMPLE_TOLERANCE = 1e-3
+
+
+class Caps(Protocol):
+    """The largest contribution that the ledger accepts, as :class:`cocogen.ledger.Member` states it."""
+
+    @property
+    def data_cap(self) -> int: ...
+    @property
+    def generated_cap(self) -> int: ...
+    @property
+    def compute_cap(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the attester found in one accepted bundle.
+
+    ``data``: real samples used; ``raw``: synthetic samples used; ``generated``: ⌊κ · raw⌋ with κ =
+    ``quality_in_force``; ``compute``: gradient steps; all capped by the terms but ``raw``. ``quality``: κ measured now,
+    in force next round. ``update_ratio``: distance of the update over the reference distance (limit
+    ``UPDATE_FACTOR``). ``agreement``: chance-corrected share of synthetic samples that the attester's classifier
+    gives their label (1 when there are none). ``gain``: held-out loss of the aggregate without this organization
+    minus with it, nats. ``bundle``: digest of the bundle, hexadecimal.
+    """
+
+    organization: str
+    data: int
+    generated: int
+    compute: int
+    raw: int
+    quality_in_force: float
+    quality: float
+    update_ratio: float
+    agreement: float
+    gain: float
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvidence:
+    """A round as attested; everything is in the order of the organizations, None for those without contribution.
+
+    ``rejected``: reason by organization. ``aggregated``: the shared model of the accepted updates.
+    ``evaluation``: of that model on the test fold. ``quality_next``: κ in force next round, shape (N,).
+    ``documents``: the JSON objects whose digests the ``contributions`` carry.
+    """
+
+    measurements: tuple[Measurement | None, ...]
+    contributions: tuple[Contribution | None, ...]
+    documents: tuple[dict[str, Any] | None, ...]
+    rejected: dict[str, str]
+    aggregated: SharedModel
+    evaluation: Evaluation
+    quality_next: NDArray[np.float64]
+
+
+class Attester:
+    """Verifies and measures on its own real ``holdout``, which no organization has seen.
+
+    ``streams`` are public: the draws of synthetic samples and panels follow from the seed of the terms, so that the
+    attester repeats them.
+    """
+
+    def __init__(
+        self, classifier: Classifier, generator: Generator, holdout: Samples, classes: int, streams: Streams
+    ) -> None:
+        self.classifier = classifier
+        self.generator = generator
+        self.holdout = holdout
+        self.classes = classes
+        self.streams = streams
+        self.meter = QualityMeter(holdout.features, holdout.labels, classes)
+
+    def verify(
+        self, bundle: Bundle, index: int, expected: Expectation, recover: Callable[[bytes, bytes], str]
+    ) -> float:
+        """Check organization ``index``'s bundle alone; returns the agreement of its synthetic samples.
+
+        Raises
+        ------
+        EvidenceRejected
+            With the first claim that does not hold.
+        """
+        check_identity(bundle, expected, recover)
+        check_arrays(bundle, expected)
+        check_log(bundle, expected)
+        check_update(bundle, expected)
+        for purpose, what, samples in (
+            (Purpose.SYNTHETIC, "synthetic samples", bundle.synthetic),
+            (Purpose.PANEL, "panel", bundle.panel),
+        ):
+            rng = self.streams.get(purpose, expected.round, index)
+            drawn = self.generator.sample(bundle.generator, samples.labels, rng)
+            if not np.allclose(drawn, samples.features, rtol=_SAMPLE_TOLERANCE, atol=_SAMPLE_TOLERANCE):
+                raise EvidenceRejected(
+                    expected.organization,
+                    f"its {what} are not what its generator draws from the agreed seed: they differ by up to "
+                    f"{float(np.abs(drawn - samples.features).max()):.3g}",
+                    hint="hand in what the generator made",
+                )
+        agreement = self._agreement(bundle.synthetic)
+        if agreement < LEAST_AGREEMENT:
+            raise EvidenceRejected(
+                expected.organization,
+                f"its synthetic samples carry their label only {agreement:.3f} above chance, less than "
+                f"{LEAST_AGREEMENT:g}",
+                hint="retrain the generator",
+            )
+        return agreement
+
+    def attest(
+        self,
+        bundles: Sequence[Bundle | None],
+        expectations: Sequence[Expectation],
+        quality: Sequence[float],
+        caps: Sequence[Caps],
+        recover: Callable[[bytes, bytes], str],
+        test: Samples,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> RoundEvidence:
+        """Verify every bundle, exclude what harms, measure the rest.
+
+        The classifiers are averaged with weights data + generated as measured and capped, the generators with data,
+        so that nobody gains weight by a claim that is not attested. Without any weight the base of the first
+        organization stands.
+        """
+        total = len(bundles)
+        rejected: dict[str, str] = {}
+        accepted: dict[int, tuple[Bundle, float]] = {}
+        for n, (bundle, expected) in enumerate(zip(bundles, expectations, strict=True)):
+            if progress is not None:
+                progress("verifying evidence", n, total)
+            if bundle is None:
+                continue
+            try:
+                accepted[n] = (bundle, self.verify(bundle, n, expected, recover))
+            except EvidenceRejected as error:
+                rejected[expected.organization] = error.reason
+        ratios = self._exclude_outliers(accepted, expectations, rejected)
+        credit = {n: self._credit(accepted[n][0], quality[n], caps[n]) for n in accepted}
+        gains = self._exclude_harm(accepted, credit, expectations, rejected)
+        aggregated = self._aggregate(accepted, credit, sorted(accepted), expectations[0].base)
+        digest = aggregated.digest()
+
+        quality_next = np.array(quality, dtype=np.float64)
+        measurements: list[Measurement | None] = [None] * total
+        contributions: list[Contribution | None] = [None] * total
+        documents: list[dict[str, Any] | None] = [None] * total
+        for n, (bundle, agreement) in accepted.items():
+            quality_next[n] = self.meter.measure(bundle.panel.features, bundle.panel.labels)
+            data, generated, compute = credit[n]
+            measurement = Measurement(
+                organization=expectations[n].organization,
+                data=data,
+                generated=generated,
+                compute=compute,
+                raw=len(bundle.synthetic.labels),
+                quality_in_force=float(quality[n]),
+                quality=float(quality_next[n]),
+                update_ratio=ratios[n],
+                agreement=agreement,
+                gain=gains[n],
+                bundle=bundle.digest().hex(),
+            )
+            document = {
+                "version": 1,
+                "round": expectations[n].round,
+                "terms_hash": expectations[n].terms_hash.hex(),
+                "base_model": expectations[n].base.digest(),
+                "aggregated_model": digest,
+                "measurement": asdict(measurement),
+            }
+            measurements[n], documents[n] = measurement, document
+            evidence_hash = hashlib.sha256(canonical_json(document)).digest()
+            contributions[n] = Contribution(data, generated, compute, evidence_hash)
+        if progress is not None:
+            progress("verifying evidence", total, total)
+        return RoundEvidence(
+            measurements=tuple(measurements),
+            contributions=tuple(contributions),
+            documents=tuple(documents),
+            rejected=rejected,
+            aggregated=aggregated,
+            evaluation=evaluate(self.classifier, aggregated.classifier, test.features, test.labels),
+            quality_next=quality_next,
+        )
+
+    def measure_panel(self, panel: Samples) -> float:
+        """κ in [0.01, 1] of a panel."""
+        return self.meter.measure(panel.features, panel.labels)
+
+    def _credit(self, bundle: Bundle, quality: float, caps: Caps) -> tuple[int, int, int]:
+        data = min(len(bundle.manifest.commitments), caps.data_cap)
+        generated = min(effective_samples(len(bundle.synthetic.labels), float(quality)), caps.generated_cap)
+        return data, generated, min(len(bundle.manifest.training.real), caps.compute_cap)
+
+    def _agreement(self, synthetic: Samples) -> float:
+        if not synthetic.labels.size:
+            return 1.0
+        chance = 1.0 / self.classes
+        return (self.meter.agreement(synthetic.features, synthetic.labels) - chance) / (1.0 - chance)
+
+    def _exclude_outliers(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        expectations: Sequence[Expectation],
+        rejected: dict[str, str],
+    ) -> dict[int, float]:
+        """Reject updates far beyond the reference: the larger of the median of the peers' and the attester's own.
+
+        A reference of fewer steps is scaled up to the steps of the organization under test, never down.
+        """
+        moved = {
+            n: (bundle.classifier.distance(expectations[n].base.classifier), len(bundle.manifest.training.real))
+            for n, (bundle, _) in accepted.items()
+        }
+        generators = {
+            n: bundle.generator.distance(expectations[n].base.generator) for n, (bundle, _) in accepted.items()
+        }
+        references = self._own_updates(accepted, expectations)
+        ratios: dict[int, float] = {}
+        for n, (distance, steps) in moved.items():
+            own, own_steps, own_generator = references[expectations[n].base.digest()]
+            peers = [d * max(1.0, steps / t) for m, (d, t) in moved.items() if m != n and t]
+            reference = max(own * max(1.0, steps / own_steps), float(np.median(peers)) if peers else 0.0)
+            others = [d for m, d in generators.items() if m != n and d]
+            generator_reference = max(own_generator, float(np.median(others)) if others else 0.0)
+            ratios[n] = distance / max(reference, 1e-12)
+            generator_ratio = generators[n] / max(generator_reference, 1e-12)
+            for part, ratio in (("classifier", ratios[n]), ("generator", generator_ratio)):
+                if ratio > UPDATE_FACTOR and n in accepted:
+                    rejected[expectations[n].organization] = (
+                        f"its {part} moved {ratio:.1f} times as far as its peers' and the attester's own, more than "
+                        f"{UPDATE_FACTOR:g} times"
+                    )
+                    del accepted[n]
+        return ratios
+
+    def _own_updates(
+        self, accepted: dict[int, tuple[Bundle, float]], expectations: Sequence[Expectation]
+    ) -> dict[str, tuple[float, int, float]]:
+        """For each base model in use: how far, and in how many steps, the attester's own training moves it."""
+        references = {}
+        for n in accepted:
+            expected = expectations[n]
+            base = expected.base
+            if (key := base.digest()) in references:
+                continue
+
+            def work(initial: Any, purpose: Purpose, round_number: int = expected.round) -> LocalWork:
+                rng = self.streams.get(purpose, round_number)
+                return LocalWork(initial, self.holdout.features, self.holdout.labels, rng)
+
+            result = train(self.classifier, [work(base.classifier, Purpose.REFERENCE)], expected.schedule)[0]
+            fitted = self.generator.fit([work(base.generator, Purpose.REFERENCE_GENERATOR)])[0]
+            references[key] = (
+                result.state.distance(base.classifier),
+                len(result.trace.real),
+                fitted.distance(base.generator),
+            )
+        return references
+
+    def _exclude_harm(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        credit: dict[int, tuple[int, int, int]],
+        expectations: Sequence[Expectation],
+        rejected: dict[str, str],
+    ) -> dict[int, float]:
+        """Reject, worst first, whoever raises the aggregate's held-out loss beyond the tolerance."""
+        while True:
+            gains = self._gains(accepted, credit, expectations)
+            if not gains or gains[worst := min(gains, key=lambda n: (gains[n], n))] >= -GAIN_TOLERANCE:
+                return gains
+            rejected[expectations[worst].organization] = (
+                f"with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than without, "
+                f"more than {GAIN_TOLERANCE:g}"
+            )
+            del accepted[worst]
+
+    def _gains(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        credit: dict[int, tuple[int, int, int]],
+        expectations: Sequence[Expectation],
+    ) -> dict[int, float]:
+        def loss(members: Sequence[int], base: SharedModel) -> float:
+            shared = self._aggregate(accepted, credit, members, base)
+            return evaluate(self.classifier, shared.classifier, self.holdout.features, self.holdout.labels).loss
+
+        members = sorted(accepted)
+        if not members:
+            return {}
+        together = loss(members, expectations[0].base)
+        return {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
+
+    def _aggregate(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        credit: dict[int, tuple[int, int, int]],
+        members: Sequence[int],
+        base: SharedModel,
+    ) -> SharedModel:
+        bundles = [accepted[n][0] for n in members]
+        weights = [credit[n][0] + credit[n][1] for n in members]
+        data = [credit[n][0] for n in members]
+        return SharedModel(
+            classifier=average([b.classifier for b in bundles], weights) if any(weights) else base.classifier,
+            generator=average([b.generator for b in bundles], data) if any(data) else base.generator,
+        )

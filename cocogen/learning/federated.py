@@ -1,0 +1,56 @@
+"""Evaluation of a shared classifier, and the organizations' alternative of training alone.
+
+Left out: aggregation (:func:`cocogen.learning.states.average`) with the weights that the attester measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.learning.models import Classifier
+from cocogen.learning.states import ModelState
+from cocogen.learning.training import LocalWork, Schedule, train
+
+__all__ = ["Evaluation", "evaluate", "train_alone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``accuracy`` and ``balanced_accuracy`` in [0, 1], mean cross-entropy ``loss`` in nats, over ``samples``."""
+
+    accuracy: float
+    balanced_accuracy: float
+    loss: float
+    samples: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain JSON values by field name."""
+        return asdict(self)
+
+
+def evaluate(
+    classifier: Classifier, state: ModelState, features: NDArray[np.float32], labels: NDArray[np.int64]
+) -> Evaluation:
+    """How ``state`` does on labelled samples; the mean over classes counts only those that are there."""
+    logits = classifier.logits(state, features).astype(np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    right = logits.argmax(axis=1) == labels
+    return Evaluation(
+        accuracy=float(right.mean()),
+        balanced_accuracy=float(np.mean([right[labels == c].mean() for c in np.unique(labels)])),
+        loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        samples=len(labels),
+    )
+
+
+def train_alone(
+    classifier: Classifier, works: Sequence[LocalWork], schedule: Schedule, rounds: int
+) -> list[ModelState]:
+    """Each organization on its own real data for as many epochs as ``rounds`` federated rounds hold."""
+    longer = replace(schedule, epochs=schedule.epochs * rounds)
+    return [result.state for result in train(classifier, works, longer)]

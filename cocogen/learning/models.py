@@ -1,0 +1,88 @@
+"""The classifiers, as pure functions of their parameters: the form that one, or many stacked organizations train.
+
+Skeletons live on torch's meta device: they hold shapes only, and making one touches no global random state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from cocogen.errors import LearningError
+from cocogen.learning.states import ModelState
+
+__all__ = ["Classifier", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
+
+
+class Objective(Protocol):
+    """A loss per sample as a pure function, so that ``torch.func`` can map it over organizations.
+
+    ``noise_width``: standard normal draws that each sample needs in each step (0: none).
+    """
+
+    @property
+    def noise_width(self) -> int: ...
+
+    def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+        """Losses (B,) for features (B, d) float32, labels (B,) int64 and noise (B, ``noise_width``) float32."""
+        ...
+
+
+class Classifier:
+    """A network from features (n, d) to logits (n, C), trained by cross-entropy (nats)."""
+
+    noise_width = 0
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        self.network = network
+        self.classes = classes
+
+    def initial_state(self, rng: np.random.Generator) -> ModelState:
+        """Fresh parameters, He-uniform weights and zero biases."""
+        return draw_parameters(self.network, rng)
+
+    def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:  # noqa: ARG002  # a classifier needs no noise
+        """Cross-entropy of each sample, shape (B,), nats."""
+        logits = functional_call(self.network, dict(parameters), (features,))
+        return nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    def logits(self, state: ModelState, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of every class, shape (n, C), float32."""
+        with torch.no_grad():
+            output: Tensor = functional_call(self.network, to_tensors(state), (torch.from_numpy(features),))
+        return np.asarray(output.numpy(), dtype=np.float32)
+
+
+def build_classifier(model: str, *, inputs: int, classes: int, hidden: int) -> Classifier:
+    """"logistic" (multinomial logistic regression) or "mlp" (one hidden layer of ``hidden`` rectified units)."""
+    with torch.device("meta"):
+        if model == "logistic":
+            network: nn.Module = nn.Sequential(nn.Linear(inputs, classes))
+        elif model == "mlp":
+            network = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+        else:
+            raise LearningError(f"no model is called {model!r}", hint="choose one of: logistic, mlp")
+    return Classifier(network, classes)
+
+
+def draw_parameters(network: nn.Module, rng: np.random.Generator) -> ModelState:
+    """He-uniform weights (gain √2) and zero biases for every parameter of ``network``, from ``rng`` alone."""
+    source = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    arrays = {}
+    for name, parameter in sorted(network.named_parameters()):
+        tensor = torch.zeros(parameter.shape)
+        if parameter.ndim > 1:
+            nn.init.kaiming_uniform_(tensor, nonlinearity="relu", generator=source)
+        arrays[name] = tensor.numpy()
+    return ModelState(arrays)
+
+
+def to_tensors(state: ModelState) -> dict[str, Tensor]:
+    """The parameters as tensors that share memory with the state: do not write to them."""
+    return {name: torch.from_numpy(array) for name, array in state.items()}

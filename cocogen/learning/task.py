@@ -1,0 +1,392 @@
+"""One consortium's learning task: the facade that the round loop and the commands use.
+
+It holds the partition of one split and derives every random draw from the seed of the terms. On one machine it plays
+all organizations and the attester; the methods name what each of them would do with its own data. Left out: the plan
+(how much to contribute) and the ledger (what it is worth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cocogen.consortium import Generation, Learning
+from cocogen.errors import LearningError
+from cocogen.learning.attester import Attester, Caps, RoundEvidence
+from cocogen.learning.checks import Expectation
+from cocogen.learning.datasets import load
+from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
+from cocogen.learning.federated import Evaluation, evaluate, train_alone
+from cocogen.learning.generators.base import deficit_labels
+from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.models import build_classifier
+from cocogen.learning.partition import (
+    dirichlet_partition,
+    equal_sizes,
+    federated_scale,
+    heterogeneity,
+    iid_partition,
+    label_counts,
+    label_mix,
+    stratified_split,
+)
+from cocogen.learning.states import ModelState, SharedModel, average
+from cocogen.learning.streams import Purpose, Streams
+from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
+
+__all__ = ["Assignment", "Evaluation", "LearningTask", "Progress", "RoundEvidence", "SharedModel"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with a description, what is done, and the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one organization uses in a round: ``data`` real samples, and ``raw`` synthetic ones that it generates."""
+
+    data: int
+    raw: int
+
+
+class LearningTask:
+    """The learning side of a consortium on test fold ``split``, everything derived from ``seed``.
+
+    Parameters
+    ----------
+    learning, generation : the sections of the terms.
+    names : organizations in the order of the terms; index n everywhere.
+    salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
+        when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
+
+    Attributes
+    ----------
+    registered : (N,) int64, real samples of each organization.
+    label_mix : (N, C) float64, rows sum to 1.
+    heterogeneity : (N,) float64, δ_n in [0, 1].
+
+    Raises
+    ------
+    DatasetError
+        When the data set is unknown, or cannot be split as the terms say.
+    """
+
+    def __init__(
+        self,
+        learning: Learning,
+        generation: Generation,
+        names: Sequence[str],
+        seed: int,
+        split: int = 0,
+        *,
+        salts: Sequence[bytes] | None = None,
+    ) -> None:
+        self.names = tuple(names)
+        self._streams = Streams(seed, split)
+        dataset = load(learning.dataset)
+        cut = stratified_split(
+            dataset.labels,
+            folds=learning.splits,
+            fold=split,
+            holdout_fraction=learning.holdout_fraction,
+            fold_rng=self._streams.shared(Purpose.FOLDS),
+            holdout_rng=self._streams.get(Purpose.HOLDOUT),
+        )
+        owned = [cut.pool[part] for part in self._partition(learning, dataset.labels[cut.pool])]
+        scale = federated_scale([dataset.features[own] for own in owned])
+
+        def samples(indices: NDArray[np.int64]) -> Samples:
+            return Samples(scale.apply(dataset.features[indices]), dataset.labels[indices])
+
+        self._own = [samples(own) for own in owned]
+        self._test = samples(cut.test)
+        self._classes = len(dataset.classes)
+        counts = label_counts([own.labels for own in self._own], self._classes)
+        self._mix = counts.sum(axis=0) / counts.sum()
+        self.registered = counts.sum(axis=1)
+        self.label_mix = label_mix(counts)
+        self.heterogeneity = heterogeneity(counts)
+
+        inputs = dataset.features.shape[1]
+        self._generation = generation
+        self._schedule = Schedule(
+            learning.local_epochs,
+            learning.batch_size,
+            learning.learning_rate,
+            momentum=learning.momentum,
+            weight_decay=learning.weight_decay,
+        )
+        self._classifier = build_classifier(
+            learning.model, inputs=inputs, classes=self._classes, hidden=learning.hidden
+        )
+        self._generator = ConditionalVAE(
+            inputs=inputs,
+            classes=self._classes,
+            latent=generation.latent,
+            hidden=generation.hidden,
+            schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
+        )
+        self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
+        self.attester = Attester(
+            self._classifier, self._generator, samples(cut.holdout), self._classes, self._streams
+        )
+
+    def initial_state(self) -> SharedModel:
+        """Untrained classifier and generator."""
+        return SharedModel(
+            self._classifier.initial_state(self._streams.get(Purpose.CLASSIFIER)),
+            self._generator.initial_state(self._streams.get(Purpose.GENERATOR)),
+        )
+
+    def pretrain(self, progress: Progress | None = None) -> SharedModel:
+        """The initial model with a generator that all organizations trained by federated averaging."""
+        with _one_thread():
+            initial = self.initial_state()
+            state, rounds = initial.generator, self._generation.pretraining_rounds
+            for number in range(rounds):
+                _report(progress, "training the generator", number, rounds)
+                fitted = self._fit_generators([state] * len(self.names), self._own, Purpose.PRETRAINING, number)
+                state = average(fitted, self.registered.tolist())
+            _report(progress, "training the generator", rounds, rounds)
+            return SharedModel(initial.classifier, state)
+
+    def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]:
+        """κ of each organization before the first round, shape (N,), in [0.01, 1]."""
+        with _one_thread():
+            fitted = self._fit_generators(
+                [shared.generator] * len(self.names), self._own, Purpose.GENERATOR_BATCHES, 0
+            )
+            panels = [self._panel(state, 0, n) for n, state in enumerate(fitted)]
+            return np.array([self.attester.measure_panel(panel) for panel in panels])
+
+    def train(
+        self,
+        round_number: int,
+        shared: SharedModel | Sequence[SharedModel],
+        assignments: Sequence[Assignment | None],
+        terms_hash: bytes,
+        sign: Callable[[str, bytes], bytes],
+        progress: Progress | None = None,
+    ) -> list[Bundle | None]:
+        """Generate, train and sign for every organization that has an assignment; the others get None.
+
+        The generator goes on training on the organization's own real samples, then generates; the classifier trains
+        on both. An organization trained alone gives the same bundle up to floating point rounding.
+
+        Raises
+        ------
+        LearningError
+            When an assignment exceeds the registered samples or is negative, or training diverges.
+        """
+        bases = self._bases(shared)
+        at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
+        for n in at_work:
+            self._check_assignment(n, assignments[n])
+        with _one_thread():
+            steps = len(at_work) + 2
+            _report(progress, f"round {round_number}: training generators", 0, steps)
+            chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
+            own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
+            generators = self._fit_generators(
+                [bases[n].generator for n in at_work], own, Purpose.GENERATOR_BATCHES, round_number, at_work
+            )
+            _report(progress, f"round {round_number}: training classifiers", 1, steps)
+            synthetic = [
+                self._generate(state, real, round_number, n, assignments[n])
+                for n, state, real in zip(at_work, generators, own, strict=True)
+            ]
+            works = [
+                LocalWork(
+                    bases[n].classifier,
+                    np.concatenate([real.features, extra.features]),
+                    np.concatenate([real.labels, extra.labels]),
+                    self._streams.get(Purpose.CLASSIFIER_BATCHES, round_number, n),
+                    synthetic=len(extra.labels),
+                )
+                for n, real, extra in zip(at_work, own, synthetic, strict=True)
+            ]
+            results = train(self._classifier, works, self._schedule)
+            bundles: list[Bundle | None] = [None] * len(self.names)
+            for done, (n, real, state, extra, result) in enumerate(
+                zip(at_work, own, generators, synthetic, results, strict=True)
+            ):
+                _report(progress, f"round {round_number}: signing evidence", done + 2, steps)
+                sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
+                bundles[n] = self._bundle(round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result)
+            _report(progress, f"round {round_number}: signing evidence", steps, steps)
+            return bundles
+
+    def attest(
+        self,
+        round_number: int,
+        shared: SharedModel | Sequence[SharedModel],
+        bundles: Sequence[Bundle | None],
+        addresses: Sequence[str],
+        recover: Callable[[bytes, bytes], str],
+        quality: Sequence[float] | NDArray[np.float64],
+        caps: Sequence[Caps],
+        terms_hash: bytes,
+        progress: Progress | None = None,
+    ) -> RoundEvidence:
+        """Verify, measure and aggregate as the attester; nothing in a bundle is believed.
+
+        ``quality``: κ in force this round, shape (N,). ``caps``: the largest contributions of the terms; an
+        organization that generates more than its ``generated_cap`` is rejected.
+        """
+        bases = self._bases(shared)
+        inputs = self._test.features.shape[1]
+        expectations = [
+            Expectation(
+                organization=name,
+                address=addresses[n],
+                round=round_number,
+                terms_hash=terms_hash,
+                registered=int(self.registered[n]),
+                maximum=caps[n].generated_cap,
+                base=bases[n],
+                inputs=inputs,
+                classes=self._classes,
+                panel=self._generation.panel,
+                schedule=self._schedule,
+            )
+            for n, name in enumerate(self.names)
+        ]
+        in_force = [float(value) for value in quality]
+        with _one_thread():
+            return self.attester.attest(bundles, expectations, in_force, caps, recover, self._test, progress)
+
+    def evaluate(self, shared: SharedModel) -> Evaluation:
+        """The classifier on the test fold."""
+        with _one_thread():
+            return evaluate(self._classifier, shared.classifier, self._test.features, self._test.labels)
+
+    def train_alone(self, rounds: int) -> list[Evaluation]:
+        """Each organization by itself: its own real data, the epochs of ``rounds`` rounds, the same initial model.
+
+        It keeps the standardization that all agreed on, which is in its favour.
+        """
+        with _one_thread():
+            initial = self.initial_state().classifier
+            works = [
+                LocalWork(initial, own.features, own.labels, self._streams.get(Purpose.ALONE, 0, n))
+                for n, own in enumerate(self._own)
+            ]
+            states = train_alone(self._classifier, works, self._schedule, rounds)
+            return [evaluate(self._classifier, s, self._test.features, self._test.labels) for s in states]
+
+    def _partition(self, learning: Learning, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        partition, rng = learning.partition, self._streams.get(Purpose.PARTITION)
+        sizes = partition.sizes or equal_sizes(len(labels), len(self.names))
+        if len(sizes) != len(self.names):
+            raise LearningError(
+                f"{len(sizes)} partition sizes for {len(self.names)} organizations", hint="give one size for each"
+            )
+        if partition.kind == "iid":
+            return iid_partition(labels, sizes, rng)
+        return dirichlet_partition(labels, sizes, partition.alpha, rng)
+
+    def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
+        return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)
+
+    def _check_assignment(self, n: int, assignment: Assignment | None) -> None:
+        registered = int(self.registered[n])
+        if assignment is not None and not (0 <= assignment.data <= registered and assignment.raw >= 0):
+            raise LearningError(
+                f"{self.names[n]} cannot use {assignment.data} real and {assignment.raw} synthetic samples: it "
+                f"registered {registered}",
+                hint=f"assign between 0 and {registered} real samples and at least 0 synthetic ones",
+            )
+
+    def _subset(self, round_number: int, n: int, assignment: Assignment | None) -> NDArray[np.int64]:
+        registered, data = int(self.registered[n]), assignment.data if assignment else 0
+        if data == registered:
+            return np.arange(registered, dtype=np.int64)
+        rng = self._streams.get(Purpose.SUBSET, round_number, n)
+        return np.sort(rng.choice(registered, size=data, replace=False)).astype(np.int64)
+
+    def _fit_generators(
+        self,
+        states: Sequence[ModelState],
+        own: Sequence[Samples],
+        purpose: Purpose,
+        number: int,
+        indices: Sequence[int] | None = None,
+    ) -> list[ModelState]:
+        places = range(len(own)) if indices is None else indices
+        return self._generator.fit(
+            [
+                LocalWork(state, samples.features, samples.labels, self._streams.get(purpose, number, n))
+                for n, state, samples in zip(places, states, own, strict=True)
+            ]
+        )
+
+    def _generate(
+        self, state: ModelState, real: Samples, round_number: int, n: int, assignment: Assignment | None
+    ) -> Samples:
+        counts = np.bincount(real.labels, minlength=self._classes).astype(np.int64)
+        labels = deficit_labels(counts, self._mix, assignment.raw if assignment else 0)
+        rng = self._streams.get(Purpose.SYNTHETIC, round_number, n)
+        return Samples(self._generator.sample(state, labels, rng), labels)
+
+    def _panel(self, state: ModelState, round_number: int, n: int) -> Samples:
+        labels = panel_labels(self._classes, self._generation.panel)
+        rng = self._streams.get(Purpose.PANEL, round_number, n)
+        return Samples(self._generator.sample(state, labels, rng), labels)
+
+    def _bundle(
+        self,
+        round_number: int,
+        n: int,
+        base: SharedModel,
+        terms_hash: bytes,
+        sign: Callable[[str, bytes], bytes],
+        sealed: tuple[str, ...],
+        generator: ModelState,
+        synthetic: Samples,
+        result: LocalResult,
+    ) -> Bundle:
+        name = self.names[n]
+        panel = self._panel(generator, round_number, n)
+        manifest = Manifest(
+            organization=name,
+            round=round_number,
+            terms_hash=terms_hash.hex(),
+            base=base.digest(),
+            classifier=result.state.digest(),
+            generator=generator.digest(),
+            synthetic=synthetic.digest(),
+            panel=panel.digest(),
+            commitments=sealed,
+            raw=len(synthetic.labels),
+            update_norm=result.state.distance(base.classifier),
+            generator_update_norm=generator.distance(base.generator),
+            training=TrainingLog.of(result.trace, self._schedule.epochs),
+        )
+        return Bundle.signed(
+            manifest, result.state, generator, synthetic, panel, lambda digest: sign(name, digest)
+        )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread and give the others back afterwards.
+
+    Batches here are small: a second thread costs more than it gains (ten times as much on a busy machine), and the
+    rounding of a sum, hence the accuracies of a seed, would depend on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _report(progress: Progress | None, description: str, done: int, total: int) -> None:
+    if progress is not None:
+        progress(description, done, total)

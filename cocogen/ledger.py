@@ -1,0 +1,268 @@
+"""What the round loop needs of a settlement system, and the plain values that cross that line.
+
+A :class:`LedgerProvider` turns settlement terms into a :class:`Ledger`; the in-memory twin and the contract on any
+chain implement both. The engine never sees an encoded integer: it gives floats (:class:`SettlementTerms`), gets
+back the floats that the integers stand for (:class:`DecodedTerms`), and plays the game on those, so the game and
+the contract are the same function. Index n always means the n-th organization of the terms file; a ledger that
+orders its members otherwise maps internally.
+
+Left out: keys and transactions (package ``chain``), and how a contribution is measured (``cocogen.learning``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ZERO_ADDRESS",
+    "Contribution",
+    "DecodedTerms",
+    "Deployment",
+    "Ledger",
+    "LedgerProvider",
+    "LedgerState",
+    "Member",
+    "Phase",
+    "Receipt",
+    "RoundOutcome",
+    "SettlementTerms",
+]
+
+ZERO_ADDRESS = "0x" + "00" * 20
+
+Phase = Literal["idle", "open", "recorded", "calculated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One organization as the ledger knows it.
+
+    Caps are the largest contribution the ledger accepts in a round, integers in [0, 2^64): real samples, effective
+    synthetic samples, compute units. The score of a contribution is
+    ``score_offset + score_weight * (data + generated_weight * generated + compute_weight * compute)``.
+    """
+
+    name: str
+    address: str
+    data_cap: int
+    generated_cap: int
+    compute_cap: int
+    score_weight: float
+    score_offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementTerms:
+    """Everything the ledger holds, in the engine's units; members in the order of the terms file.
+
+    ``competition`` is ρ, shape (N, N), entries in [0, 1], zero diagonal, possibly asymmetric; the ledger uses
+    σ = (ρ + ρᵀ)/2. ``incentive`` is currency per unit of score difference, ``wei_per_unit`` wei per currency unit.
+    Windows and gaps are seconds; ``quorum_bps`` is in basis points of the participants; ``dispute_bond`` is wei.
+    ``document_hash`` is the 32-byte digest of the legal text and the resolved terms.
+    """
+
+    members: tuple[Member, ...]
+    competition: tuple[tuple[float, ...], ...]
+    incentive: float
+    wei_per_unit: int
+    attester: str
+    arbiter: str
+    document_hash: bytes
+    generated_weight: float = 1.0
+    compute_weight: float = 0.0
+    token: str = ZERO_ADDRESS
+    submit_window: int = 86_400
+    dispute_window: int = 86_400
+    arbiter_window: int = 86_400
+    minimum_gap: int = 3_600
+    quorum_bps: int = 10_000
+    minimum_members: int = 2
+    maximum_rounds: int = 1
+    dispute_bond: int = 0
+    dispute_default: Literal["settle", "void"] = "settle"
+    mode: Literal["pairwise", "vector"] = "pairwise"
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedTerms:
+    """The floats that the ledger's integers stand for: what the engine plays.
+
+    ``rates``: incentive · σ_ij in currency per unit of score difference, shape (N, N), float64, symmetric, zero
+    diagonal. ``score_weights``, ``score_offsets``: shape (N,), float64. ``liabilities``: the bond L_i that covers
+    the worst round of member i, in wei.
+    """
+
+    rates: NDArray[np.float64]
+    score_weights: NDArray[np.float64]
+    score_offsets: NDArray[np.float64]
+    generated_weight: float
+    compute_weight: float
+    wei_per_unit: int
+    liabilities: tuple[int, ...]
+    terms_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What the attester signs for one organization and round: integers in [0, 2^64), and a non-zero 32-byte digest
+    of the evidence that stays off the ledger. ``generated`` counts effective samples, ⌊κ g⌋."""
+
+    data: int
+    generated: int
+    compute: int
+    evidence_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One executed operation. ``transaction`` is a 0x hash (None in memory), ``gas`` the gas used (None in memory),
+    ``time`` the block time in Unix seconds."""
+
+    operation: str
+    transaction: str | None
+    gas: int | None
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """A snapshot: flags and amounts per organization, amounts in wei, times in Unix seconds of the ledger's clock.
+
+    ``deadline`` ends the window of the current phase (submission while open, dispute while recorded; 0 when idle or
+    calculated). ``relay_from`` is the time from which anyone may hand in an attested contribution (0 unless open).
+    ``next_round_from`` is the earliest time of the next opening.
+    """
+
+    round: int
+    phase: Phase
+    now: int
+    deadline: int
+    relay_from: int
+    next_round_from: int
+    accepted: tuple[bool, ...]
+    solvent: tuple[bool, ...]
+    exiting: tuple[bool, ...]
+    participants: tuple[bool, ...]
+    submitted: tuple[bool, ...]
+    balances: tuple[int, ...]
+    liabilities: tuple[int, ...]
+    total_balance: int
+    ledger_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOutcome:
+    """How a past or running round stands: ``status`` is "open", "recorded", "calculated", "settled" or "voided".
+
+    ``contributions[n]`` is None for a non-participant and for one who did not contribute; ``transfers[n]`` is in
+    wei, positive when received, all zero unless calculated.
+    """
+
+    round: int
+    status: Literal["open", "recorded", "calculated", "settled", "voided"]
+    participants: tuple[bool, ...]
+    contributions: tuple[Contribution | None, ...]
+    transfers: tuple[int, ...]
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where a consortium's ledger lives: enough to connect to it again (with its terms)."""
+
+    backend: str
+    address: str
+    terms_hash: str
+    chain_id: int
+    block: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Ledger(Protocol):
+    """One consortium's settlement. Every operation raises a typed :class:`cocogen.errors.LedgerError` and changes
+    nothing when its preconditions do not hold."""
+
+    @property
+    def terms(self) -> SettlementTerms: ...
+
+    @property
+    def decoded(self) -> DecodedTerms: ...
+
+    @property
+    def deployment(self) -> Deployment: ...
+
+    def state(self) -> LedgerState: ...
+
+    def outcomes(self) -> tuple[RoundOutcome, ...]:
+        """All rounds so far, oldest first."""
+        ...
+
+    def deposit(self, index: int, amount: int) -> Receipt:
+        """Accept the terms and add ``amount`` wei to the member's bond."""
+        ...
+
+    def open_round(self) -> Receipt: ...
+
+    def attest(self, index: int, contribution: Contribution) -> bytes:
+        """The attester's 65-byte signature over a contribution to the current round."""
+        ...
+
+    def submit(
+        self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
+    ) -> Receipt:
+        """Hand in an attested contribution; ``sender`` relays for a silent member (second half of the window)."""
+        ...
+
+    def record(self) -> Receipt: ...
+
+    def settle(self) -> RoundOutcome:
+        """Calculate and transfer; goes on where an interrupted settlement stopped."""
+        ...
+
+    def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt: ...
+
+    def exit(self, index: int, *, cancel: bool = False) -> Receipt: ...
+
+    def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
+        """The transfers in wei that exactly these contributions settle to (None: masked)."""
+        ...
+
+    def advance(self, seconds: int) -> None:
+        """Move a local ledger's clock forward; a public chain raises LedgerError."""
+        ...
+
+    def wait_until(self, timestamp: int) -> None:
+        """Return when the next operation will see a time ≥ ``timestamp``: local ledgers jump, others wait."""
+        ...
+
+    def sign(self, name: str, digest: bytes) -> bytes:
+        """A 65-byte signature of a 32-byte digest by the named organization or role (evidence bundles)."""
+        ...
+
+    def recover(self, digest: bytes, signature: bytes) -> str:
+        """The address that signed ``digest``; LedgerError when the signature is malformed."""
+        ...
+
+
+class LedgerProvider(Protocol):
+    """A settlement system before any terms are on it."""
+
+    def account(self, name: str) -> str:
+        """The address of an organization or of a role ("attester", "arbiter", "operator")."""
+        ...
+
+    def decode(self, terms: SettlementTerms) -> DecodedTerms:
+        """Encode and decode: what these terms become on the ledger. LedgerError when they do not fit."""
+        ...
+
+    def deploy(self, terms: SettlementTerms) -> Ledger: ...
+
+    def connect(self, terms: SettlementTerms, deployment: Deployment) -> Ledger: ...
+
+    def close(self) -> None: ...

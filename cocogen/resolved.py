@@ -1,0 +1,157 @@
+"""The agreement with everything measured, as it was accepted: written by ``deploy``, hashed into the ledger.
+
+The terms file leaves open what only a measurement can tell: local samples and label mixes, the quality of each
+generator, the automatic incentive. :class:`ResolvedTerms` holds them, decoded from the ledger's integers, and its
+SHA-256 is the ledger's documentHash: ``plan`` and ``audit`` read only this. How it is measured is in
+:mod:`cocogen.rounds`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Literal
+
+from pydantic import ValidationError
+
+from cocogen.consortium import (
+    AccuracyTerms,
+    Consortium,
+    ConsortiumSection,
+    Generation,
+    GenerationCost,
+    Incentive,
+    Learning,
+    Settlement,
+    TermsSection,
+    field_problems,
+)
+from cocogen.errors import ConfigurationError
+from cocogen.ledger import Member, SettlementTerms
+
+__all__ = ["ResolvedOrganization", "ResolvedTerms"]
+
+
+class ResolvedOrganization(TermsSection):
+    """One organization of the resolved terms; counts are samples, ``label_mix`` sums to 1."""
+
+    name: str
+    address: str
+    profitability: float
+    generation_cost: GenerationCost
+    generation_maximum: int
+    local: int
+    label_mix: tuple[float, ...]
+    heterogeneity: float
+    quality: float
+    data_cap: int
+    generated_cap: int
+    compute_cap: int
+    score_weight: float
+    score_offset: float
+
+
+class ResolvedTerms(TermsSection):
+    """The agreement with everything measured, as it was accepted: written by ``deploy``, hashed into the ledger.
+
+    ``heterogeneity``: δ̄ of the consortium, mean of the organizations' δ_n weighted by local samples.
+    ``incentive``: currency per unit of score difference. Floats are those that the ledger's integers decode to.
+    """
+
+    schema_version: Literal[1] = 1
+    terms_sha256: str
+    model_digest: str
+    consortium: ConsortiumSection
+    learning: Learning
+    generation: Generation
+    settlement: Settlement
+    accuracy: AccuracyTerms
+    heterogeneity: float
+    competition: tuple[tuple[float, ...], ...]
+    incentive: float
+    incentive_rule: Incentive
+    attester: str
+    arbiter: str
+    organization: tuple[ResolvedOrganization, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Organization names, in the order of the terms file."""
+        return tuple(organization.name for organization in self.organization)
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, shortest exact floats; equal terms give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, file: str = "resolved terms") -> ResolvedTerms:
+        """Parse :meth:`to_json`; ConfigurationError when the text is malformed."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ConfigurationError(
+                "not valid resolved terms:", file=file, problems=field_problems(error), hint="restore the file"
+            ) from error
+
+    @property
+    def document_hash(self) -> bytes:
+        """SHA-256 of the canonical JSON, 32 bytes: the documentHash of the ledger."""
+        return hashlib.sha256(self.to_json().encode()).digest()
+
+    def disagreements(self, consortium: Consortium) -> list[str]:
+        """What a terms file says otherwise than these resolved terms: dotted field names, empty when it is theirs."""
+        sections = ("consortium", "learning", "generation", "settlement")
+        found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]
+        if self.accuracy != consortium.market.accuracy:
+            found.append("market.accuracy")
+        if self.competition != tuple(tuple(row) for row in consortium.competition.tolist()):
+            found.append("market.competition")
+        if self.incentive_rule != consortium.incentive:
+            found.append("incentive")
+        if self.names != consortium.names:
+            return [*found, "organization"]
+        for mine, other in zip(self.organization, consortium.organization, strict=True):
+            if mine.profitability != other.profitability:
+                found.append(f"organization.{mine.name}.profitability")
+            if mine.generation_cost != other.generation_cost:
+                found.append(f"organization.{mine.name}.generation_cost")
+        if tuple(o.generation_maximum for o in self.organization) != consortium.generation_maximum():
+            found.append("generation_maximum")
+        if self.terms_sha256 != consortium.source_digest:
+            found.append("text (SHA-256)")
+        return found
+
+    def settlement_terms(self) -> SettlementTerms:
+        """What goes on the ledger."""
+        settlement = self.settlement
+        return SettlementTerms(
+            members=tuple(
+                Member(
+                    name=o.name,
+                    address=o.address,
+                    data_cap=o.data_cap,
+                    generated_cap=o.generated_cap,
+                    compute_cap=o.compute_cap,
+                    score_weight=o.score_weight,
+                    score_offset=o.score_offset,
+                )
+                for o in self.organization
+            ),
+            competition=self.competition,
+            incentive=self.incentive,
+            wei_per_unit=settlement.wei_per_unit,
+            attester=self.attester,
+            arbiter=self.arbiter,
+            document_hash=self.document_hash,
+            submit_window=settlement.submit_window,
+            dispute_window=settlement.dispute_window,
+            arbiter_window=settlement.arbiter_window,
+            minimum_gap=settlement.minimum_gap,
+            quorum_bps=math.ceil(settlement.quorum * 10_000 - 1e-9),
+            minimum_members=settlement.minimum_members,
+            maximum_rounds=self.consortium.rounds,
+            dispute_bond=settlement.dispute_bond,
+            dispute_default=settlement.dispute_default,
+            test=settlement.test,
+        )

@@ -1,0 +1,410 @@
+"""The loop: plan → generate → train → measure → attest → submit → record → settle → report.
+
+Every step is a method of :class:`RoundLoop` that can be run in a process of its own: it reads the ledger and the
+workspace, does what is still missing, and leaves a result that appears whole or not at all. ``play`` runs them all
+and goes on where a killed process stopped, because the ledger, not a variable, says where the round stands. Which
+ledger it is, twin or contract, is the :class:`cocogen.ledger.Ledger` that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.errors import EvidenceRejected, WorkspaceError
+from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
+from cocogen.mechanisms import build_game, mechanism
+from cocogen.mechanisms.base import Market, Plan
+from cocogen.registration import market
+from cocogen.resolved import ResolvedTerms
+from cocogen.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cocogen.learning.task import LearningTask, SharedModel
+
+__all__ = ["Attested", "RoundLoop", "RoundReport"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What the attester made of a round: per organization the signed contribution or None, and why not.
+
+    ``quality``: κ per organization for the next round, shape (N,). ``evaluation``: accuracy and loss of the
+    aggregated model on the test fold. ``documents``: the evidence whose digest each contribution carries.
+    """
+
+    round: int
+    contributions: tuple[Contribution | None, ...]
+    signatures: tuple[bytes | None, ...]
+    rejected: dict[str, str]
+    quality: tuple[float, ...]
+    evaluation: dict[str, float]
+    documents: tuple[dict[str, Any] | None, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; :meth:`from_dict` inverts."""
+        return {
+            "round": self.round,
+            "contributions": [
+                None
+                if c is None
+                else {
+                    "data": c.data,
+                    "generated": c.generated,
+                    "compute": c.compute,
+                    "evidence_hash": c.evidence_hash.hex(),
+                }
+                for c in self.contributions
+            ],
+            "signatures": [None if s is None else s.hex() for s in self.signatures],
+            "rejected": self.rejected,
+            "quality": list(self.quality),
+            "evaluation": self.evaluation,
+            "documents": list(self.documents),
+        }
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any], *, file: Path) -> Attested:
+        """Rebuild from :meth:`to_dict`; WorkspaceError when the file was altered."""
+        try:
+            return cls(
+                round=value["round"],
+                contributions=tuple(
+                    None
+                    if c is None
+                    else Contribution(c["data"], c["generated"], c["compute"], bytes.fromhex(c["evidence_hash"]))
+                    for c in value["contributions"]
+                ),
+                signatures=tuple(None if s is None else bytes.fromhex(s) for s in value["signatures"]),
+                rejected=dict(value["rejected"]),
+                quality=tuple(float(q) for q in value["quality"]),
+                evaluation={key: float(number) for key, number in value["evaluation"].items()},
+                documents=tuple(value["documents"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WorkspaceError(
+                f"{file} is not an attestation file: {error!r}", hint="restore it from a copy"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """A finished round: amounts in currency per organization except ``transfers`` (wei).
+
+    ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer profile. ``payoffs`` are those of the
+    contributions that the ledger recorded, with the transfers it made; None for whoever did not contribute.
+    """
+
+    round: int
+    status: str
+    plan: Plan
+    market: Market
+    evaluation: dict[str, float]
+    quality: tuple[float, ...]
+    contributions: tuple[Contribution | None, ...]
+    payoffs: tuple[float | None, ...]
+    transfers: tuple[int, ...]
+    rejected: dict[str, str]
+    receipts: tuple[Receipt, ...]
+
+
+class RoundLoop:
+    """All steps of all rounds of one consortium over one ledger and one workspace.
+
+    ``split`` selects the stratified test fold; ``mechanism_name`` overrides the mechanism of the terms (baselines).
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedTerms,
+        ledger: Ledger,
+        workspace: Workspace,
+        *,
+        split: int = 0,
+        mechanism_name: str | None = None,
+        progress: Progress | None = None,
+        task: LearningTask | None = None,
+    ) -> None:
+        self.resolved = resolved
+        self.ledger = ledger
+        self.workspace = workspace
+        self.split = split
+        self.progress = progress
+        self._mechanism = mechanism(mechanism_name or resolved.consortium.mechanism)
+        if task is not None:
+            self.__dict__["task"] = task
+
+    @cached_property
+    def task(self) -> LearningTask:
+        """The learning side, built on first use because it loads torch."""
+        from cocogen.learning.task import LearningTask
+
+        resolved = self.resolved
+        return LearningTask(
+            resolved.learning, resolved.generation, resolved.names, resolved.consortium.seed, self.split
+        )
+
+    # What the round is about -----------------------------------------------------------------------------------
+
+    def market(self, number: int, participants: Sequence[bool] | None = None) -> Market:
+        """The market of a round: κ measured at the end of the last recorded round before it."""
+        return market(self.resolved, self.ledger.decoded, self._quality(number), participants)
+
+    def plan(self, number: int, participants: Sequence[bool]) -> Plan:
+        """What everyone should contribute this round; the same call gives the same plan."""
+        rng = np.random.default_rng([self.resolved.consortium.seed, self.split, number])
+        return self._mechanism.plan(self.market(number, participants), rng)
+
+    def _quality(self, number: int) -> NDArray[np.float64]:
+        for outcome in reversed(self.ledger.outcomes()):
+            if outcome.round < number and outcome.status not in ("voided", "open"):
+                return np.array(self.attested(outcome.round).quality)
+        return np.array([organization.quality for organization in self.resolved.organization])
+
+    def base_models(self, number: int) -> list[SharedModel]:
+        """The model each organization holds: the aggregate of the last round before ``number`` that recorded its
+        contribution, or the registered one. The model goes only to those whose contribution was recorded.
+        """
+        held = [0] * len(self.resolved.names)
+        for outcome in self.ledger.outcomes():
+            if outcome.round < number and outcome.status not in ("voided", "open"):
+                for n, contribution in enumerate(outcome.contributions):
+                    if contribution is not None:
+                        held[n] = outcome.round
+        models = {origin: self._load_model(origin) for origin in sorted(set(held))}
+        return [models[origin] for origin in held]
+
+    def _load_model(self, number: int) -> SharedModel:
+        from cocogen.learning.task import SharedModel
+
+        return SharedModel.load(self.workspace.model(number))
+
+    # Steps -----------------------------------------------------------------------------------------------------
+
+    def bond(self) -> tuple[int, ...]:
+        """Bring every organization below its bond to twice the bond; the wei added per organization."""
+        state = self.ledger.state()
+        added = []
+        for n, (balance, liability) in enumerate(zip(state.balances, state.liabilities, strict=True)):
+            missing = 0 if balance >= liability else 2 * liability - balance
+            if missing or not state.accepted[n]:
+                self.ledger.deposit(n, missing)
+            added.append(missing)
+        return tuple(added)
+
+    def open(self) -> Receipt:
+        """Open the next round as soon as the agreed gap has passed (local clocks jump)."""
+        state = self.ledger.state()
+        if state.phase == "idle" and state.now < state.next_round_from:
+            self.ledger.wait_until(state.next_round_from)
+        return self.ledger.open_round()
+
+    def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
+        """Generate, train and write signed evidence of the running round, for all participants or those named.
+
+        An organization whose bundle is already there is left alone: evidence is written once.
+        """
+        state = self._require_open("train")
+        number = state.round
+        plan = self.plan(number, state.participants)
+        self.workspace.write_json(self.workspace.plan(number), plan_to_dict(plan, self.resolved.names))
+        wanted = range(len(self.resolved.names)) if organizations is None else organizations
+        names = self.resolved.names
+        from cocogen.learning.task import Assignment
+
+        assignments: list[Assignment | None] = [None] * len(names)
+        for n in wanted:
+            if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
+                assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
+        if any(assignment is not None for assignment in assignments):
+            bundles = self.task.train(
+                number,
+                self.base_models(number),
+                assignments,
+                self.ledger.decoded.terms_hash,
+                self.ledger.sign,
+                progress=self.progress,
+            )
+            for n, bundle in enumerate(bundles):
+                if bundle is not None:
+                    bundle.save(self.workspace.bundle(number, names[n]))
+        paths = [self.workspace.bundle(number, names[n]) for n in wanted]
+        return [path for path in paths if path.exists()]
+
+    def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
+        """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ."""
+        state = self._require_open("attest")
+        number = state.round
+        if self.workspace.attested(number).exists():
+            return self.attested(number)
+        from cocogen.learning.evidence import Bundle
+
+        names = self.resolved.names
+        paths = bundles if bundles is not None else [self.workspace.bundle(number, name) for name in names]
+        found: list[Any] = [None] * len(names)
+        rejected: dict[str, str] = {}
+        for path in paths:
+            if bundles is None and not path.exists():
+                continue
+            try:
+                bundle = Bundle.load(path)
+            except EvidenceRejected as error:
+                rejected[path.stem] = error.reason
+                continue
+            if bundle.organization not in names or not state.participants[names.index(bundle.organization)]:
+                rejected[path.stem] = f"{bundle.organization!r} takes no part in round {number}"
+                continue
+            found[names.index(bundle.organization)] = bundle
+        if not any(bundle is not None for bundle in found) and not rejected:
+            raise WorkspaceError(
+                f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
+            )
+        evidence = self.task.attest(
+            number,
+            self.base_models(number),
+            found,
+            [organization.address for organization in self.resolved.organization],
+            self.ledger.recover,
+            self._quality(number),
+            self.resolved.settlement_terms().members,
+            self.ledger.decoded.terms_hash,
+            progress=self.progress,
+        )
+        contributions = evidence.contributions
+        attested = Attested(
+            round=number,
+            contributions=tuple(contributions),
+            signatures=tuple(None if c is None else self.ledger.attest(n, c) for n, c in enumerate(contributions)),
+            rejected={**rejected, **evidence.rejected},
+            quality=tuple(float(q) for q in evidence.quality_next),
+            evaluation=asdict(evidence.evaluation),
+            documents=tuple(evidence.documents),
+        )
+        evidence.aggregated.save(self.workspace.model(number))
+        self.workspace.write_json(self.workspace.attested(number), attested.to_dict())
+        return attested
+
+    def attested(self, number: int) -> Attested:
+        """What the attester made of a round; WorkspaceError before it did."""
+        path = self.workspace.attested(number)
+        return Attested.from_dict(self.workspace.read_json(path), file=path)
+
+    def submit(self, index: int, *, sender: int | None = None) -> Receipt:
+        """Hand in the attested contribution of one organization, or relay it for a silent one."""
+        number = self._require_open("submit").round
+        attested = self.attested(number)
+        contribution, signature = attested.contributions[index], attested.signatures[index]
+        name = self.resolved.names[index]
+        if contribution is None or signature is None:
+            reason = attested.rejected.get(name, "no evidence was handed to the attester")
+            raise EvidenceRejected(name, reason, hint="without the attester's signature the round settles without it")
+        return self.ledger.submit(index, contribution, signature, sender=sender)
+
+    def settle(self, *, advance: bool) -> RoundOutcome:
+        """Settle the recorded round; ``advance`` waits for the end of the dispute window first."""
+        state = self.ledger.state()
+        if advance and state.phase == "recorded" and state.now <= state.deadline:
+            self.ledger.wait_until(state.deadline + 1)
+        return self.ledger.settle()
+
+    def record(self, *, advance: bool) -> Receipt:
+        """Freeze the profile; ``advance`` waits for the submission deadline if somebody is missing."""
+        state = self.ledger.state()
+        missing = any(p and not s for p, s in zip(state.participants, state.submitted, strict=True))
+        if advance and state.phase == "open" and missing and state.now <= state.deadline:
+            self.ledger.wait_until(state.deadline + 1)
+        return self.ledger.record()
+
+    def play(self) -> RoundReport:
+        """Bring the running round to its end, opening one when none is running."""
+        state = self.ledger.state()
+        if state.phase == "idle":
+            self.open()
+            state = self.ledger.state()
+        number = state.round
+        if state.phase == "open":
+            self.train()
+            attested = self.attest()
+            submitted = self.ledger.state().submitted
+            for n, contribution in enumerate(attested.contributions):
+                if contribution is not None and not submitted[n]:
+                    self.submit(n)
+            self.record(advance=True)
+        if self.ledger.state().phase != "idle":
+            self.settle(advance=True)
+        return self.report(number)
+
+    def report(self, number: int) -> RoundReport:
+        """What happened in a finished round, from the ledger and the workspace."""
+        outcome = next(outcome for outcome in self.ledger.outcomes() if outcome.round == number)
+        attested = self.attested(number)
+        return RoundReport(
+            round=number,
+            status=outcome.status,
+            plan=self.plan(number, outcome.participants),
+            market=self.market(number, outcome.participants),
+            evaluation=attested.evaluation,
+            quality=tuple(float(q) for q in self._quality(number)),
+            contributions=outcome.contributions,
+            payoffs=self._payoffs(number, outcome),
+            transfers=outcome.transfers,
+            rejected=attested.rejected,
+            receipts=outcome.receipts,
+        )
+
+    def _payoffs(self, number: int, outcome: RoundOutcome) -> tuple[float | None, ...]:
+        contributors = [contribution is not None for contribution in outcome.contributions]
+        if outcome.status != "settled" or sum(contributors) < 2:
+            return (None,) * len(contributors)
+        data = np.array([0 if c is None else c.data for c in outcome.contributions], dtype=np.int64)
+        generated = np.array([0 if c is None else c.generated for c in outcome.contributions], dtype=np.int64)
+        executed = replace(self.market(number, contributors), local=data)
+        game = build_game(executed, redistributed=False)
+        payoffs = iter(game.payoffs((generated / executed.quality)[contributors]))
+        unit = self.ledger.decoded.wei_per_unit
+        return tuple(
+            float(next(payoffs)) + wei / unit if contributed else None
+            for wei, contributed in zip(outcome.transfers, contributors, strict=True)
+        )
+
+    def _require_open(self, step: str) -> LedgerState:
+        state = self.ledger.state()
+        if state.phase != "open":
+            raise WorkspaceError(
+                f"cannot {step}: round {state.round} is {state.phase}, not open",
+                hint="`cocogen status` says what comes next",
+            )
+        return state
+
+
+def plan_to_dict(plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+    """A plan as plain JSON values, keyed by organization."""
+
+    def by_name(values: NDArray[Any]) -> dict[str, Any]:
+        return {name: value.item() for name, value in zip(names, values, strict=True)}
+
+    return {
+        "strategies": by_name(plan.strategies),
+        "data": by_name(plan.profile.data),
+        "generated": by_name(plan.profile.generated),
+        "raw": by_name(plan.profile.raw),
+        "compute": by_name(plan.profile.compute),
+        "payoffs": by_name(plan.payoffs),
+        "transfers": by_name(plan.transfers),
+        "outside_options": by_name(plan.outside_options),
+        "surplus": by_name(plan.surplus),
+        "epsilon": float(plan.epsilon),
+        "epsilon_executed": float(plan.epsilon_executed),
+        "potential": float(plan.potential),
+        "welfare": float(plan.welfare),
+        "planner_welfare": float(plan.planner_welfare),
+        "efficiency": plan.efficiency,
+    }

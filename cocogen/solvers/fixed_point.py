@@ -1,0 +1,160 @@
+"""CoCoGen+'s equilibrium as one scalar equation: T(Ω) = Ω.
+
+T(Ω) adds up what everyone contributes at the price P'(Ω). P' falls, so T does not rise and the fixed point is unique.
+Bracketing always converges, and costs one vectorised pass over the organizations for each evaluation, which is what
+carries it to a million of them. The damped iteration is the one published with CoCoGen+ (arXiv 2604.14886).
+It needs strictly convex costs and one segment for each organization: otherwise T jumps and may have no fixed point.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cocogen.errors import ConfigurationError, FieldProblem, SolverError
+from cocogen.game.arrays import Array
+from cocogen.game.coopetition import CoopetitionGame
+from cocogen.solvers.equilibrium import Candidate, Trace
+from cocogen.solvers.price_response import PriceResponse
+
+__all__ = ["bracketing", "contraction_bound", "damped_iteration"]
+
+_EPS = float(np.finfo(np.float64).eps)
+_GRID = 65
+
+
+def bracketing(game: CoopetitionGame) -> Candidate:
+    """Solve T(Ω) = Ω by Brent's method between the least and the most that can be contributed.
+
+    Parameters
+    ----------
+    game : CoopetitionGame
+        One segment for each organization, strictly convex costs.
+
+    Returns
+    -------
+    Candidate
+        ``residual`` is |T(Ω) − Ω| / Ω at the reported profile; ``trace`` has one entry for each evaluation of T.
+
+    Raises
+    ------
+    SolverError
+        The game is outside this solver's domain.
+    """
+    from scipy.optimize import brentq
+
+    respond, (low, high) = _prepare(game), _range(game)
+    visited: list[tuple[float, float]] = []
+
+    def excess(omega: float) -> float:
+        value = respond.samples(float(game.accuracy.derivative(omega))) - omega
+        visited.append((omega, value))
+        return value
+
+    # T maps into [low, high], so the excess changes sign; equality at an end happens when every cap or floor binds.
+    if excess(low) <= 0.0:
+        omega = low
+    elif excess(high) >= 0.0:
+        omega = high
+    else:
+        omega = float(brentq(excess, low, high, xtol=4.0 * _EPS * low, rtol=4.0 * _EPS))
+    return _candidate("fixed-point", game, respond, omega, visited, tolerance=1e-9)
+
+
+def damped_iteration(
+    game: CoopetitionGame, damping: float | None = None, *, tolerance: float = 1e-13, maximum_iterations: int = 100_000
+) -> Candidate:
+    """Iterate Ω ← (1 − θ) Ω + θ T(Ω), as published.
+
+    Parameters
+    ----------
+    game : CoopetitionGame
+        One segment for each organization, strictly convex costs.
+    damping : float, optional
+        θ in (0, 2 / (1 + L)), where L bounds |T'|; default 2 / (2 + L), the best constant when T' may lie anywhere in
+        [−L, 0].
+    tolerance : float
+        Stop when |T(Ω) − Ω| ≤ tolerance · Ω.
+    maximum_iterations : int
+        Give up after as many; the result then says ``converged = False``.
+
+    Returns
+    -------
+    Candidate
+        ``trace`` has one entry for each iteration.
+
+    Raises
+    ------
+    ConfigurationError
+        θ is outside its range.
+    SolverError
+        The game is outside this solver's domain.
+    """
+    respond, (low, high) = _prepare(game), _range(game)
+    bound = contraction_bound(game)
+    theta = 2.0 / (2.0 + bound) if damping is None else float(damping)
+    if not 0.0 < theta < 2.0 / (1.0 + bound):
+        problem = FieldProblem("damping", repr(theta), f"greater than 0, less than 2 / (1 + L) = {2 / (1 + bound):.6g}")
+        raise ConfigurationError("the damped iteration would not converge", problems=[problem])
+    omega = low
+    visited: list[tuple[float, float]] = []
+    for _ in range(maximum_iterations):
+        excess = respond.samples(float(game.accuracy.derivative(omega))) - omega
+        visited.append((omega, excess))
+        if abs(excess) <= tolerance * omega:
+            break
+        # θ > 1 may overshoot the range in which the bound L holds.
+        omega = min(max(omega + theta * excess, low), high)
+    return _candidate("damped", game, respond, omega, visited, tolerance=max(1e-9, 10.0 * tolerance))
+
+
+def contraction_bound(game: CoopetitionGame) -> float:
+    """L, a bound on |T'(Ω)| = Σ z κ² |P''(Ω)| / c2 over the reachable Ω (dimensionless).
+
+    P'' is looked at on a geometric grid; for the accuracy functions here |P''| falls, so the first point attains it.
+    Private gain only makes responses flatter.
+    """
+    segments = game.family.segments
+    grid = np.geomspace(*_range(game), _GRID)
+    sensitivity = (game.potential_weights * segments.samples_slope[:, 0] ** 2 / segments.cost_curvature[:, 0]).sum()
+    return float(sensitivity * np.abs(game.accuracy.second_derivative(grid)).max())
+
+
+def _prepare(game: CoopetitionGame) -> PriceResponse:
+    segments = game.family.segments
+    if segments.count != 1 or not bool((segments.cost_curvature > 0.0).all()):
+        raise SolverError(
+            f"the fixed point needs strictly convex costs and one segment an organization (found {segments.count})",
+            hint='use method "best-response"',
+        )
+    return PriceResponse(game)
+
+
+def _range(game: CoopetitionGame) -> tuple[float, float]:
+    segments = game.family.segments
+    least = (segments.samples_base + segments.samples_slope * segments.lower).sum()
+    most = (segments.samples_base + segments.samples_slope * segments.upper).sum()
+    return float(least), float(most)
+
+
+def _candidate(
+    method: str,
+    game: CoopetitionGame,
+    respond: PriceResponse,
+    omega: float,
+    visited: list[tuple[float, float]],
+    tolerance: float,
+) -> Candidate:
+    positions = respond(float(game.accuracy.derivative(omega)))[:, 0]
+    strategies = game.family.assemble(positions, np.zeros(game.size, dtype=np.int64))
+    reached = float(game.effective_samples(strategies).sum())
+    residual = abs(reached - omega) / omega
+    aggregate, excess = (np.array(column) for column in zip(*visited, strict=True))
+    steps: Array = np.abs(excess) / aggregate
+    return Candidate(
+        method=method,
+        strategies=strategies,
+        iterations=len(visited),
+        converged=residual <= tolerance,
+        residual=residual,
+        trace=Trace(aggregate=aggregate, residual=steps),
+    )

@@ -1,0 +1,153 @@
+"""The folder in which a consortium's files live on one machine, written so that a kill loses nothing.
+
+::
+
+    WORKSPACE/
+      terms.toml              the terms file as it was agreed
+      resolved.json           the resolved terms; their digest is on the ledger
+      deployment.json         where the ledger is
+      chain.sqlite            the embedded chain, unless another ledger is used
+      models/initial.npz      the shared model and generator after registration
+      rounds/0001/
+        plan.json             what everyone should contribute, with its certificate
+        NAME.bundle           an organization's signed evidence
+        attested.json         contributions that the attester signed, refusals, measured qualities
+        model.npz             the aggregated model of the round
+      report.json             the result of ``cocogen run``
+
+Every file appears whole or not at all (written beside, flushed, renamed). A lock beside the folder keeps two
+processes apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cocogen.errors import WorkspaceError
+
+__all__ = ["Workspace", "write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` so that ``path`` holds the old or the new content, never a part; WorkspaceError on failure."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise WorkspaceError(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="make room or choose another folder with --workspace; nothing that was there before is lost",
+        ) from error
+
+
+class Workspace:
+    """Paths and atomic files of one consortium. Creating the object touches nothing on disk."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @property
+    def terms(self) -> Path:
+        return self.root / "terms.toml"
+
+    @property
+    def resolved(self) -> Path:
+        return self.root / "resolved.json"
+
+    @property
+    def deployment(self) -> Path:
+        return self.root / "deployment.json"
+
+    @property
+    def chain(self) -> Path:
+        return self.root / "chain.sqlite"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def initial_model(self) -> Path:
+        return self.root / "models" / "initial.npz"
+
+    def round(self, number: int) -> Path:
+        """The folder of a round."""
+        return self.root / "rounds" / f"{number:04d}"
+
+    def plan(self, number: int) -> Path:
+        return self.round(number) / "plan.json"
+
+    def bundle(self, number: int, name: str) -> Path:
+        return self.round(number) / f"{name}.bundle"
+
+    def attested(self, number: int) -> Path:
+        return self.round(number) / "attested.json"
+
+    def model(self, number: int) -> Path:
+        """The shared model after a round; number 0 is the model after registration."""
+        return self.round(number) / "model.npz" if number else self.initial_model
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the workspace for one command; WorkspaceError when another process holds it."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.root.parent / f".{self.root.name}.lock", timeout=0):
+                self.root.mkdir(exist_ok=True)
+                yield
+        except Timeout:
+            raise WorkspaceError(
+                f"{self.root} is in use by another process",
+                hint="wait until it has finished, or choose another folder with --workspace",
+            ) from None
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.root} cannot be used: {error.strerror or error}", hint="choose a folder with --workspace"
+            ) from error
+
+    def set_aside(self) -> Path:
+        """Move the whole folder to the first free name ``ROOT.1``, ``ROOT.2``, … and start with an empty one."""
+        number = next(n for n in itertools.count(1) if not self.root.with_name(f"{self.root.name}.{n}").exists())
+        kept = self.root.with_name(f"{self.root.name}.{number}")
+        try:
+            self.root.rename(kept)
+            self.root.mkdir()
+        except OSError as error:
+            raise WorkspaceError(
+                f"{self.root} cannot be set aside: {error.strerror or error}", hint="choose a folder with --workspace"
+            ) from error
+        return kept
+
+    def read_json(self, path: Path) -> Any:
+        """The content of a JSON file of this workspace; WorkspaceError when it is missing or malformed."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise WorkspaceError(
+                f"{path} is not there", hint="run the step that writes it first; `cocogen status` names the next one"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{path} cannot be read: {error}", hint="restore it from a copy") from error
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write canonical JSON (sorted keys, no NaN) atomically."""
+        text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        write_atomically(path, text.encode())

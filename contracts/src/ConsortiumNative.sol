@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ConsortiumCore} from "./ConsortiumCore.sol";
+import {Errors} from "./libraries/Errors.sol";
+
+/// @title A consortium that settles in ether
+/// @notice Ether that arrives by force, without a deposit, belongs to nobody and stays.
+contract ConsortiumNative is ConsortiumCore {
+    constructor(bytes memory records, bytes memory triangle, Terms memory agreed)
+        ConsortiumCore(records, triangle, agreed)
+    {}
+
+    /// @notice Accepts the terms and adds the ether sent to the caller's bond.
+    /// @param index the caller's place in the sorted member list
+    /// @param termsHash_ hash of the terms that the caller accepts
+    function depositSubmit(uint256 index, bytes32 termsHash_) external payable {
+        _deposit(index, termsHash_, msg.value);
+    }
+
+    function _checkToken(address token) internal pure override {
+        require(token == address(0), Errors.UnsupportedToken(token));
+    }
+
+    /// @dev The ether came with the call.
+    function _pull(uint256) internal pure override {}
+
+    function _push(address payable to, uint256 amount) internal override {
+        bool success;
+        // Not `to.call`: that would copy whatever the recipient returns, at our expense.
+        assembly ("memory-safe") {
+            success := call(gas(), to, amount, 0, 0, 0, 0)
+        }
+        require(success, Errors.TransferFailed(to, amount));
+    }
+}

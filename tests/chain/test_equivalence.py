@@ -1,0 +1,264 @@
+"""The contract and its twin, side by side: same calls at the same times, same events, errors, storage and wei."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from chain.arithmetic import check_terms, encode
+from chain.collect import collect_record
+from chain.errors import ContractError
+from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, Twin
+from cocogen.ledger import Member
+
+# Without shrinking: an example takes a second, and hypothesis traces every line of the virtual machine to explain one.
+FEW = settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+MANY = settings(FEW, max_examples=60)
+
+STEPS = 20
+SNAKE = {
+    "depositSubmit": "deposit_submit",
+    "roundOpen": "round_open",
+    "contributionSubmit": "contribution_submit",
+    "profileRecord": "profile_record",
+    "payoffCalculate": "payoff_calculate",
+    "payoffTransfer": "payoff_transfer",
+    "withdraw": "withdraw",
+    "exitRequest": "exit_request",
+    "exitCancel": "exit_cancel",
+}
+
+
+class Pair:
+    """A contract and its twin that are given the same calls and must answer alike."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.twin = Twin(stage.encoded, chain_id=stage.backend.chain_id, address=stage.contract.address)
+        for account in (stage.attester, stage.operator, *stage.accounts):
+            stage.backend.fund(account.address, 1 << 128)
+
+    def do(self, function, *arguments, account, value=0):
+        """Call both; returns whether they (both) accepted."""
+        time = self.stage.backend.now() + 1
+        keywords = {"sender": account.address, "time": time} | ({"value": value} if function == "depositSubmit" else {})
+        refusal, emitted = None, ()
+        try:
+            emitted = getattr(self.twin, SNAKE[function])(*arguments, **keywords)
+        except ContractError as error:
+            refusal = error
+        if refusal is not None:
+            with pytest.raises(type(refusal)) as refused:
+                self.stage.contract.transact(function, *arguments, account=account, value=value)
+            assert refused.value.values == refusal.values
+            return False
+        mined = self.stage.contract.transact(function, *arguments, account=account, value=value)
+        assert mined.time == time
+        assert tuple(log.event for log in self.stage.contract.logs(mined.block, mined.block)) == emitted
+        return True
+
+    def assert_same_storage(self):
+        record = collect_record(self.stage.contract, created_block=self.stage.deployed.block, created_transaction=None)
+        assert record.storage == self.twin.storage(block=record.storage.block)
+        assert record.terms_blob == self.stage.encoded.blob
+
+    def go_on(self, silent):
+        """Take the next step that brings the round forward, leaving out the members in ``silent``."""
+        stage, twin = self.stage, self.twin
+        if twin.phase == IDLE:
+            stage.backend.wait_until(twin.idle_since + stage.encoded.scalars.min_gap if twin.number else 0)
+            self.do("roundOpen", account=stage.attester)
+        elif twin.phase == OPEN:
+            missing = [i for i in range(len(stage.accounts)) if twin.participants & ~twin.submitted & ~silent & 1 << i]
+            if missing:
+                member = stage.encoded.members[missing[0]]
+                parts = (member.data_cap, member.generated_cap // 3, member.compute_cap // 2)
+                account = stage.accounts[missing[0]]
+                self.do("contributionSubmit", *stage.attested(missing[0], *parts), account=account)
+            else:
+                if twin.participants != twin.submitted:
+                    stage.backend.wait_until(twin.deadline + 1)
+                self.do("profileRecord", account=stage.operator)
+        elif twin.phase == RECORDED:
+            stage.backend.wait_until(twin.deadline + 1)
+            self.do("payoffCalculate", account=stage.operator)
+        elif twin.phase == CALCULATED:
+            self.do("payoffTransfer", account=stage.operator)
+
+
+def _floats(low, high):
+    return st.floats(low, high, allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def agreements(draw, base):
+    """Terms around ``base`` that the contract accepts: any number of members, weights, offsets and caps."""
+    count = draw(st.integers(2, 5))
+    members = tuple(
+        Member(
+            name=member.name,
+            address=member.address,
+            data_cap=draw(st.integers(0, 10**6)),
+            generated_cap=draw(st.sampled_from([0, 1, 10**5, (1 << 64) - 1]) if draw(st.booleans()) else st.just(300)),
+            compute_cap=draw(st.integers(0, 50)),
+            score_weight=draw(_floats(0, 4)),
+            score_offset=draw(_floats(-1e6, 1e6)),
+        )
+        for member in base(count).members
+    )
+    competition = tuple(tuple(0.0 if i == j else draw(_floats(0, 1)) for j in range(count)) for i in range(count))
+    return replace(
+        base(count),
+        members=members,
+        competition=competition,
+        incentive=draw(_floats(0, 5)),
+        wei_per_unit=draw(st.sampled_from([1, 10**9, 10**15])),
+        generated_weight=draw(_floats(0, 2)),
+        compute_weight=draw(_floats(0, 100)),
+        quorum_bps=draw(st.sampled_from([1, 5_000, 8_000, 10_000])),
+        maximum_rounds=draw(st.integers(1, 3)),
+    )
+
+
+def _meddle(data, pair):
+    """One call that nobody asked for: often refused, sometimes not."""
+    stage, twin = pair.stage, pair.twin
+    count = len(stage.accounts)
+    index = data.draw(st.integers(0, count))
+    account = data.draw(st.sampled_from([*stage.accounts, stage.attester, stage.operator]))
+    own = stage.accounts[index] if index < count and data.draw(st.booleans()) else account
+    liability = stage.encoded.liabilities[index] if index < count else 7
+    balance = twin.balances[index] if index < count else 7
+    amounts = st.sampled_from(
+        [0, 1, max(0, liability - 1), liability, balance, max(0, balance - liability), balance + 1]
+    )
+    function = data.draw(st.sampled_from([*SNAKE, "wait"]))
+    if function == "depositSubmit":
+        terms_hash = data.draw(st.sampled_from([stage.encoded.terms_hash] * 3 + [bytes(32)]))
+        value = data.draw(st.one_of(amounts, st.sampled_from([(1 << 127) - 1, 1 << 127])))
+        pair.do(function, index, terms_hash, account=own, value=value)
+    elif function == "contributionSubmit":
+        caps = stage.encoded.members[min(index, count - 1)]
+        limits = (caps.data_cap, caps.generated_cap, caps.compute_cap)
+        parts = [data.draw(st.sampled_from([0, cap // 2, cap, min(cap + 1, (1 << 64) - 1)])) for cap in limits]
+        arguments = list(stage.attested(min(index, count - 1), *parts))
+        arguments[0] = index
+        if data.draw(st.integers(0, 5)) == 0:
+            arguments[4] = bytes(32)
+        pair.do(function, *arguments, account=own)
+    elif function == "withdraw":
+        payees = [own.address, stage.contract.address, "0x" + "00" * 20, "0x" + "5a" * 20]
+        pair.do(function, index, data.draw(amounts), data.draw(st.sampled_from(payees)), account=own)
+    elif function in ("exitRequest", "exitCancel"):
+        pair.do(function, index, account=own)
+    elif function == "wait":
+        marks = [twin.deadline - 1, twin.deadline, twin.deadline + 1, twin.relay_from - 1, twin.relay_from]
+        stage.backend.wait_until(data.draw(st.sampled_from([*marks, twin.idle_since + stage.encoded.scalars.min_gap])))
+    else:
+        pair.do(function, account=account)
+
+
+def _compare(data, fresh_stage, make_terms):
+    terms = data.draw(agreements(make_terms))
+    refusal = None
+    try:
+        check_terms(encode(terms))
+    except ContractError as error:
+        refusal = error
+    if refusal is not None:
+        with pytest.raises(type(refusal)) as refused, fresh_stage(terms):
+            pass
+        assert refused.value.values == refusal.values
+        return
+    with fresh_stage(terms) as stage:
+        pair = Pair(stage)
+        for index, account in enumerate(stage.accounts):
+            rounds = data.draw(st.integers(0, 3))
+            value = rounds * stage.encoded.liabilities[index]
+            pair.do("depositSubmit", index, stage.encoded.terms_hash, account=account, value=value)
+        silent = data.draw(st.integers(0, 31))
+        for _ in range(STEPS):
+            if data.draw(st.integers(0, 2)):
+                pair.go_on(silent)
+            else:
+                _meddle(data, pair)
+        pair.assert_same_storage()
+
+
+@FEW
+@given(data=st.data())
+def test_property_contract_and_twin_answer_alike(data, fresh_stage, make_terms):
+    _compare(data, fresh_stage, make_terms)
+
+
+@pytest.mark.slow
+@MANY
+@given(data=st.data())
+def test_property_contract_and_twin_answer_alike_in_many_rounds(data, fresh_stage, make_terms):
+    _compare(data, fresh_stage, make_terms)
+
+
+@pytest.mark.parametrize(
+    "count", [2, pytest.param(40, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow)]
+)
+def test_round_with_a_masked_member_settles_alike_at_every_size(count, fresh_stage, make_terms):
+    with fresh_stage(make_terms(count, quorum_bps=1, minimum_members=2)) as stage:
+        pair = Pair(stage)
+        for index, account in enumerate(stage.accounts):
+            value = 2 * stage.encoded.liabilities[index]
+            assert pair.do("depositSubmit", index, stage.encoded.terms_hash, account=account, value=value)
+        while not (pair.twin.number and pair.twin.phase == IDLE):
+            pair.go_on(silent=0b10)
+        pair.assert_same_storage()
+        assert pair.twin.ledger == bytes(stage.contract.view("ledger")) != bytes(32)
+
+
+def _settle_golden(stage, contributions):
+    """Hand in the contributions (organization order) and return the payoffs in organization order."""
+    encoded = stage.encoded
+    for index in range(len(stage.accounts)):
+        value = encoded.liabilities[index]
+        stage.contract.deposit_submit(index, encoded.terms_hash, account=stage.accounts[index], value=value)
+    stage.open()
+    for organization, parts in enumerate(contributions):
+        if parts is not None:
+            index = encoded.positions[organization]
+            stage.contract.contribution_submit(*stage.attested(index, *parts), account=stage.accounts[index])
+    if None in contributions:
+        stage.backend.wait_until(stage.contract.round().deadline + 1)
+    stage.record()
+    stage.calculate()
+    payoffs = stage.contract.payoffs()
+    stage.transfer()
+    return [payoffs[position] for position in encoded.positions]
+
+
+def _golden(number, kind, fresh_stage, golden_settlements):
+    terms, expected = golden_settlements[number]
+    prefix = "masked_" if kind == "masked" else ""
+    with fresh_stage(replace(terms, quorum_bps=1), seed=number) as stage:
+        liabilities = [stage.contract.members[position].liability for position in stage.encoded.positions]
+        assert liabilities == [int(bond) for bond in expected["liabilities"]]
+        payoffs = _settle_golden(stage, expected[f"{prefix}contributions"])
+        assert payoffs == [int(payoff) for payoff in expected[f"{prefix}payoffs"]]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, "masked"), (1, "full")])
+def test_contract_pays_the_golden_transfers(number, kind, fresh_stage, golden_settlements):
+    _golden(number, kind, fresh_stage, golden_settlements)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["full", "masked"])
+@pytest.mark.parametrize("number", range(12))
+def test_contract_pays_every_golden_transfer(number, kind, fresh_stage, golden_settlements):
+    _golden(number, kind, fresh_stage, golden_settlements)

@@ -1,0 +1,219 @@
+"""The terms file: everything wrong is named with file, field, value and valid range, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocogen.consortium import load_consortium, parse_duration
+from cocogen.errors import ConfigurationError
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+
+
+@pytest.fixture
+def altered(tmp_path):
+    """Write the example with one text replaced, and return the path."""
+
+    def write(old: str, new: str) -> Path:
+        text = EXAMPLE.read_text()
+        assert old in text
+        path = tmp_path / "terms.toml"
+        path.write_text(text.replace(old, new, 1))
+        return path
+
+    return write
+
+
+def test_the_example_is_valid():
+    consortium = load_consortium(EXAMPLE)
+    assert consortium.names == ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
+    assert consortium.competition.shape == (6, 6)
+    assert np.array_equal(np.diag(consortium.competition), np.zeros(6))
+    assert consortium.settlement.submit_window == 86_400
+
+
+def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
+    path = altered("harbor = { riverside = 0.04 }", "harbor = { riverside = 0.04, north = 0.02 }")
+    competition = load_consortium(path).competition
+    assert competition[0, 1] == 0.05
+    assert competition[1, 0] == 0.02
+    assert competition[1, 2] == competition[2, 1] == 0.04
+    assert competition[0, 5] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "valid"),
+    [
+        ("seed = 7", "seed = -1", "consortium.seed = -1", "greater than or equal to 0"),
+        ("seed = 7", "sed = 7", "consortium.sed = 7", "unknown key"),
+        ('mechanism = "cocogen+"', 'mechanism = "magic"', "consortium.mechanism = 'magic'", "cocogen+"),
+        ("default = 0.01", "default = 1.5", "market.competition.default = 1.5", "between 0 and 1"),
+        ("harbor = 0.05", "harbor = -0.1", "market.competition.north.harbor = -0.1", "between 0 and 1"),
+        ("harbor = 0.05", "harbor = nan", "market.competition.north.harbor = nan", "between 0 and 1"),
+        ("harbor = 0.05", "harbour = 0.05", "market.competition.north.harbour", "unknown organization"),
+        ("harbor = 0.05", "north = 0.05", "market.competition.north.north = 0.05", "compete with itself"),
+        ("harbor = 0.05", 'harbor = "much"', "market.competition", "numbers between 0 and 1"),
+        ('strength = "auto"', "strength = nan", "incentive.strength = nan", "finite number"),
+        ('strength = "auto"', "strength = -1", "incentive.strength = -1", "at least 0"),
+        ('strength = "auto"', "strength = 1e60", "incentive.strength = 1e+60", "160 bits"),
+        ("scale = 4.0", "scale = inf", "market.accuracy.scale = inf", "finite"),
+        ('kind = "power-law"', 'kind = "linear"', "market.accuracy", "power-law"),
+        ('dataset = "diagnostic"', 'dataset = "nothing"', "learning.dataset = 'nothing'", "diagnostic"),
+        ('name = "harbor"', 'name = "north"', "organization[1].name = 'north'", "unique"),
+        ('name = "harbor"', 'name = "attester"', "organization[1].name = 'attester'", "reserved"),
+        ('name = "harbor"', 'name = "Harbor Clinic"', "organization[1].name = 'Harbor Clinic'", "pattern"),
+        ("quorum = 0.8", "quorum = 1.8", "settlement.quorum = 1.8", "less than or equal to 1"),
+        ("quorum = 0.8", "quorum = 0", "settlement.quorum = 0", "greater than or equal to"),
+        ("minimum_members = 5", "minimum_members = 7", "settlement.minimum_members = 7", "between 2 and"),
+        ('submit_window = "1 day"', 'submit_window = "1 fortnight"', "settlement.submit_window", "90 minutes"),
+        ('submit_window = "1 day"', 'submit_window = "5 minutes"', "settlement.submit_window", "at least 1 hour"),
+        ("sizes = [105, 85", "sizes = [85", "learning.partition.sizes", "one size for each of the 6"),
+        ("maximum = 300", "maximum = 18446744073709551616", "generation.maximum", "less than"),
+        ("wei_per_unit = 1_000_000_000_000_000", "wei_per_unit = 1.5", "settlement.wei_per_unit = 1.5", "integer"),
+        ("profitability = 2400.0", "profitability = 0", "organization[0].profitability = 0", "greater than 0"),
+        ("profitability = 2400.0", "", "organization[0].profitability = nothing", "required"),
+        ("quadratic = 0.0040", "quadratic = 0", "organization[0].generation_cost.quadratic = 0", "greater than 0"),
+    ],
+)
+def test_an_invalid_field_is_named_with_its_value_and_valid_range(altered, old, new, field, valid):
+    path = altered(old, new)
+    with pytest.raises(ConfigurationError) as caught:
+        load_consortium(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert field in message
+    assert valid in message
+
+
+def test_all_problems_are_reported_at_once(altered):
+    path = altered("seed = 7", "seed = -1\nextra = 1")
+    with pytest.raises(ConfigurationError) as caught:
+        load_consortium(path)
+    assert len(caught.value.problems) == 2
+
+
+def test_an_unstable_market_names_the_organization_and_the_largest_admissible_competition(altered):
+    path = altered("profitability = 700.0", "profitability = 7.0")
+    with pytest.raises(ConfigurationError, match="potential weight of lakeview is -71") as caught:
+        load_consortium(path)
+    assert "0.0897" in str(caught.value)
+
+
+def test_the_largest_admissible_uniform_competition_is_admissible_just_below(tmp_path):
+    text = EXAMPLE.read_text()
+    start, end = text.index("[market.competition]"), text.index("[incentive]")
+    table = text[start:end]
+
+    def write(value: float) -> Path:
+        path = tmp_path / "terms.toml"
+        path.write_text(
+            text.replace(table, "").replace("exponent = 0.5 }", f"exponent = 0.5 }}\ncompetition = {value!r}")
+        )
+        return path
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_consortium(write(0.5))
+    limits = [float(p.valid.rsplit("below ", 1)[1]) for p in caught.value.problems]
+    assert limits
+    load_consortium(write(min(limits) * 0.999))
+    with pytest.raises(ConfigurationError):
+        load_consortium(write(min(limits) * 1.001))
+
+
+@pytest.mark.parametrize("count", [1, 121])
+def test_a_consortium_has_between_2_and_120_organizations(tmp_path, count):
+    text = EXAMPLE.read_text()
+    head = text[: text.index("[[organization]]")]
+    start, end = head.index("[market.competition]"), head.index("[incentive]")
+    head = head.replace(head[start:end], "").replace("exponent = 0.5 }", "exponent = 0.5 }\ncompetition = 0.0")
+    head = head.replace("sizes = [105, 85, 70, 60, 40, 25]", "").replace("minimum_members = 5", "minimum_members = 2")
+    entry = '[[organization]]\nname = "o{}"\nprofitability = 100.0\ngeneration_cost = {{ quadratic = 0.1 }}\n'
+    path = tmp_path / "terms.toml"
+    path.write_text(head + "".join(entry.format(n) for n in range(count)))
+    with pytest.raises(ConfigurationError, match="between 2 and 120"):
+        load_consortium(path)
+
+
+def test_two_organizations_may_not_share_an_address(altered):
+    address = '"0x' + "ab" * 20 + '"'
+    path = altered('name = "north"', f'name = "north"\naddress = {address}')
+    path.write_text(path.read_text().replace('name = "harbor"', f'name = "harbor"\naddress = {address.upper().replace("0X", "0x")}'))
+    with pytest.raises(ConfigurationError, match=r"organization\[1\].address .* unique"):
+        load_consortium(path)
+
+
+@pytest.mark.parametrize("content", [b"seed = \n", b"\xff\xfe", b"[" * 2000])
+def test_a_file_that_is_not_toml_is_a_configuration_error(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="broken.toml"):
+        load_consortium(path)
+
+
+def test_a_missing_file_a_folder_and_an_oversized_file_are_configuration_errors(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_consortium(tmp_path / "none.toml")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_consortium(tmp_path)
+    large = tmp_path / "large.toml"
+    large.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigurationError, match="larger than"):
+        load_consortium(large)
+
+
+class TestCompetitionFile:
+    NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
+
+    @pytest.fixture
+    def terms(self, tmp_path):
+        text = EXAMPLE.read_text()
+        start, end = text.index("[market.competition]"), text.index("[incentive]")
+        path = tmp_path / "terms.toml"
+        path.write_text(
+            text.replace(text[start:end], "").replace("exponent = 0.5 }", 'exponent = 0.5 }\ncompetition = "rho.csv"')
+        )
+        return path
+
+    def rows(self, value: str = "0.01") -> list[list[str]]:
+        header = ["", *reversed(self.NAMES)]
+        return [header, *([row, *("0" if row == column else value for column in header[1:])] for row in self.NAMES)]
+
+    def write(self, terms: Path, rows: list[list[str]]) -> None:
+        (terms.parent / "rho.csv").write_text("\n".join(",".join(row) for row in rows))
+
+    def test_is_read_by_name_whatever_the_order(self, terms):
+        rows = self.rows()
+        rows[1][1] = "0.03"  # north's row, lakeview's column
+        self.write(terms, rows)
+        competition = load_consortium(terms).competition
+        assert competition[0, 5] == 0.03
+        assert competition[5, 0] == 0.01
+
+    @pytest.mark.parametrize(
+        ("row", "column", "cell", "valid"),
+        [(1, 1, "2", "between 0 and 1"), (1, 1, "x", "a number"), (1, 6, "0.1", "itself"), (1, 1, "nan", "between")],
+    )
+    def test_names_the_cell_that_is_wrong(self, terms, row, column, cell, valid):
+        rows = self.rows()
+        rows[row][column] = cell
+        self.write(terms, rows)
+        with pytest.raises(ConfigurationError, match=rf"market.competition.{rows[row][0]}.{rows[0][column]} .*{valid}"):
+            load_consortium(terms)
+
+    def test_must_exist_and_hold_exactly_the_organizations(self, terms):
+        with pytest.raises(ConfigurationError, match="readable CSV"):
+            load_consortium(terms)
+        self.write(terms, self.rows()[:-1])
+        with pytest.raises(ConfigurationError, match="rows must be exactly"):
+            load_consortium(terms)
+        self.write(terms, [row[:-1] if i == 2 else row for i, row in enumerate(self.rows())])
+        with pytest.raises(ConfigurationError, match="6 values"):
+            load_consortium(terms)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1 day", 86_400), ("90 minutes", 5_400), (60, 60), ("2 weeks", 1_209_600)])
+def test_durations_are_seconds_or_text(text, seconds):
+    assert parse_duration(text) == seconds
