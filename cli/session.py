@@ -50,7 +50,9 @@ class Request:
             return Workspace(self.workspace)
         if self.config is not None:
             with contextlib.suppress(ConfigurationError):
-                return Workspace(HOME / load_consortium(self.config).consortium.name)
+                named = Workspace(HOME / load_consortium(self.config).consortium.name)
+                if named.deployment.exists():
+                    return named
         found = sorted(path.parent for path in HOME.glob("*/deployment.json"))
         if len(found) == 1:
             return Workspace(found[0])

@@ -41,8 +41,7 @@ def outside_options(game: CoopetitionGame) -> Array:
             ) - (segments.cost_slope[:, index] + segments.cost_curvature[:, index] * middle)
             rising = marginal > 0.0
             low, high = np.where(rising, middle, low), np.where(rising, high, middle)
-        for position in (low, high):
-            effect = segments.effect(position, level)
-            gained = game.accuracy_alone.value(effect.samples) + game.private_gains(effect.samples)
-            best = np.maximum(best, game.profitability * gained - effect.cost)
+        effect = segments.effect(low, level)
+        gained = game.accuracy_alone.value(effect.samples) + game.private_gains(effect.samples)
+        best = np.maximum(best, game.profitability * gained - effect.cost)
     return best

@@ -95,12 +95,23 @@ class _Custom:
     [
         (lambda x: x**2, lambda x: 2 * x, lambda x: 2 + 0 * x, "concave"),
         (lambda x: -x, lambda x: -1 + 0 * x, lambda x: 0 * x, "increasing"),
+        (lambda x: 1000 * x - x**2, lambda x: 1000 - 2 * x, lambda x: -2 + 0 * x, "increasing"),
+        (lambda x: np.log(x), lambda x: 1 / x, lambda x: 1 / x**2, "concave"),
         (lambda x: 0 * x, lambda x: 0 * x, lambda x: 0 * x, "increasing"),
         (lambda x: np.log(x - 50), lambda x: 1 / x, lambda x: -1 / x**2, "finite"),
         (lambda x: np.log(x), lambda x: 3 / x, lambda x: -3 / x**2, "derivative that fits"),
         (lambda x: np.log(x), lambda x: 0.5 / x, lambda x: -0.5 / x**2, "derivative that fits"),
     ],
-    ids=["convex", "decreasing", "flat", "not-finite", "derivative-too-large", "derivative-too-small"],
+    ids=[
+        "convex",
+        "decreasing",
+        "peaked",
+        "wrong-curvature",
+        "flat",
+        "not-finite",
+        "derivative-too-large",
+        "derivative-too-small",
+    ],
 )
 def test_check_refuses_what_is_not_finite_increasing_and_concave(value, derivative, second, condition):
     with np.errstate(invalid="ignore", divide="ignore"), pytest.raises(InvalidAccuracy, match=condition):

@@ -7,9 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cocogen.errors import CertificateError, ConfigurationError, GameError
+from cocogen.errors import CertificateError, ConfigurationError, GameError, SolverError
+from cocogen.game.competition import DenseCompetition
+from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.effective import effective_samples
 from cocogen.game.rationality import outside_options
+from cocogen.game.redistribution import Redistribution
+from cocogen.game.strategies import GenerationAmounts
 from cocogen.mechanisms import build_game, mechanism
 from cocogen.mechanisms import planning as planning
 from cocogen.solvers import certify, solve
@@ -112,6 +116,39 @@ def test_the_ledgers_cap_on_effective_samples_limits_the_plan(golden_games):
     assert plan.epsilon < 1e-9
 
 
+def test_every_parameter_of_the_market_reaches_the_game(golden_games):
+    market = golden_games[0].market
+    rho = np.triu(market.competition)  # asymmetric: who comes later in the terms is not harmed
+    market = replace(market, competition=rho, damage=0.4, private_gain=0.05, private_base=150.0)
+    here = np.arange(market.size) != 1
+    decoded = market.decoded
+    local = market.local[here].astype(float)
+    delta = market.heterogeneity[here]
+    expected = CoopetitionGame(
+        market.profitability[here],
+        rho[here][:, here],
+        market.accuracy.with_heterogeneity(float(delta @ local / local.sum())),
+        GenerationAmounts(
+            local,
+            market.quality[here],
+            market.cost_linear[here],
+            market.cost_quadratic[here],
+            market.maximum[here],
+        ),
+        Redistribution(
+            DenseCompetition(decoded.rates[here][:, here]), decoded.score_weights[here], decoded.score_offsets[here]
+        ),
+        delta,
+        damage=0.4,
+        private_gain=0.05,
+        private_base=150.0,
+    )
+    plan = mechanism("cocogen+").plan(replace(market, participants=here), RNG)
+    np.testing.assert_allclose(plan.payoffs[here], expected.payoffs(plan.strategies[here]), rtol=1e-13)
+    np.testing.assert_allclose(plan.outside_options[here], outside_options(expected), rtol=1e-13)
+    assert certify(expected, plan.strategies[here]).epsilon < 1e-12
+
+
 def test_too_few_participants_are_no_round(golden_games):
     market = golden_games[0].market
     alone = replace(market, participants=np.arange(market.size) == 0)
@@ -147,6 +184,12 @@ def test_local_samples_above_their_cap_are_refused(golden_games):
 def test_no_plan_leaves_without_a_passing_certificate(golden_games, monkeypatch):
     monkeypatch.setattr(planning, "TOLERANCE", -1.0)
     with pytest.raises(CertificateError, match=r"cocogen\+ is not an equilibrium"):
+        mechanism("cocogen+").plan(golden_games[0].market, RNG)
+
+
+def test_a_fixed_point_that_did_not_converge_is_an_error(golden_games, monkeypatch):
+    monkeypatch.setattr(planning, "solve", lambda game: replace(solve(game), converged=False))
+    with pytest.raises(SolverError, match=r"cocogen\+: the fixed point stopped"):
         mechanism("cocogen+").plan(golden_games[0].market, RNG)
 
 

@@ -65,6 +65,14 @@ def test_no_rational_incentive_on_a_fine_grid_has_a_larger_welfare():
         assert least < 0.0 or welfare <= report.welfare * (1 + 1e-12)
 
 
+def test_welfare_falls_on_both_sides_of_an_unconstrained_choice():
+    market = _market()
+    report = automatic_incentive(market, _decoder(market))
+    assert all(low < report.incentive < high for low, high in report.rational)
+    for factor in (0.98, 0.998, 1.002, 1.02):
+        assert _played(market, factor * report.incentive)[0] < report.welfare
+
+
 def test_the_reported_intervals_are_where_everyone_gains():
     market = _market()
     report = automatic_incentive(market, _decoder(market))

@@ -49,6 +49,24 @@ def test_a_general_optimiser_finds_the_same_optimum(make_game):
         np.testing.assert_allclose(solve(game, "planner").strategies, oracle.x, atol=0.05)
 
 
+def test_newton_steps_converge_quadratically(make_game):
+    # Strong coupling: cheap generation, so that everyone's gradient depends on everyone else.
+    for seed in range(5):
+        game = make_game(seed, size=12)
+        family = game.family
+        cheap = GenerationAmounts(family.local, family.quality, family.cost_linear, 1e-5, 1e5)
+        coupled = CoopetitionGame(
+            game.profitability, game.competition, game.accuracy, cheap, private_gain=0.001, private_base=100.0
+        )
+        planner = solve(coupled, "planner")
+        assert planner.converged
+        assert (planner.strategies > 0.0).sum() > 1
+        assert planner.iterations <= 10
+        # Once close, a step's error is of the order of the square of the one before.
+        before, last = planner.trace.residual[-2:]
+        assert last <= 10.0 * before**1.5
+
+
 def test_transfers_do_not_move_the_planner(make_game):
     paid, unpaid = make_game(5, incentive=3.0), make_game(5, incentive=0.0)
     np.testing.assert_allclose(

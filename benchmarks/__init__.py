@@ -1,0 +1,1 @@
+"""Paired measurements: ours and the alternative in turn in one run, medians and ratios."""

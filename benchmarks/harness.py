@@ -1,0 +1,61 @@
+"""What all benchmarks share: alternating timing, peak memory, the machine's description, output and files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def paired(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
+    """Run both in turn (A B A B …) after one warm-up; median seconds of each, and the median of the paired ratios."""
+    ours()
+    other()
+    mine, theirs = [], []
+    for _ in range(repeats):
+        for run, seconds in ((ours, mine), (other, theirs)):
+            begin = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - begin)
+    ratio = statistics.median(b / a for a, b in zip(mine, theirs, strict=True))
+    return statistics.median(mine), statistics.median(theirs), ratio
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> dict[str, Any]:
+    """Enough to judge whether two results are comparable."""
+    return {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+
+
+def main(name: str, cases: Callable[[argparse.Namespace], Sequence[dict[str, Any]]], **defaults: Any) -> None:
+    """Parse the options, run the cases, print them, and keep them in ``benchmarks/results/NAME.json``."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser.add_argument("--only", help="run the cases whose solver, model or operation contains this text")
+    parser.add_argument("--sizes", type=int, nargs="+", default=defaults["sizes"], help="organizations")
+    parser.add_argument("--repeats", type=int, default=defaults["repeats"])
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    options = parser.parse_args()
+    results = list(cases(options))
+    envelope = {"schema_version": 1, "status": "ok", "data": {"machine": machine(), "results": results}}
+    if options.format == "json":
+        json.dump(envelope, sys.stdout, indent=2)
+        print()
+    else:
+        for row in results:
+            print("  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(envelope, indent=2) + "\n")

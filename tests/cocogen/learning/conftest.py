@@ -1,0 +1,80 @@
+"""A small consortium on the real diagnostic table, with signatures that need no chain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cocogen.consortium import Generation, Learning, Partition
+from cocogen.errors import LedgerError
+from cocogen.ledger import Member
+from cocogen.learning.task import Assignment, LearningTask, RoundEvidence, SharedModel
+
+NAMES = ("north", "harbor", "meadow", "lakeview")
+SIZES = (90, 60, 40, 20)
+TERMS = bytes(range(32))
+
+
+def sign(name: str, digest: bytes) -> bytes:
+    """A stand-in for a signature: 65 bytes that only ``recover`` can tell apart."""
+    return (hashlib.sha256(name.encode() + digest).digest() * 3)[:65]
+
+
+def recover(digest: bytes, signature: bytes) -> str:
+    if len(signature) != 65 or signature == bytes(65):
+        raise LedgerError("malformed signature")
+    return next((f"0x{name}" for name in (*NAMES, "mallory") if sign(name, digest) == signature), "0xnobody")
+
+
+def make_task(seed: int = 3, split: int = 0, **learning: Any) -> LearningTask:
+    terms = {"local_epochs": 3, "partition": Partition(alpha=1.0, sizes=SIZES), **learning}
+    generation = Generation(pretraining_rounds=15, epochs=2, panel=40, maximum=60)
+    return LearningTask(Learning(dataset="diagnostic", **terms), generation, NAMES, seed, split)
+
+
+def members(task: LearningTask, *, generated_cap: int = 60, compute_cap: int = 0) -> list[Member]:
+    return [
+        Member(name, f"0x{name}", int(local), generated_cap, compute_cap, 1.0, -float(local))
+        for name, local in zip(NAMES, task.registered, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A round as honest members leave it for the attester."""
+
+    task: LearningTask
+    shared: SharedModel
+    quality: np.ndarray
+    bundles: list[Any]
+
+    def attest(self, bundles: list[Any] | None = None, **changes: Any) -> RoundEvidence:
+        arguments: dict[str, Any] = {
+            "round_number": 1,
+            "shared": self.shared,
+            "bundles": self.bundles if bundles is None else bundles,
+            "addresses": [f"0x{name}" for name in NAMES],
+            "recover": recover,
+            "quality": self.quality,
+            "caps": members(self.task),
+            "terms_hash": TERMS,
+        }
+        return self.task.attest(**{**arguments, **changes})
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    task = make_task()
+    shared = task.pretrain()
+    assignments = [Assignment(int(local), 24) for local in task.registered]
+    return Scene(task, shared, task.measure_quality(shared), list(task.train(1, shared, assignments, TERMS, sign)))
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., LearningTask]:
+    return make_task

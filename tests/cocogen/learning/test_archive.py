@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cocogen.errors import LearningError
+from cocogen.learning.archive import MAXIMUM_ENTRIES, read_arrays, write_arrays
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (print, ("the bomb went off",))
+
+
+def npy(array: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def zipped(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_round_trip_keeps_arrays_and_bytes(tmp_path: Path) -> None:
+    arrays = {
+        "a/b": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "empty": np.zeros((0, 3), dtype=np.float32),
+        "labels": np.arange(3, dtype=np.int64),
+        "text": np.frombuffer(b"manifest", dtype=np.uint8),
+    }
+    write_arrays(tmp_path / "one.npz", arrays)
+    write_arrays(tmp_path / "two.npz", dict(reversed(arrays.items())))
+    loaded = read_arrays(tmp_path / "one.npz")
+    assert set(loaded) == set(arrays)
+    assert all(np.array_equal(loaded[k], arrays[k]) and loaded[k].dtype == arrays[k].dtype for k in arrays)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_pickles_are_refused_and_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    objects = np.array([Bomb()], dtype=object)
+    path = zipped(tmp_path / "bomb.npz", {"a.npy": npy(objects, allow_pickle=True)})
+    with pytest.raises(LearningError, match="object"):
+        read_arrays(path)
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(LearningError, match="not a valid file"):
+        read_arrays(path)
+    assert "went off" not in capsys.readouterr().out
+
+
+def test_a_claimed_shape_allocates_nothing(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 10**3)}
+    )
+    path = zipped(tmp_path / "huge.npz", {"a.npy": header.getvalue() + b"\0" * 64})
+    with pytest.raises(LearningError, match="claims shape"):
+        read_arrays(path)
+
+
+def test_what_unpacks_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    content = npy(np.zeros(10**6, dtype=np.float32))
+    path = zipped(tmp_path / "zip-bomb.npz", {"a.npy": content}, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(LearningError, match="unpacked"):
+        read_arrays(path, maximum_bytes=10**6)
+    with pytest.raises(LearningError, match="more than 10"):
+        read_arrays(path, maximum_bytes=10)
+
+
+def test_too_many_and_doubled_entries_are_refused(tmp_path: Path) -> None:
+    content = npy(np.zeros(1, dtype=np.float32))
+    path = zipped(tmp_path / "many.npz", {f"{n}.npy": content for n in range(MAXIMUM_ENTRIES + 1)})
+    with pytest.raises(LearningError, match="entries"):
+        read_arrays(path)
+    path = zipped(tmp_path / "twice.npz", {"a.npy": content, "a": content})
+    with pytest.raises(LearningError, match="twice"):
+        read_arrays(path)
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "<U4", "<i4", "|b1", "<c8"])
+def test_other_types_are_refused(tmp_path: Path, dtype: str) -> None:
+    path = zipped(tmp_path / "typed.npz", {"a.npy": npy(np.zeros(2, dtype=dtype))})
+    with pytest.raises(LearningError, match="float32, int64 or uint8"):
+        read_arrays(path)
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "short.npz"
+    write_arrays(path, {"a": np.arange(50, dtype=np.float32)})
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(LearningError):
+            read_arrays(path)
+
+
+def test_a_flipped_byte_is_refused_or_changes_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "flipped.npz"
+    write_arrays(path, {"a": np.arange(50, dtype=np.float32)})
+    content = bytearray(path.read_bytes())
+    place = content.index(np.float32(7).tobytes())
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(LearningError, match="CRC"):
+        read_arrays(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LearningError, match=r"nowhere\.npz"):
+        read_arrays(tmp_path / "nowhere.npz")

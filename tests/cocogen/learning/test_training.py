@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cocogen.errors import LearningError
+from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.models import Classifier, Objective, build_classifier
+from cocogen.learning.states import ModelState
+from cocogen.learning.training import LocalWork, Schedule, train, train_looped, train_stacked
+
+SGD = Schedule(epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
+SIZES = (70, 5, 33, 16, 0)
+
+
+def mlp() -> Classifier:
+    return build_classifier("mlp", inputs=6, classes=3, hidden=8)
+
+
+def cvae() -> ConditionalVAE:
+    return ConditionalVAE(inputs=6, classes=3, latent=2, hidden=8, schedule=SGD)
+
+
+def works(objective: Objective, sizes: tuple[int, ...] = SIZES, synthetic: int = 0) -> list[LocalWork]:
+    rng = np.random.default_rng(0)
+    return [
+        LocalWork(
+            objective.initial_state(np.random.default_rng(100 + n)),  # type: ignore[attr-defined]
+            rng.standard_normal((size, 6)).astype(np.float32),
+            rng.integers(0, 3, size),
+            np.random.default_rng(n),
+            synthetic=min(synthetic, size),
+        )
+        for n, size in enumerate(sizes)
+    ]
+
+
+@pytest.mark.parametrize("make", [mlp, cvae, lambda: build_classifier("logistic", inputs=6, classes=3, hidden=1)])
+@pytest.mark.parametrize("schedule", [SGD, replace(SGD, momentum=0.0, weight_decay=0.0), replace(SGD, batch_size=500)])
+def test_stacked_training_equals_the_loop(make, schedule: Schedule) -> None:
+    objective = make()
+    looped = train_looped(objective, works(objective, synthetic=4), schedule)
+    stacked = train_stacked(objective, works(objective, synthetic=4), schedule)
+    for one, other in zip(looped, stacked, strict=True):
+        for name in one.state:
+            assert np.allclose(one.state[name], other.state[name], atol=1e-5, rtol=0.0)
+        assert np.array_equal(one.trace.real, other.trace.real)
+        assert np.array_equal(one.trace.synthetic, other.trace.synthetic)
+        assert np.allclose(one.trace.losses, other.trace.losses, atol=1e-5)
+        assert np.allclose(one.trace.gradient_norms, other.trace.gradient_norms, atol=1e-4)
+
+
+def test_stacked_adam_equals_the_loop() -> None:
+    objective, schedule = cvae(), replace(SGD, optimizer="adam", learning_rate=0.005)
+    looped = train_looped(objective, works(objective), schedule)
+    stacked = train_stacked(objective, works(objective), schedule)
+    for one, other in zip(looped, stacked, strict=True):
+        assert all(np.allclose(one.state[k], other.state[k], atol=1e-4, rtol=0.0) for k in one.state)
+
+
+def test_looped_sgd_equals_the_optimizer_of_torch() -> None:
+    objective = mlp()
+    work = works(objective, (40,))[0]
+    network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in work.initial.items()})
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
+    order = np.random.default_rng(0)
+    for _ in range(SGD.epochs):
+        permutation = order.permutation(40)
+        order.standard_normal((40, 0), dtype=np.float32)
+        for start in range(0, 40, 16):
+            batch = permutation[start : start + 16]
+            optimizer.zero_grad()
+            logits = network(torch.from_numpy(work.features[batch]))
+            torch.nn.functional.cross_entropy(logits, torch.from_numpy(work.labels[batch])).backward()
+            optimizer.step()
+    result = train_looped(objective, works(objective, (40,)), SGD)[0]
+    for name, value in network.state_dict().items():
+        assert np.allclose(result.state[name], value.numpy(), atol=1e-5)
+
+
+def test_trace_counts_every_sample_of_every_epoch() -> None:
+    objective = mlp()
+    result = train(objective, works(objective, (40,), synthetic=10), SGD)[0]
+    assert (result.trace.real + result.trace.synthetic).tolist() == [16, 16, 8] * 3
+    for epoch in range(3):
+        part = slice(3 * epoch, 3 * epoch + 3)
+        assert (result.trace.real[part].sum(), result.trace.synthetic[part].sum()) == (30, 10)
+    assert len(result.trace.losses) == SGD.steps(40) == 9
+
+
+def test_the_update_is_within_reach_of_the_logged_gradients() -> None:
+    objective = mlp()
+    for work, result in zip(works(objective), train(objective, works(objective), SGD), strict=True):
+        reach = SGD.learning_rate / (1 - SGD.momentum) * result.trace.gradient_norms.sum()
+        assert result.state.distance(work.initial) <= reach * (1 + 1e-4)
+
+
+def test_training_learns() -> None:
+    objective = mlp()
+    work = works(objective, (60,))[0]
+    labels = (work.features[:, 0] > 0).astype(np.int64)
+    longer = replace(SGD, epochs=30, weight_decay=0.0)
+    trace = train(objective, [replace(work, labels=labels)], longer)[0].trace
+    assert trace.losses[-4:].mean() < 0.2 * trace.losses[:4].mean()
+
+
+def test_an_organization_without_samples_keeps_its_parameters() -> None:
+    objective = mlp()
+    for run in (train_looped, train_stacked):
+        start = works(objective)
+        assert run(objective, start, SGD)[-1].state.digest() == start[-1].initial.digest()
+
+
+def test_nothing_to_do_is_nothing_done() -> None:
+    assert train(mlp(), [], SGD) == []
+    start = works(mlp(), (0, 0, 0))
+    assert [r.state.digest() for r in train(mlp(), start, SGD)] == [w.initial.digest() for w in start]
+
+
+def test_training_writes_to_no_initial_parameter() -> None:
+    objective = mlp()
+    start = works(objective)
+    before = [work.initial.digest() for work in start]
+    train_stacked(objective, start, SGD)
+    assert [work.initial.digest() for work in start] == before
+
+
+def test_divergence_is_an_error() -> None:
+    objective = mlp()
+    start = [replace(work, features=work.features * np.float32(1e30)) for work in works(objective, (40, 40, 40))]
+    for run in (train_looped, train_stacked):
+        with pytest.raises(LearningError, match="diverged"):
+            run(objective, [replace(w, rng=np.random.default_rng(0)) for w in start], SGD)
+
+
+def test_models_draw_from_their_generator_alone() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    first, second = (mlp().initial_state(np.random.default_rng(4)) for _ in range(2))
+    assert first.digest() == second.digest()
+    assert first.digest() != mlp().initial_state(np.random.default_rng(5)).digest()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(LearningError, match="'resnet'"):
+        build_classifier("resnet", inputs=3, classes=2, hidden=4)
+
+
+def test_initial_biases_are_zero_and_weights_bounded() -> None:
+    state: ModelState = mlp().initial_state(np.random.default_rng(0))
+    assert not state["0.bias"].any()
+    assert 0.5 < np.abs(state["0.weight"]).max() <= np.sqrt(6 / 6)
