@@ -8,7 +8,6 @@ seconds. Left out: the mapping to organizations and the round's logic (``chain.l
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,21 +97,10 @@ class ConsortiumContract:
         mined, address = _send(backend, call, account, "deploy", timeout)
         return cls(backend, address, timeout=timeout), mined
 
-    def code_matches(self) -> bool | None:
-        """Whether the code at the address is the shipped contract's, whatever its immutables; None for no code.
-
-        The constructor writes the immutables into places that the artifact lists; whether they say what the terms
-        say is what :attr:`terms_hash` tells.
-        """
+    def code(self) -> bytes:
+        """The runtime code at the address; empty where there is no contract."""
         with node_errors():
-            code = bytes(self.backend.web3.eth.get_code(self.address))
-        artifact = load_artifact(CONTRACT_NAME)
-        masked, expected = bytearray(code), bytearray(artifact.deployed_bytecode)
-        if not code or len(masked) != len(expected):
-            return False if code else None
-        for start, length in itertools.chain.from_iterable(artifact.immutable_references.values()):
-            masked[start : start + length] = expected[start : start + length]
-        return masked == expected
+            return bytes(self.backend.web3.eth.get_code(self.address))
 
     # -- functions that change state
 

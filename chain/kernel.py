@@ -92,16 +92,16 @@ def liabilities(
 ) -> tuple[int, ...]:
     """Return L_i in wei: the most that member i can be made to pay in a round, whatever anyone reports.
 
-    ``best_scores[j]`` is X_j at j's caps. L_i = Σ_{j≠i} max(0, trunc0(gammaWad·k_ij·(Xmax_j − offset_i) / …)): member
-    i contributes nothing while the others reach their caps. A pair whose best score lies below i's offset adds
-    nothing, because masking j takes that credit away. Theorem: R_i ≥ −L_i for any reports within the caps and any
-    mask.
+    ``pair_weights`` is k with a zero diagonal, ``best_scores[j]`` is X_j at j's caps.
+    L_i = Σ_{j≠i} max(0, trunc0(gammaWad·k_ij·(Xmax_j − offset_i) / …)): member i contributes nothing while the others
+    reach their caps. A pair whose best score lies below i's offset adds nothing, because masking j takes that credit
+    away. Theorem: R_i ≥ −L_i for any reports within the caps and any mask.
     """
     return tuple(
         sum(
             gamma_wad * weight * (best - offset) // TRANSFER_DIVISOR
-            for j, (weight, best) in enumerate(zip(pair_weights[i], best_scores, strict=True))
-            if j != i and best > offset
+            for weight, best in zip(pair_weights[i], best_scores, strict=True)
+            if best > offset
         )
         for i, offset in enumerate(offsets)
     )

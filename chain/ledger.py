@@ -17,12 +17,14 @@ from chain import attestation
 from chain.abi import checksum_address
 from chain.arithmetic import decode, encode, predict
 from chain.backends.base import Backend
+from chain.build import load_artifact
+from chain.bytecode import is_artifact_code
 from chain.collect import collect_record
 from chain.contract import CONTRACT_NAME, ConsortiumContract, Mined
 from chain.errors import ArgumentOutOfRange, ArtifactMismatch, MissingKey, NoContract, TermsMismatch, WrongChain
 from chain.history import round_outcomes
 from chain.keys import development_account
-from chain.record import LedgerRecord
+from chain.record import Event, LedgerRecord
 from chain.terms import EncodedTerms, check_terms
 from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, bits
 from cocogen.ledger import (
@@ -122,13 +124,13 @@ class ChainProvider:
                 hint=f"connect to the chain of the deployment record: {deployment.backend}",
             )
         contract = ConsortiumContract(self._backend, deployment.address)
-        matches = contract.code_matches()
-        if matches is None:
+        code = contract.code()
+        if not code:
             raise NoContract(
                 f"there is no contract at {deployment.address} on {self._backend.location}",
                 hint=f"connect to the chain of the deployment record: {deployment.backend}",
             )
-        if not matches:
+        if not is_artifact_code(code, load_artifact(CONTRACT_NAME)):
             raise ArtifactMismatch(
                 f"the code at {deployment.address} is not that of the shipped {CONTRACT_NAME}",
                 hint="do not deposit; connect with the version of CoCoGen that deployed it, or deploy again",
@@ -165,6 +167,8 @@ class ChainLedger:
         self._wallet = wallet
         self._domain = attestation.Domain(deployment.chain_id, contract.address)
         self._addresses = {member.name: checksum_address(member.address) for member in terms.members}
+        self._events: list[Event] = []
+        self._read_until = (-1, b"")
         self._addresses |= {"attester": checksum_address(terms.attester), "arbiter": checksum_address(terms.arbiter)}
 
     @property
@@ -217,9 +221,20 @@ class ChainLedger:
         )
 
     def outcomes(self) -> tuple[RoundOutcome, ...]:
-        """Return all rounds so far, oldest first, read from the contract's events."""
-        logs = self._contract.logs(self._deployment.block)
-        return round_outcomes((log.event for log in logs), self._encoded)
+        """Return all rounds so far, oldest first, read from the contract's events.
+
+        Only blocks that are new since the last call are read, unless the chain has taken back some that were.
+        """
+        eth = self._contract.backend.web3.eth
+        head = eth.get_block("latest")
+        number, block_hash = self._read_until
+        if number > head["number"] or (number >= 0 and eth.get_block(number)["hash"] != block_hash):
+            number, self._events = -1, []
+        first = max(number + 1, self._deployment.block)
+        if first <= head["number"]:
+            self._events += [log.event for log in self._contract.logs(first, head["number"])]
+        self._read_until = head["number"], bytes(head["hash"])
+        return round_outcomes(self._events, self._encoded)
 
     def deposit(self, index: int, amount: int) -> Receipt:
         """Accept the terms and add ``amount`` wei to the member's bond; a local chain gives the member the ether."""

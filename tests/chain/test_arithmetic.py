@@ -397,6 +397,7 @@ class TestKernel:
     def test_a_liability_ignores_those_who_can_only_pay(self):
         # member 1 cannot reach the offset of member 0, and masking it takes the credit away
         assert kernel.liabilities([[0, 65_535], [65_535, 0]], 10**36, [10, 0], [20, 5]) == (0, 20)
+        assert kernel.liabilities([[0, 65_535], [65_535, 0]], 10**36, [10, 0], [20, 11]) == (1, 20)
 
 
 class TestCheckTerms:
@@ -489,7 +490,7 @@ class TestCheckTerms:
         encoded = encode(make_terms(2))
         silent = [
             replace(m, data_cap=0, generated_cap=0, compute_cap=0, weight=0, offset=o)
-            for m, o in zip(encoded.members, (0, 2**100), strict=True)
+            for m, o in zip(encoded.members, (-(2**99), 2**99), strict=True)
         ]
         weightless = replace(encoded, members=tuple(silent), pair_weights=((0, 0), (0, 0)))
         check_terms(self.with_scalars(weightless, gamma_wad=2**139 - 1))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chain import kernel
 from chain.arithmetic import EncodedTerms, encode
 from chain.attestation import sign
 from chain.audit import CHECKS, AuditReport, audit
@@ -574,6 +575,30 @@ class TestTamperedCode:
     def test_a_creation_after_the_first_event(self, record, terms):
         report = audit(replace(record, created_block=record.events[0].block + 1), terms)
         assert "events" in failed(report)
+
+
+class TestWrongKernel:
+    """Were contract and twin wrong alike, the exact rationals would still show it."""
+
+    @pytest.mark.parametrize(
+        ("shift", "detail"),
+        [
+            ((1, 0, 0, 0), "sum to 1 wei"),
+            ((3, -3, 0, 0), "away from the exact"),
+            ((-9, 9, 0, 0), "away from the exact"),
+        ],
+    )
+    def test_payoffs_off_by_some_wei(self, monkeypatch, terms, shift, detail):
+        true_payoffs = kernel.payoffs
+
+        def wrong(*arguments):
+            return tuple(payoff + error for payoff, error in zip(true_payoffs(*arguments), shift, strict=True))
+
+        monkeypatch.setattr(kernel, "payoffs", wrong)
+        record = records_of(MemoryProvider(SEED), terms)["done"]
+        report = audit(record, terms)
+        assert failed(report) == {"settlement"}
+        assert detail in report.checks[5].detail
 
 
 class TestIncomplete:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -354,6 +355,10 @@ class TestRound:
         assert stage.backend.web3.eth.get_balance(elsewhere) == 5
 
 
+in_memory = pytest.mark.parametrize("shared_backend", ["tester"], indirect=True)
+
+
+@in_memory
 class TestEvents:
     def test_events_arrive_in_order_as_plain_values(self, stage):
         stage.bond(0)
@@ -397,22 +402,8 @@ class TestEvents:
         assert stage.contract.logs() == ()
         assert len(other.contract.logs()) == 2
 
-    @pytest.mark.slow
-    def test_log_of_a_thousand_blocks_is_read_in_seconds(self, tester, make_terms, make_stage, record_property):
-        from time import perf_counter
 
-        stage = make_stage(tester, make_terms(4))
-        for _ in range(500):
-            stage.contract.exit_request(0, account=stage.accounts[0])
-            stage.contract.exit_cancel(0, account=stage.accounts[0])
-        start = perf_counter()
-        logs = stage.contract.logs()
-        seconds = perf_counter() - start
-        record_property("seconds", seconds)
-        assert len(logs) == 1_000
-        assert seconds < 7
-
-
+@in_memory
 class TestNodeFailures:
     def test_revert_without_known_data_keeps_the_data(self, stage):
         contract = ConsortiumContract(stage.backend, rejecting_contract(stage))
@@ -468,3 +459,17 @@ class TestNodeFailures:
     def test_wrong_phase_names_both_phases(self, stage):
         with pytest.raises(WrongPhase, match=r"idle.*recorded"):
             stage.contract.payoff_calculate(account=stage.operator)
+
+
+@pytest.mark.slow
+def test_log_of_a_thousand_blocks_is_read_in_seconds(tester, make_terms, make_stage, record_property):
+    stage = make_stage(tester, make_terms(4))
+    for _ in range(500):
+        stage.contract.exit_request(0, account=stage.accounts[0])
+        stage.contract.exit_cancel(0, account=stage.accounts[0])
+    start = perf_counter()
+    logs = stage.contract.logs()
+    seconds = perf_counter() - start
+    record_property("seconds", seconds)
+    assert len(logs) == 1_000
+    assert seconds < 7

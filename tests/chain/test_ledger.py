@@ -39,14 +39,30 @@ EVIDENCE = b"\x05" * 32
 COUNT = 4
 
 
-@pytest.fixture
-def provider(tester):
-    return ChainProvider(tester, SEED)
+@pytest.fixture(scope="module")
+def shared_ledgers(shared_tester, make_terms):
+    """Two deployments, the second with every member bonded: built once, rolled back to after every test."""
+    provider = ChainProvider(shared_tester, SEED)
+    empty, bonded = provider.deploy(make_terms(COUNT)), provider.deploy(make_terms(COUNT))
+    bond(bonded)
+    return provider, empty, bonded
 
 
 @pytest.fixture
-def ledger(provider, make_terms):
-    return provider.deploy(make_terms(COUNT))
+def provider(shared_ledgers, tester):
+    return shared_ledgers[0]
+
+
+@pytest.fixture
+def empty(shared_ledgers, tester):
+    """A consortium into which nobody has paid yet."""
+    return shared_ledgers[1]
+
+
+@pytest.fixture
+def ledger(shared_ledgers, tester):
+    """A consortium whose members hold twice their liability."""
+    return shared_ledgers[2]
 
 
 def half(ledger, index):
@@ -76,7 +92,6 @@ def finish(ledger):
 
 class TestRound:
     def test_settled_round_transfers_what_was_predicted(self, ledger):
-        bond(ledger)
         before = ledger.state().balances
         ledger.open_round()
         submit(ledger)
@@ -90,23 +105,22 @@ class TestRound:
         assert ledger.state().balances == tuple(b + r for b, r in zip(before, outcome.transfers, strict=True))
         assert [receipt.operation for receipt in outcome.receipts] == ["payoffCalculate", "payoffTransfer"]
 
-    def test_organizations_keep_their_order_though_the_contract_sorts_them(self, ledger):
-        assert ledger.encoded.positions != tuple(range(COUNT)), "the test needs members out of order"
-        ledger.deposit(2, ledger.decoded.liabilities[2] + 5)
-        state = ledger.state()
+    def test_organizations_keep_their_order_though_the_contract_sorts_them(self, empty):
+        assert empty.encoded.positions != tuple(range(COUNT)), "the test needs members out of order"
+        empty.deposit(2, empty.decoded.liabilities[2] + 5)
+        state = empty.state()
         assert state.accepted == state.solvent == (False, False, True, False)
-        assert state.balances == (0, 0, ledger.decoded.liabilities[2] + 5, 0)
+        assert state.balances == (0, 0, empty.decoded.liabilities[2] + 5, 0)
         assert state.total_balance == sum(state.balances)
 
-    def test_receipt_names_transaction_gas_and_block_time(self, ledger):
-        receipt = ledger.deposit(0, ledger.decoded.liabilities[0])
+    def test_receipt_names_transaction_gas_and_block_time(self, empty):
+        receipt = empty.deposit(0, empty.decoded.liabilities[0])
         assert receipt.operation == "depositSubmit"
         assert receipt.transaction.startswith("0x")
         assert receipt.gas > 21_000
-        assert receipt.time == ledger.state().now
+        assert receipt.time == empty.state().now
 
     def test_silent_member_is_relayed_in_the_second_half_of_the_window(self, ledger):
-        bond(ledger)
         ledger.open_round()
         submit(ledger, 0, 1, 2)
         contribution = half(ledger, 3)
@@ -121,7 +135,6 @@ class TestRound:
         assert finish(ledger).transfers == ledger.predict([half(ledger, n) for n in range(COUNT)])
 
     def test_silent_member_is_masked_while_everyone_else_is_settled(self, ledger):
-        bond(ledger)
         ledger.open_round()
         submit(ledger, 0, 1, 3)
         with pytest.raises(TooEarly):
@@ -133,7 +146,6 @@ class TestRound:
         assert outcome.transfers[2] == 0
 
     def test_round_below_quorum_is_voided_and_moves_nothing(self, ledger):
-        bond(ledger)
         before = ledger.state()
         ledger.open_round()
         submit(ledger, 0, 1)
@@ -147,7 +159,6 @@ class TestRound:
             ledger.settle()
 
     def test_interrupted_settlement_goes_on_where_it_stopped(self, provider, ledger):
-        bond(ledger)
         ledger.open_round()
         submit(ledger)
         ledger.record()
@@ -161,7 +172,6 @@ class TestRound:
         assert [receipt.operation for receipt in outcome.receipts] == ["payoffTransfer"]
 
     def test_settle_reverts_while_the_dispute_window_is_open(self, ledger):
-        bond(ledger)
         ledger.open_round()
         submit(ledger)
         ledger.record()
@@ -170,7 +180,6 @@ class TestRound:
         assert ledger.outcomes()[-1].status == "recorded"
 
     def test_late_contribution_is_refused(self, ledger):
-        bond(ledger)
         ledger.open_round()
         contribution = half(ledger, 0)
         attestation = ledger.attest(0, contribution)
@@ -179,7 +188,6 @@ class TestRound:
             ledger.submit(0, contribution, attestation)
 
     def test_contribution_on_the_deadline_counts(self, ledger):
-        bond(ledger)
         ledger.open_round()
         contribution = half(ledger, 0)
         attestation = ledger.attest(0, contribution)
@@ -187,7 +195,6 @@ class TestRound:
         assert ledger.submit(0, contribution, attestation).time == ledger.state().deadline
 
     def test_attestation_covers_every_component_and_the_member(self, ledger):
-        bond(ledger)
         ledger.open_round()
         contribution = half(ledger, 0)
         attestation = ledger.attest(0, contribution)
@@ -203,7 +210,6 @@ class TestRound:
             ledger.submit(1, contribution, attestation)
 
     def test_exiting_member_is_out_of_the_next_round_and_back_after_cancelling(self, ledger):
-        bond(ledger)
         ledger.exit(1)
         assert ledger.state().exiting == (False, True, False, False)
         ledger.open_round()
@@ -216,33 +222,63 @@ class TestRound:
         assert ledger.state().participants == (True,) * COUNT
 
     def test_withdrawal_pays_whom_it_names(self, ledger, tester):
-        bond(ledger)
         payee = tester.web3.to_checksum_address("0x" + "ef" * 20)
         ledger.withdraw(0, 7, to=payee.lower())
         assert tester.web3.eth.get_balance(payee) == 7
         assert ledger.state().balances[0] == 2 * ledger.decoded.liabilities[0] - 7
 
-    def test_withdrawal_pays_the_member_itself_by_default(self, ledger, tester):
-        ledger.deposit(1, 10**20)
-        own = ledger.terms.members[1].address
+    def test_withdrawal_pays_the_member_itself_by_default(self, empty, tester):
+        empty.deposit(1, 10**20)
+        own = empty.terms.members[1].address
         before = tester.web3.eth.get_balance(own)
-        ledger.withdraw(1, 10**20)
+        empty.withdraw(1, 10**20)
         fees = 10**20 - (tester.web3.eth.get_balance(own) - before)
         assert 0 < fees < 10**16
-        assert ledger.state().balances[1] == 0
+        assert empty.state().balances[1] == 0
+
+
+class TestOutcomes:
+    def test_only_new_blocks_are_read_again(self, ledger, monkeypatch):
+        ledger.open_round()
+        assert [outcome.status for outcome in ledger.outcomes()] == ["open"]
+        read = []
+        logs = ledger.contract.logs
+        monkeypatch.setattr(
+            ledger.contract, "logs", lambda first, last: read.append((first, last)) or logs(first, last)
+        )
+        assert [outcome.status for outcome in ledger.outcomes()] == ["open"]
+        assert read == []
+        contribution = half(ledger, 1)
+        ledger.submit(1, contribution, ledger.attest(1, contribution))
+        assert ledger.outcomes()[0].contributions == (None, contribution, None, None)
+        assert len(read) == 1
+        assert read[0][1] - read[0][0] <= 1
+
+    def test_blocks_that_the_chain_took_back_are_forgotten(self, ledger, tester):
+        provider = tester.web3.provider
+        snapshot = provider.make_request("evm_snapshot", [])["result"]
+        for grown_again in (False, True):
+            ledger.open_round()
+            assert [outcome.status for outcome in ledger.outcomes()] == ["open"]
+            provider.make_request("evm_revert", [snapshot])
+            if grown_again:
+                tester.advance(1)
+                ledger.exit(0)
+                tester.advance(1)
+            assert ledger.outcomes() == ()
 
 
 class TestLocalMoney:
-    def test_deposit_gives_a_development_account_what_it_deposits(self, ledger, tester):
+    def test_deposit_gives_a_development_account_what_it_deposits(self, empty, tester):
         amount = 10**24
-        assert tester.web3.eth.get_balance(ledger.terms.members[0].address) < amount
-        ledger.deposit(0, amount)
-        assert ledger.state().balances[0] == amount
+        assert tester.web3.eth.get_balance(empty.terms.members[0].address) < amount
+        empty.deposit(0, amount)
+        assert empty.state().balances[0] == amount
 
-    def test_refused_deposit_is_not_recorded(self, ledger):
+    def test_refused_deposit_is_not_recorded(self, empty):
         with pytest.raises(BondTooSmall):
-            ledger.deposit(0, ledger.decoded.liabilities[0] - 1)
-        assert ledger.state().balances[0] == 0
+            empty.deposit(0, empty.decoded.liabilities[0] - 1)
+        assert empty.state().balances[0] == 0
 
 
 class TestKeys:
@@ -284,7 +320,6 @@ class TestKeys:
 
 class TestConnection:
     def test_connected_ledger_continues_the_consortium(self, provider, ledger, tmp_path):
-        bond(ledger)
         ledger.open_round()
         save_deployment(ledger.deployment, tmp_path / "deployment.json")
         again = provider.connect(ledger.terms, load_deployment(tmp_path / "deployment.json"))
@@ -399,7 +434,6 @@ def test_round_killed_after_every_operation_still_settles_as_predicted(tmp_path,
 
 class TestRecord:
     def test_collected_record_passes_the_audit(self, ledger):
-        bond(ledger, times=3)
         for silent in ({2}, {0, 1, 2}, set()):
             ledger.wait_until(ledger.state().next_round_from)
             ledger.open_round()
@@ -416,11 +450,11 @@ class TestRecord:
         assert [check for check in report.checks if check.status != "PASS"] == []
         assert report.status == "PASS"
 
-    def test_event_names_the_direct_caller_and_its_value(self, ledger):
-        amount = 3 * ledger.decoded.liabilities[2]
-        receipt = ledger.deposit(2, amount)
-        event = ledger.collect().events[-1]
-        assert (event.sender, event.value) == (ledger.terms.members[2].address, amount)
+    def test_event_names_the_direct_caller_and_its_value(self, empty):
+        amount = 3 * empty.decoded.liabilities[2]
+        receipt = empty.deposit(2, amount)
+        event = empty.collect().events[-1]
+        assert (event.sender, event.value) == (empty.terms.members[2].address, amount)
         assert (event.transaction, event.time) == (receipt.transaction, receipt.time)
 
     def test_record_holds_code_terms_and_creation(self, ledger, tester):
@@ -432,7 +466,6 @@ class TestRecord:
         assert record.attester_is_contract is False
 
     def test_forced_ether_shows_in_the_record_and_belongs_to_nobody(self, ledger, tester):
-        bond(ledger, 0)
         eth = tester.web3.eth
         # creation code: SELFDESTRUCT in favour of the consortium, the only way to push ether into it
         forcing = "0x73" + ledger.deployment.address[2:] + "ff"

@@ -171,6 +171,14 @@ def test_outcomes_tell_every_round(ledger):
     assert ledger.outcomes()[2].status == "recorded"
 
 
+def test_outcomes_name_the_participants_in_the_order_of_the_terms_file(ledger):
+    for n in (0, 3):
+        ledger.deposit(n, ledger.decoded.liabilities[n])
+    assert ledger._encoded.positions != (0, 1, 2, 3)
+    ledger.open_round()
+    assert ledger.outcomes()[0].participants == (True, False, False, True)
+
+
 def test_settling_goes_on_where_it_stopped(ledger):
     bond(ledger)
     ledger.open_round()

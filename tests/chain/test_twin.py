@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from copy import deepcopy
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -131,7 +131,7 @@ def consortium(make_terms):
 
 def refused(error, values, call, twin):
     """Assert that ``call`` raises ``error`` with ``values`` and leaves the twin as it was."""
-    before = deepcopy(twin.storage())
+    before = twin.storage()
     with pytest.raises(error) as caught:
         call()
     assert type(caught.value) is error
@@ -230,10 +230,11 @@ class TestRound:
         assert consortium.twin.ledger == ledger
         assert consortium.twin.payoffs == [0] * 4
 
-    def test_a_round_at_quorum_stands(self, make_terms):
-        consortium = Consortium(make_terms(4, quorum_bps=7_500))
+    @pytest.mark.parametrize(("quorum", "phase"), [(7_500, RECORDED), (7_501, IDLE)])
+    def test_a_round_at_quorum_stands_and_one_just_below_does_not(self, make_terms, quorum, phase):
+        consortium = Consortium(make_terms(4, quorum_bps=quorum))
         consortium.until(RECORDED, silent=(3,))
-        assert consortium.twin.phase == RECORDED
+        assert consortium.twin.phase == phase
 
     def test_the_next_round_starts_afresh(self, consortium):
         time = consortium.until(CALCULATED)
@@ -348,6 +349,11 @@ class TestRoundOpen:
         consortium.record(T0 + 102)
         refused(TooEarly, (T0 + 141, T0 + 142), lambda: consortium.open(T0 + 141), consortium.twin)
         consortium.open(T0 + 142)
+
+    def test_the_first_round_waits_for_no_gap_even_at_the_beginning_of_time(self, consortium):
+        consortium.until(IDLE)
+        consortium.open(0)
+        assert consortium.twin.deadline == 101
 
     def test_rounds_are_limited(self, consortium):
         consortium.until(IDLE)
@@ -758,7 +764,8 @@ class TwinMachine(RuleBasedStateMachine):
     @rule()
     def a_stranger_can_always_bring_it_to_idle(self):
         # I12: time and at most three permissionless calls
-        twin, time, calls = deepcopy(self.twin), self.time, 0
+        twin, time, calls = copy(self.twin), self.time, 0
+        twin.balances, twin.payoffs = list(twin.balances), list(twin.payoffs)
         while twin.phase != IDLE:
             time = max(time, twin.deadline + 1)
             step = {OPEN: twin.profile_record, RECORDED: twin.payoff_calculate, CALCULATED: twin.payoff_transfer}
@@ -842,5 +849,5 @@ def test_property_invariants_hold_under_random_calls(make_terms):
 
 @pytest.mark.slow
 def test_property_invariants_hold_under_many_random_calls(make_terms):
-    seen = explore(make_terms, examples=1_000, steps=100)
+    seen = explore(make_terms, examples=200, steps=60)
     assert set(seen) >= REACHED, REACHED - set(seen)
