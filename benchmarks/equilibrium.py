@@ -39,7 +39,7 @@ def instance(organizations: int, seed: int) -> CoopetitionGame:
 
 
 def by_optimiser(game: CoopetitionGame) -> np.ndarray:
-    """argmax Φ by L-BFGS-B."""
+    """The maximiser of Φ by L-BFGS-B."""
     family, z = game.family, game.potential_weights
 
     def negative(g: np.ndarray) -> tuple[float, np.ndarray]:

@@ -56,6 +56,7 @@ def main(name: str, cases: Callable[[argparse.Namespace], Sequence[dict[str, Any
         print()
     else:
         for row in results:
-            print("  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()))
+            shown = ((key, f"{value:.4g}" if isinstance(value, float) else value) for key, value in row.items())
+            print("  ".join(f"{key}={value}" for key, value in shown))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(envelope, indent=2) + "\n")

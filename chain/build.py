@@ -264,7 +264,7 @@ def _normalize(importer: str, target: str) -> str:
 
 
 def _find_compiler(sources: Path) -> Path:
-    """Return an executable that speaks solc's command line: npm's solc behind its wrapper, or an installed native one."""
+    """Return an executable that speaks solc's command line: npm's solc behind its wrapper, or a native one."""
     import solcx
     from solcx.exceptions import SolcNotInstalled
 

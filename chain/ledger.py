@@ -123,13 +123,7 @@ class ChainProvider:
                 f"{self._backend.chain_id}",
                 hint=f"connect to the chain of the deployment record: {deployment.backend}",
             )
-        contract = ConsortiumContract(self._backend, deployment.address)
-        code = contract.code()
-        if not code:
-            raise NoContract(
-                f"there is no contract at {deployment.address} on {self._backend.location}",
-                hint=f"connect to the chain of the deployment record: {deployment.backend}",
-            )
+        contract, code = self._contract(deployment)
         if not is_artifact_code(code, load_artifact(CONTRACT_NAME)):
             raise ArtifactMismatch(
                 f"the code at {deployment.address} is not that of the shipped {CONTRACT_NAME}",
@@ -140,9 +134,30 @@ class ChainProvider:
                 raise TermsMismatch(given, contract.terms_hash)
         return ChainLedger(terms, encoded, contract, deployment, self._wallet)
 
+    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
+        """Return everything an audit needs without judging it, unlike :meth:`connect`: that is the audit's task.
+
+        Raises
+        ------
+        NoContract
+            There is no code at the address.
+        """
+        contract, _ = self._contract(deployment)
+        return ChainLedger(terms, encode(terms), contract, deployment, self._wallet).collect()
+
     def close(self) -> None:
         """Close the backend."""
         self._backend.close()
+
+    def _contract(self, deployment: Deployment) -> tuple[ConsortiumContract, bytes]:
+        contract = ConsortiumContract(self._backend, deployment.address)
+        code = contract.code()
+        if not code:
+            raise NoContract(
+                f"there is no contract at {deployment.address} on {self._backend.location}",
+                hint=f"connect to the chain of the deployment record: {deployment.backend}",
+            )
+        return contract, code
 
 
 class ChainLedger:

@@ -111,6 +111,10 @@ class MemoryProvider:
             )
         return ledger
 
+    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
+        """Return everything an audit needs; NoContract as :meth:`connect` raises it."""
+        return self.connect(terms, deployment).collect()
+
     def close(self) -> None:
         """Forget all ledgers."""
         self._ledgers.clear()

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from chain.backends.base import BACKENDS, open_backend
-from cocogen.errors import ConfigurationError, FieldProblem
-from cocogen.ledger import LedgerProvider
+from typing import Protocol
 
-__all__ = ["LEDGERS", "open_ledger"]
+from chain.backends.base import BACKENDS, open_backend
+from chain.record import LedgerRecord
+from cocogen.errors import ConfigurationError, FieldProblem
+from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
+
+__all__ = ["LEDGERS", "AuditableProvider", "open_ledger"]
 
 LEDGERS = {"memory": "the contract's twin in memory, without chain or gas", **BACKENDS}
 """Every valid ledger specification and what it opens."""
 
 
-def open_ledger(specification: str, *, seed: int, lock_timeout: float = 0.0) -> LedgerProvider:
+class AuditableProvider(LedgerProvider, Protocol):
+    """A settlement system that can be audited."""
+
+    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
+        """Return everything an audit needs to know of a deployment, whatever its state."""
+        ...
+
+
+def open_ledger(specification: str, *, seed: int, lock_timeout: float = 0.0) -> AuditableProvider:
     """Open the settlement system that ``specification`` names; whatever it needs is imported only then.
 
     Parameters

@@ -37,26 +37,27 @@ def audit(request: Request) -> int:
 
 def audit_data(session: Session, config: str | None) -> dict[str, Any]:
     """Run all checks; ``config`` names the terms file to compare with, default the one that was deployed."""
-    from chain.audit import audit as replay
+    from dataclasses import asdict
 
-    report = replay(session.ledger.collect(), session.resolved.settlement_terms())  # type: ignore[attr-defined]
-    checks = [
-        {
-            "id": check.id,
-            "name": check.name,
-            "status": check.status,
-            "detail": check.detail,
-            "transaction": check.transaction,
-        }
-        for check in report.checks
-    ]
+    from chain.audit import CHECKS
+    from chain.audit import audit as replay
+    from chain.errors import NoContract
+
+    terms = session.resolved.settlement_terms()
+    try:
+        report = replay(session.provider.inspect(terms, session.deployment), terms)
+        checks = [asdict(check) for check in report.checks]
+    except NoContract as error:
+        checks = [
+            {"id": number, "name": name, "status": "INCOMPLETE", "detail": "there is no contract", "transaction": None}
+            for number, name in enumerate(CHECKS, start=1)
+        ]
+        checks[0].update(status="FAIL", detail=str(error))
     mismatch = _terms_mismatch(session, config)
     if mismatch:
-        terms = next(check for check in checks if check["name"] == "terms")
-        if terms["status"] == "PASS":
-            terms.update(status="FAIL", detail=mismatch)
-        else:
-            terms["detail"] = f"{terms['detail']}; {mismatch}"
+        check = next(check for check in checks if check["name"] == "terms")
+        detail = mismatch if check["status"] == "PASS" else f"{check['detail']}; {mismatch}"
+        check.update(status="FAIL", detail=detail)
     statuses = {check["status"] for check in checks}
     status = "FAIL" if "FAIL" in statuses else "INCOMPLETE" if "INCOMPLETE" in statuses else "PASS"
     return {"status": status, "checks": checks}
@@ -68,7 +69,7 @@ def _terms_mismatch(session: Session, config: str | None) -> str:
     from cocogen.errors import ConfigurationError
 
     copy = session.workspace.terms
-    deployed = Path(str(session.ledger.deployment.details.get("config", "")))
+    deployed = Path(str(session.deployment.details.get("config", "")))
     if config is None:
         try:
             digest = hashlib.sha256(copy.read_bytes()).hexdigest()

@@ -13,9 +13,8 @@ from cli.output import emit, note, progress, table, units
 if TYPE_CHECKING:
     from cli.session import Request
     from cocogen.consortium import Consortium
-    from cocogen.ledger import Ledger, LedgerProvider
+    from cocogen.ledger import Deployment, LedgerProvider
     from cocogen.rounds import Progress
-    from cocogen.registration import Registration
     from cocogen.workspace import Workspace
 
 __all__ = ["deploy", "deploy_consortium"]
@@ -30,7 +29,7 @@ def deploy(request: Request) -> None:
     and writes the resolved terms beside the deployment record; their digest is part of what members accept.
     """
     from chain.open import open_ledger
-    from cli.session import EMBEDDED, ledger_location
+    from cli.session import EMBEDDED, ledger_data, ledger_location, load_resolved
     from cocogen.errors import ConfigurationError, WorkspaceError
 
     consortium = request.consortium()
@@ -49,19 +48,15 @@ def deploy(request: Request) -> None:
         provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
         try:
             with progress() as bars:
-                registration, ledger = deploy_consortium(consortium, workspace, provider, spec, bars)
+                deployment = deploy_consortium(consortium, workspace, provider, spec, bars)
+            resolved = load_resolved(workspace)
+            liabilities = provider.decode(resolved.settlement_terms()).liabilities
         finally:
             provider.close()
-    resolved = registration.resolved
-    liabilities = ledger.decoded.liabilities
     unit = resolved.settlement.wei_per_unit
     data = {
         "workspace": str(workspace.root),
-        "ledger": {
-            "backend": ledger.deployment.backend,
-            "address": ledger.deployment.address,
-            "terms_hash": ledger.deployment.terms_hash,
-        },
+        "ledger": ledger_data(deployment),
         "incentive": resolved.incentive,
         "organizations": {
             o.name: {
@@ -81,10 +76,10 @@ def deploy(request: Request) -> None:
             for o, liability in zip(resolved.organization, liabilities, strict=True)
         ]
         table(
-            f"{resolved.consortium.name}: deployed at {ledger.deployment.address}",
+            f"{resolved.consortium.name}: deployed at {deployment.address}",
             ["organization", "samples", "label skew δ", "generator κ", "bond needed", "address"],
             rows,
-            caption=f"incentive {resolved.incentive:.6g} per effective sample; terms {ledger.deployment.terms_hash}",
+            caption=f"incentive {resolved.incentive:.6g} per effective sample; terms {deployment.terms_hash}",
         )
         note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
 
@@ -93,11 +88,13 @@ def deploy(request: Request) -> None:
 
 def deploy_consortium(
     consortium: Consortium, workspace: Workspace, provider: LedgerProvider, spec: str, bars: Progress
-) -> tuple[Registration, Ledger]:
+) -> Deployment:
     """Register, deploy and write the workspace; the deployment record comes last, so a kill leaves none."""
     from dataclasses import replace
 
     from chain.deployment import save_deployment
+    from chain.errors import UnencodableTerms
+    from cocogen.errors import ConfigurationError
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
     from cocogen.workspace import write_atomically
@@ -105,14 +102,20 @@ def deploy_consortium(
     task = LearningTask(
         consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
     )
-    registration = register(consortium, provider, task, progress=bars)
-    registration.shared.save(workspace.initial_model)
-    write_atomically(workspace.terms, consortium.source)
-    write_atomically(workspace.resolved, registration.resolved.to_json().encode())
-    ledger = provider.deploy(registration.resolved.settlement_terms())
-    record = replace(
-        ledger.deployment,
-        details={**ledger.deployment.details, "ledger": spec, "config": str(Path(consortium.file).resolve())},
-    )
-    save_deployment(record, workspace.deployment)
-    return registration, ledger
+    try:
+        registration = register(consortium, provider, task, progress=bars)
+        registration.shared.save(workspace.initial_model)
+        write_atomically(workspace.terms, consortium.source)
+        write_atomically(workspace.resolved, registration.resolved.to_json().encode())
+        ledger = provider.deploy(registration.resolved.settlement_terms())
+    except UnencodableTerms as error:
+        raise ConfigurationError(
+            "the terms do not fit the contract's integers:",
+            file=consortium.file,
+            problems=error.problems,
+            hint="choose a smaller settlement.wei_per_unit or smaller amounts",
+        ) from error
+    details = {**ledger.deployment.details, "ledger": spec, "config": str(Path(consortium.file).resolve())}
+    deployment = replace(ledger.deployment, details=details)
+    save_deployment(deployment, workspace.deployment)
+    return deployment

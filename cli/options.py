@@ -69,9 +69,10 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
             options.append(
                 click.argument("config_file", metavar="[CONFIG]", required=False, type=click.Path(dir_okay=False))
             )
+        decorated: _Command = command
         for option in options:
-            command = option(command)
-        return command
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 

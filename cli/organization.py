@@ -98,7 +98,7 @@ def plan(request: Request, organization: str | None) -> None:
         names = session.resolved.names
         result = session.loop.plan(number, participants)
     shown = names if organization is None else (names[session.index(organization)],)
-    data = {"round": number, "participants": [n for n, p in zip(names, participants, strict=True) if p]}
+    data: dict[str, Any] = {"round": number, "participants": [n for n, p in zip(names, participants, strict=True) if p]}
     data |= plan_to_dict(result, names)
     if organization is not None:
         data = {

@@ -73,8 +73,9 @@ def record(request: Request, advance: bool) -> None:
         text = f"round {outcome.round} is void: too few contributions; nothing is paid, and the next round may open"
     else:
         masked = f"; without {', '.join(missing)}" if missing else ""
+        wait = state.deadline + 1 - state.now
         text = (
-            f"round {outcome.round} is recorded{masked}; it can be settled in {state.deadline + 1 - state.now:,} seconds\n"
+            f"round {outcome.round} is recorded{masked}; it can be settled in {wait:,} seconds\n"
             "next: `cocogen round settle --advance`, or wait"
         )
     emit(data, text, as_json=request.as_json)

@@ -77,13 +77,9 @@ def _session(
         spec = ledger_location(str(record.details["ledger"]), workspace)
     provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
     stack.callback(provider.close)
-    if deployed:
-        resolved = load_resolved(workspace)
-        ledger = provider.connect(resolved.settlement_terms(), record)
-    else:
-        registration, ledger = deploy_consortium(consortium, workspace, provider, spec, bars)
-        resolved = registration.resolved
-    session = Session(workspace, resolved, provider, ledger, spec)
+    if not deployed:
+        record = deploy_consortium(consortium, workspace, provider, spec, bars)
+    session = Session(workspace, load_resolved(workspace), provider, record)
     session.progress = bars
     return session
 
@@ -119,6 +115,8 @@ def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study:
 def _data(
     session: Session, reports: list[RoundReport], audited: dict[str, Any], compared: Study | None
 ) -> dict[str, Any]:
+    from cli.session import ledger_data
+
     resolved, ledger = session.resolved, session.ledger
     names, unit = resolved.names, resolved.settlement.wei_per_unit
     state = ledger.state()
@@ -126,11 +124,7 @@ def _data(
         "consortium": resolved.consortium.name,
         "mechanism": resolved.consortium.mechanism,
         "workspace": str(session.workspace.root),
-        "ledger": {
-            "backend": ledger.deployment.backend,
-            "address": ledger.deployment.address,
-            "terms_hash": ledger.deployment.terms_hash,
-        },
+        "ledger": ledger_data(session.deployment),
         "incentive": resolved.incentive,
         "wei_per_unit": str(unit),
         "rounds": [_round_data(report, names) for report in reports],
@@ -184,7 +178,6 @@ def _round_data(report: RoundReport, names: tuple[str, ...]) -> dict[str, Any]:
         "payoffs": dict(zip(names, report.payoffs, strict=True)),
         "transfers": {name: str(wei) for name, wei in zip(names, report.transfers, strict=True)},
         "rejected": report.rejected,
-        "gas": sum(receipt.gas or 0 for receipt in report.receipts),
     }
 
 

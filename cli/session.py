@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from chain.deployment import load_deployment
-from chain.open import open_ledger
+from chain.errors import ContractError
+from chain.open import AuditableProvider, open_ledger
 from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
-from cocogen.ledger import Ledger, LedgerProvider
+from cocogen.ledger import Deployment, Ledger
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace
 
-__all__ = ["EMBEDDED", "HOME", "Request", "Session", "absolute", "ledger_location", "load_resolved"]
+__all__ = ["EMBEDDED", "HOME", "Request", "Session", "absolute", "ledger_data", "ledger_location", "load_resolved"]
 
 HOME = Path(".cocogen")
 EMBEDDED = "embedded"
@@ -80,16 +83,15 @@ def ledger_location(specification: str, workspace: Workspace) -> str:
 
 
 class Session:
-    """A deployed consortium, opened: resolved terms, provider, ledger and round loop."""
+    """A deployed consortium, opened: resolved terms, provider, deployment record and, on first use, ledger and loop."""
 
     def __init__(
-        self, workspace: Workspace, resolved: ResolvedTerms, provider: LedgerProvider, ledger: Ledger, spec: str
+        self, workspace: Workspace, resolved: ResolvedTerms, provider: AuditableProvider, deployment: Deployment
     ) -> None:
         self.workspace = workspace
         self.resolved = resolved
         self.provider = provider
-        self.ledger = ledger
-        self.specification = spec
+        self.deployment = deployment
         self.progress: Progress | None = None
 
     @classmethod
@@ -106,15 +108,34 @@ class Session:
             resolved = load_resolved(workspace)
             spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))
             provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed)
+            session = cls(workspace, resolved, provider, deployment)
             try:
-                yield cls(
-                    workspace, resolved, provider, provider.connect(resolved.settlement_terms(), deployment), spec
-                )
+                yield session
+            except ContractError as error:
+                session.name_members(error)
+                raise
             finally:
                 provider.close()
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, after making sure that it holds exactly the resolved terms."""
+        return self.provider.connect(self.resolved.settlement_terms(), self.deployment)
+
+    def name_members(self, error: ContractError) -> None:
+        """Put names in the place of the contract's member indices and addresses in an error's message."""
+        by_position = sorted(self.resolved.organization, key=lambda o: int(o.address, 16))
+        text = str(error)
+        if isinstance(index := getattr(error, "index", None), int) and index < len(by_position):
+            text = text.replace(f"member {index}", by_position[index].name)
+        for organization in by_position:
+            text = re.sub(organization.address, organization.name, text, flags=re.IGNORECASE)
+        error.message = text
+        error.args = (text,)
+
+    @cached_property
     def loop(self) -> RoundLoop:
+        """All steps of all rounds over this workspace and ledger."""
         return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress)
 
     def index(self, name: str) -> int:
@@ -124,6 +145,16 @@ class Session:
                 f"no organization is called {name!r}", hint=f"choose one of {', '.join(self.resolved.names)}"
             )
         return self.resolved.names.index(name)
+
+
+def ledger_data(deployment: Deployment) -> dict[str, Any]:
+    """A deployment as plain JSON values."""
+    return {
+        "backend": deployment.backend.partition(":")[0],
+        "address": deployment.address,
+        "terms_hash": deployment.terms_hash,
+        "chain_id": deployment.chain_id,
+    }
 
 
 def load_resolved(workspace: Workspace) -> ResolvedTerms:

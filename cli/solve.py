@@ -82,9 +82,7 @@ def solve(request: Request, method: str) -> int:
     def text() -> None:
         rows = [
             [name, f"{g:,.2f}", f"{transfer:+,.4f}", str(amount), f"{payoff:,.2f}"]
-            for name, g, transfer, amount, payoff in zip(
-                names, result.strategies, transfers, wei, payoffs, strict=True
-            )
+            for name, g, transfer, amount, payoff in zip(names, result.strategies, transfers, wei, payoffs, strict=True)
         ]
         table(
             f"{resolved.consortium.name}: {method}",

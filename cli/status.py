@@ -20,23 +20,18 @@ __all__ = ["status"]
 @common()
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
-    from cli.session import Session
+    from cli.session import Session, ledger_data
 
     with Session.opened(request) as session:
         state = session.ledger.state()
         outcomes = session.ledger.outcomes()
         upcoming = next_step(session, state)
-        deployment = session.ledger.deployment
+        deployment = session.deployment
     names = session.resolved.names
     unit = session.resolved.settlement.wei_per_unit
     data = {
         "consortium": session.resolved.consortium.name,
-        "ledger": {
-            "backend": deployment.backend,
-            "address": deployment.address,
-            "terms_hash": deployment.terms_hash,
-            "specification": session.specification,
-        },
+        "ledger": ledger_data(deployment),
         "round": state.round,
         "rounds_agreed": session.resolved.consortium.rounds,
         "phase": state.phase,

@@ -113,7 +113,6 @@ class RoundReport:
     payoffs: tuple[float | None, ...]
     transfers: tuple[int, ...]
     rejected: dict[str, str]
-    receipts: tuple[Receipt, ...]
 
 
 class RoundLoop:
@@ -357,7 +356,6 @@ class RoundLoop:
             payoffs=self._payoffs(number, outcome),
             transfers=outcome.transfers,
             rejected=attested.rejected,
-            receipts=outcome.receipts,
         )
 
     def _payoffs(self, number: int, outcome: RoundOutcome) -> tuple[float | None, ...]:

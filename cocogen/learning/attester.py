@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from cocogen.errors import EvidenceRejected
 from cocogen.game.effective import effective_samples
-from cocogen.ledger import Contribution
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.learning.evidence import Bundle, Samples, canonical_json
 from cocogen.learning.federated import Evaluation, evaluate
@@ -28,10 +27,11 @@ from cocogen.learning.models import Classifier
 from cocogen.learning.states import SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalWork, train
+from cocogen.ledger import Contribution
 
 __all__ = [
     "GAIN_TOLERANCE",
-    "LEAST_AGREEMENT",
+    "LEAST_QUALITY_KEPT",
     "UPDATE_FACTOR",
     "Attester",
     "Caps",
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 # Measured on honest rounds (docs/evidence.md): each leaves the worst of them a margin.
-UPDATE_FACTOR = 10.0
+UPDATE_FACTOR = 6.0
 GAIN_TOLERANCE = 0.5
-LEAST_AGREEMENT = 0.25
+LEAST_QUALITY_KEPT = 0.5
 _SAMPLE_TOLERANCE = 1e-3
 
 
@@ -64,8 +64,7 @@ class Measurement:
     ``data``: real samples used; ``raw``: synthetic samples used; ``generated``: ⌊κ · raw⌋ with κ =
     ``quality_in_force``; ``compute``: gradient steps; all capped by the terms but ``raw``. ``quality``: κ measured now,
     in force next round. ``update_ratio``: distance of the update over the reference distance (limit
-    ``UPDATE_FACTOR``). ``agreement``: chance-corrected share of synthetic samples that the attester's classifier
-    gives their label (1 when there are none). ``gain``: held-out loss of the aggregate without this organization
+    ``UPDATE_FACTOR``). ``gain``: held-out loss of the aggregate without this organization
     minus with it, nats. ``bundle``: digest of the bundle, hexadecimal.
     """
 
@@ -77,7 +76,6 @@ class Measurement:
     quality_in_force: float
     quality: float
     update_ratio: float
-    agreement: float
     gain: float
     bundle: str
 
@@ -118,9 +116,18 @@ class Attester:
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
     def verify(
-        self, bundle: Bundle, index: int, expected: Expectation, recover: Callable[[bytes, bytes], str]
+        self,
+        bundle: Bundle,
+        index: int,
+        expected: Expectation,
+        quality: float,
+        recover: Callable[[bytes, bytes], str],
     ) -> float:
-        """Check organization ``index``'s bundle alone; returns the agreement of its synthetic samples.
+        """Check organization ``index``'s bundle alone and measure κ of its generator.
+
+        Synthetic samples are credited at ``quality``, the κ in force, which was measured on an earlier generator.
+        Since samples and panel are shown to come from the generator handed in, whose κ is measured here, samples of
+        a generator that has lost more than half of that worth are refused.
 
         Raises
         ------
@@ -144,15 +151,15 @@ class Attester:
                     f"{float(np.abs(drawn - samples.features).max()):.3g}",
                     hint="hand in what the generator made",
                 )
-        agreement = self._agreement(bundle.synthetic)
-        if agreement < LEAST_AGREEMENT:
+        measured = self.measure_panel(bundle.panel)
+        if bundle.synthetic.labels.size and measured < LEAST_QUALITY_KEPT * quality:
             raise EvidenceRejected(
                 expected.organization,
-                f"its synthetic samples carry their label only {agreement:.3f} above chance, less than "
-                f"{LEAST_AGREEMENT:g}",
+                f"its synthetic samples are worth {measured:g}, less than {LEAST_QUALITY_KEPT:g} of the {quality:g} "
+                "that they would be credited at",
                 hint="retrain the generator",
             )
-        return agreement
+        return measured
 
     def attest(
         self,
@@ -179,7 +186,7 @@ class Attester:
             if bundle is None:
                 continue
             try:
-                accepted[n] = (bundle, self.verify(bundle, n, expected, recover))
+                accepted[n] = (bundle, self.verify(bundle, n, expected, quality[n], recover))
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
         ratios = self._exclude_outliers(accepted, expectations, rejected)
@@ -192,8 +199,8 @@ class Attester:
         measurements: list[Measurement | None] = [None] * total
         contributions: list[Contribution | None] = [None] * total
         documents: list[dict[str, Any] | None] = [None] * total
-        for n, (bundle, agreement) in accepted.items():
-            quality_next[n] = self.meter.measure(bundle.panel.features, bundle.panel.labels)
+        for n, (bundle, measured) in accepted.items():
+            quality_next[n] = measured
             data, generated, compute = credit[n]
             measurement = Measurement(
                 organization=expectations[n].organization,
@@ -202,9 +209,8 @@ class Attester:
                 compute=compute,
                 raw=len(bundle.synthetic.labels),
                 quality_in_force=float(quality[n]),
-                quality=float(quality_next[n]),
+                quality=measured,
                 update_ratio=ratios[n],
-                agreement=agreement,
                 gain=gains[n],
                 bundle=bundle.digest().hex(),
             )
@@ -239,12 +245,6 @@ class Attester:
         data = min(len(bundle.manifest.commitments), caps.data_cap)
         generated = min(effective_samples(len(bundle.synthetic.labels), float(quality)), caps.generated_cap)
         return data, generated, min(len(bundle.manifest.training.real), caps.compute_cap)
-
-    def _agreement(self, synthetic: Samples) -> float:
-        if not synthetic.labels.size:
-            return 1.0
-        chance = 1.0 / self.classes
-        return (self.meter.agreement(synthetic.features, synthetic.labels) - chance) / (1.0 - chance)
 
     def _exclude_outliers(
         self,

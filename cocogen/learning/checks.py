@@ -15,7 +15,7 @@ import numpy as np
 from cocogen.errors import EvidenceRejected, LedgerError
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.generators.quality import panel_labels
-from cocogen.learning.states import ModelState, SharedModel
+from cocogen.learning.states import SharedModel
 from cocogen.learning.training import Schedule
 
 __all__ = ["FEATURE_LIMIT", "Expectation", "check_arrays", "check_identity", "check_log", "check_update"]
@@ -137,7 +137,9 @@ def check_log(bundle: Bundle, expected: Expectation) -> None:
     columns = (log.real, log.synthetic, log.losses, log.gradient_norms)
     if any(len(column) != steps for column in columns):
         raise EvidenceRejected(
-            name, f"its log has columns of {[len(column) for column in columns]} entries, not {steps}", hint="log it all"
+            name,
+            f"its log has columns of {[len(column) for column in columns]} entries, not {steps}",
+            hint="log it all",
         )
     for epoch in range(schedule.epochs):
         part = slice(epoch * per_epoch, (epoch + 1) * per_epoch)
@@ -167,7 +169,9 @@ def check_update(bundle: Bundle, expected: Expectation) -> None:
         moved = state.distance(base)
         if not math.isclose(moved, claimed, rel_tol=_NORM_TOLERANCE, abs_tol=1e-6):
             raise EvidenceRejected(
-                name, f"its {part} moved by {moved:.6g}, not by {claimed:.6g} as it says", hint="report what was trained"
+                name,
+                f"its {part} moved by {moved:.6g}, not by {claimed:.6g} as it says",
+                hint="report what was trained",
             )
     norms = manifest.training.gradient_norms
     reach = schedule.learning_rate / (1.0 - schedule.momentum) * sum(norms)

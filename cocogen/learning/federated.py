@@ -15,7 +15,7 @@ from cocogen.learning.models import Classifier
 from cocogen.learning.states import ModelState
 from cocogen.learning.training import LocalWork, Schedule, train
 
-__all__ = ["Evaluation", "evaluate", "train_alone"]
+__all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,22 @@ class Evaluation:
 def evaluate(
     classifier: Classifier, state: ModelState, features: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> Evaluation:
-    """How ``state`` does on labelled samples; the mean over classes counts only those that are there."""
+    """How ``state`` does on labelled samples."""
     logits = classifier.logits(state, features).astype(np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    right = logits.argmax(axis=1) == labels
+    predicted = logits.argmax(axis=1)
     return Evaluation(
-        accuracy=float(right.mean()),
-        balanced_accuracy=float(np.mean([right[labels == c].mean() for c in np.unique(labels)])),
+        accuracy=float((predicted == labels).mean()),
+        balanced_accuracy=balanced_accuracy(predicted, labels),
         loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         samples=len(labels),
     )
+
+
+def balanced_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Mean over the classes that are there of the share predicted right, in [0, 1]."""
+    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
 
 
 def train_alone(

@@ -60,7 +60,7 @@ class Classifier:
 
 
 def build_classifier(model: str, *, inputs: int, classes: int, hidden: int) -> Classifier:
-    """"logistic" (multinomial logistic regression) or "mlp" (one hidden layer of ``hidden`` rectified units)."""
+    """Multinomial regression ("logistic"), or one hidden layer of ``hidden`` rectified units ("mlp")."""
     with torch.device("meta"):
         if model == "logistic":
             network: nn.Module = nn.Sequential(nn.Linear(inputs, classes))

@@ -137,13 +137,15 @@ def label_counts(labels: Sequence[NDArray[np.int64]], classes: int) -> NDArray[n
 def label_mix(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Label distribution of each organization, shape (N, C), rows sum to 1 (an empty row counts as uniform)."""
     totals = counts.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, counts / np.maximum(totals, 1), 1.0 / counts.shape[1])
+    mix: NDArray[np.float64] = np.where(totals > 0, counts / np.maximum(totals, 1), 1.0 / counts.shape[1])
+    return mix
 
 
 def heterogeneity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """δ_n in [0, 1]: total variation between own label distribution and the consortium's, shape (N,) [ours]."""
     consortium = counts.sum(axis=0) / counts.sum()
-    return 0.5 * np.abs(label_mix(counts) - consortium).sum(axis=1)
+    distance: NDArray[np.float64] = 0.5 * np.abs(label_mix(counts) - consortium).sum(axis=1)
+    return distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,8 @@ def _check_sizes(sizes: Sequence[int], available: int) -> int:
 def _fit_margins(
     table: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    # A floor keeps every margin reachable however sparse the draw.
-    table = np.maximum(table, 1e-9 * table.sum())
+    # A floor of a thousandth of a sample keeps every margin reachable, and quickly, however sparse the draw.
+    table = np.maximum(table, 1e-3)
     table[rows == 0] = 0.0
     for _ in range(_SINKHORN_ITERATIONS):
         table = table * (columns / np.maximum(table.sum(axis=0), 1e-300))
@@ -204,28 +206,20 @@ def _fit_margins(
     return table
 
 
-def _round_table(
-    table: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _round_table(table: NDArray[np.float64], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Integers next to ``table`` that keep its margins: a transportation problem, whose vertices are integral."""
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_array, kron, eye_array, vstack
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_array, eye_array, kron, vstack
 
     floor = np.floor(table + 1e-7)
-    # Cost falls with the part that was cut off, so that the largest remainders are rounded up first.
-    remainder = table - floor
-    need_rows = rows - floor.sum(axis=1)
-    need_columns = columns - floor.sum(axis=0)
     n, c = table.shape
-    constraints = vstack(
-        [kron(eye_array(n), csr_array(np.ones((1, c)))), kron(csr_array(np.ones((1, n))), eye_array(c))]
-    )
-    solution = linprog(
-        -remainder.ravel(),
-        A_eq=csr_array(constraints),
-        b_eq=np.concatenate([need_rows, need_columns]),
-        bounds=np.stack([-np.minimum(floor, 1.0).ravel(), np.full(n * c, 2.0)], axis=1),
-        method="highs-ds",
+    sums = csr_array(vstack([kron(eye_array(n), np.ones((1, c))), kron(np.ones((1, n)), eye_array(c))]))
+    missing = np.concatenate([rows - floor.sum(axis=1), columns - floor.sum(axis=0)])
+    # The part that was cut off is the gain of rounding up, so that the largest remainders come first.
+    solution = milp(
+        -(table - floor).ravel(),
+        constraints=LinearConstraint(sums, missing, missing),
+        bounds=Bounds(-np.minimum(floor, 1.0).ravel(), 2.0),
     )
     if solution.x is None:
         raise DatasetError("the label mixes cannot be rounded to whole samples", hint="choose another seed")

@@ -132,9 +132,7 @@ class LearningTask:
             schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
         )
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(
-            self._classifier, self._generator, samples(cut.holdout), self._classes, self._streams
-        )
+        self.attester = Attester(self._classifier, self._generator, samples(cut.holdout), self._classes, self._streams)
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -158,9 +156,7 @@ class LearningTask:
     def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]:
         """κ of each organization before the first round, shape (N,), in [0.01, 1]."""
         with _one_thread():
-            fitted = self._fit_generators(
-                [shared.generator] * len(self.names), self._own, Purpose.GENERATOR_BATCHES, 0
-            )
+            fitted = self._fit_generators([shared.generator] * len(self.names), self._own, Purpose.GENERATOR_BATCHES, 0)
             panels = [self._panel(state, 0, n) for n, state in enumerate(fitted)]
             return np.array([self.attester.measure_panel(panel) for panel in panels])
 
@@ -367,9 +363,7 @@ class LearningTask:
             generator_update_norm=generator.distance(base.generator),
             training=TrainingLog.of(result.trace, self._schedule.epochs),
         )
-        return Bundle.signed(
-            manifest, result.state, generator, synthetic, panel, lambda digest: sign(name, digest)
-        )
+        return Bundle.signed(manifest, result.state, generator, synthetic, panel, lambda digest: sign(name, digest))
 
 
 @contextmanager

@@ -2,18 +2,20 @@
 pragma solidity 0.8.37;
 
 import {ConsortiumCore} from "./ConsortiumCore.sol";
+import {ConsortiumState} from "./ConsortiumState.sol";
+import {IConsortium} from "./interfaces/IConsortium.sol";
 import {Errors} from "./libraries/Errors.sol";
 
 /// @title A consortium that settles in ether
 /// @notice Ether that arrives by force, without a deposit, belongs to nobody and stays.
 contract ConsortiumNative is ConsortiumCore {
-    constructor(bytes memory records, bytes memory triangle, Terms memory agreed)
-        ConsortiumCore(records, triangle, agreed)
-    {}
+    constructor(
+        bytes memory records,
+        bytes memory triangle,
+        Terms memory agreed
+    ) ConsortiumState(records, triangle, agreed) {}
 
-    /// @notice Accepts the terms and adds the ether sent to the caller's bond.
-    /// @param index the caller's place in the sorted member list
-    /// @param termsHash_ hash of the terms that the caller accepts
+    /// @inheritdoc IConsortium
     function depositSubmit(uint256 index, bytes32 termsHash_) external payable {
         _deposit(index, termsHash_, msg.value);
     }
@@ -22,7 +24,8 @@ contract ConsortiumNative is ConsortiumCore {
         require(token == address(0), Errors.UnsupportedToken(token));
     }
 
-    /// @dev The ether came with the call.
+    /// @dev Nothing to do: the ether came with the call.
+    // solhint-disable-next-line no-empty-blocks
     function _pull(uint256) internal pure override {}
 
     function _push(address payable to, uint256 amount) internal override {

@@ -140,7 +140,8 @@ def test_a_consortium_has_between_2_and_120_organizations(tmp_path, count):
 def test_two_organizations_may_not_share_an_address(altered):
     address = '"0x' + "ab" * 20 + '"'
     path = altered('name = "north"', f'name = "north"\naddress = {address}')
-    path.write_text(path.read_text().replace('name = "harbor"', f'name = "harbor"\naddress = {address.upper().replace("0X", "0x")}'))
+    shouted = address.upper().replace("0X", "0x")
+    path.write_text(path.read_text().replace('name = "harbor"', f'name = "harbor"\naddress = {shouted}'))
     with pytest.raises(ConfigurationError, match=r"organization\[1\].address .* unique"):
         load_consortium(path)
 
@@ -149,7 +150,7 @@ def test_two_organizations_may_not_share_an_address(altered):
 def test_a_file_that_is_not_toml_is_a_configuration_error(tmp_path, content):
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="broken.toml"):
+    with pytest.raises(ConfigurationError, match=r"broken\.toml"):
         load_consortium(path)
 
 
@@ -214,6 +215,8 @@ class TestCompetitionFile:
             load_consortium(terms)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1 day", 86_400), ("90 minutes", 5_400), (60, 60), ("2 weeks", 1_209_600)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1 day", 86_400), ("90 minutes", 5_400), (60, 60), ("2 weeks", 1_209_600)]
+)
 def test_durations_are_seconds_or_text(text, seconds):
     assert parse_duration(text) == seconds

@@ -34,7 +34,8 @@ def test_a_real_full_disk_is_a_typed_error(tmp_path):
         "try: write_atomically(Path(sys.argv[1]), b'x' * 100_000)\n"
         "except WorkspaceError as error: print(error.hint)"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "f")], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", script, str(tmp_path / "f")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "make room" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -51,13 +52,13 @@ def test_an_unwritable_place_is_a_typed_error(tmp_path):
 def test_a_malformed_json_file_is_named(tmp_path, content):
     workspace = Workspace(tmp_path)
     workspace.report.write_text(content)
-    with pytest.raises(WorkspaceError, match="report.json"):
+    with pytest.raises(WorkspaceError, match=r"report\.json"):
         workspace.read_json(workspace.report)
 
 
 def test_a_missing_json_file_says_what_to_do(tmp_path):
     workspace = Workspace(tmp_path)
-    with pytest.raises(WorkspaceError, match="attested.json is not there") as caught:
+    with pytest.raises(WorkspaceError, match=r"attested\.json is not there") as caught:
         workspace.read_json(workspace.attested(1))
     assert "cocogen status" in caught.value.hint
 

@@ -64,8 +64,14 @@ def test_a_baseline_redistributes_nothing(cocogen, terms):
 def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_result(cocogen, tmp_path, moment):
     expected = essence(cocogen.json("run clinics.toml --no-study --ledger memory"))
     command = [sys.executable, "-m", "cli", "run", "clinics.toml", "--no-study"]
-    marks = ["deployment.json", "rounds/0001/plan.json", "rounds/0001/lakeview.bundle", "rounds/0001/attested.json",
-             "rounds/0002/plan.json", "rounds/0002/attested.json"]
+    marks = [
+        "deployment.json",
+        "rounds/0001/plan.json",
+        "rounds/0001/lakeview.bundle",
+        "rounds/0001/attested.json",
+        "rounds/0002/plan.json",
+        "rounds/0002/attested.json",
+    ]
     workspace = tmp_path / ".cocogen" / "clinics"
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

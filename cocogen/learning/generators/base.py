@@ -28,16 +28,12 @@ class Generator(Protocol):
         """Each organization's parameters after its local epochs on its own samples."""
         ...
 
-    def sample(
-        self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """One sample per label, shape (len(labels), d), float32; equal arguments give equal samples."""
         ...
 
 
-def deficit_labels(
-    counts: NDArray[np.int64], mix: NDArray[np.float64], amount: int
-) -> NDArray[np.int64]:
+def deficit_labels(counts: NDArray[np.int64], mix: NDArray[np.float64], amount: int) -> NDArray[np.int64]:
     """Labels of ``amount`` synthetic samples, sorted, that draw an organization's classes towards ``mix`` [ours].
 
     Class c lacks d_c = max(0, mix_c (n + amount) − counts_c) samples; the amount is shared in proportion to the

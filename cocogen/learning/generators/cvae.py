@@ -33,12 +33,8 @@ _LOG_VARIANCE_BOUND = 5.0
 class _Network(nn.Module):
     def __init__(self, inputs: int, classes: int, latent: int, hidden: int) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Linear(inputs + classes, hidden), nn.SiLU(), nn.Linear(hidden, 2 * latent)
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(latent + classes, hidden), nn.SiLU(), nn.Linear(hidden, inputs)
-        )
+        self.encoder = nn.Sequential(nn.Linear(inputs + classes, hidden), nn.SiLU(), nn.Linear(hidden, 2 * latent))
+        self.decoder = nn.Sequential(nn.Linear(latent + classes, hidden), nn.SiLU(), nn.Linear(hidden, inputs))
         self.spread = nn.Linear(classes, inputs, bias=False)
 
     def forward(self, features: Tensor, condition: Tensor, noise: Tensor) -> Tensor:
@@ -88,9 +84,7 @@ class ConditionalVAE:
         """Each organization's parameters after ``schedule`` on its own samples."""
         return [result.state for result in train(self, works, self.schedule)]
 
-    def sample(
-        self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """One sample per label: decode a standard normal code and add the learned spread."""
         code = torch.from_numpy(rng.standard_normal((len(labels), self.noise_width), dtype=np.float32))
         condition = self._condition(torch.from_numpy(labels))

@@ -63,12 +63,25 @@ interface IConsortium {
         bytes32 roundHash;
     }
 
+    /// @notice A member accepted these terms, with its first deposit.
     event Accepted(uint256 indexed index, address indexed member, bytes32 termsHash);
+
+    /// @notice A member added `amount` wei to its bond, which is `balance` wei now.
     event Deposited(uint256 indexed index, address indexed member, uint256 amount, uint256 balance);
+
+    /// @notice A member took `amount` wei out of its bond, which is `balance` wei now.
     event Withdrawn(uint256 indexed index, address indexed to, uint256 amount, uint256 balance);
+
+    /// @notice A member takes part in no round that opens from now on.
     event ExitRequested(uint256 indexed index);
+
+    /// @notice A member takes part again from the next round on.
     event ExitCancelled(uint256 indexed index);
+
+    /// @notice A round opened for the members of the bitmap `participants`; contributions are taken up to `deadline`.
     event RoundOpened(uint256 indexed round, uint256 participants, uint256 deadline);
+
+    /// @notice A member's contribution, with the attester's signature over it.
     event ContributionSubmitted(
         uint256 indexed round,
         uint256 indexed index,
@@ -79,14 +92,36 @@ interface IConsortium {
         bytes32 evidenceHash,
         bytes attesterSignature
     );
+
+    /// @notice The contributions of the members of the bitmap `submitted` are final.
     event ProfileRecorded(uint256 indexed round, bytes32 profileHash, uint256 submitted);
-    /// @dev `reason` is "quorum".
+
+    /// @notice The round ended without a settlement; `reason` is "quorum".
     event RoundVoided(uint256 indexed round, bytes32 reason);
+
+    /// @notice The round's payoffs in wei, one for every member; they sum to zero.
     event PayoffCalculated(uint256 indexed round, bytes32 payoffHash, int256[] payoffs);
+
+    /// @notice The payoffs are in the balances; `ledger` is the hash over all profiles and payoffs so far.
     event PayoffTransferred(uint256 indexed round, bytes32 ledger);
 
+    /// @notice Accepts the terms and adds the ether sent to the caller's bond, which must cover its liability then.
+    /// @param index the caller's place in the member list
+    /// @param termsHash hash of the terms that the caller accepts
     function depositSubmit(uint256 index, bytes32 termsHash) external payable;
+
+    /// @notice Opens the next round, for all members that are solvent and not exiting. Only the attester may.
     function roundOpen() external;
+
+    /// @notice Submits a member's attested contribution to the open round. From the middle of the submit window on
+    /// anyone may submit it.
+    /// @param index the member's place in the member list
+    /// @param data real samples, at most the member's cap
+    /// @param generated effective synthetic samples, at most the member's cap
+    /// @param compute compute units, at most the member's cap
+    /// @param evidenceHash digest of the evidence bundle that is kept off chain; not zero
+    /// @param attesterSignature the attester's EIP-712 signature over `contributionDigest`: 65 bytes r, s, v with low
+    /// s, or whatever the attester's wallet takes (EIP-1271)
     function contributionSubmit(
         uint256 index,
         uint64 data,
@@ -95,31 +130,84 @@ interface IConsortium {
         bytes32 evidenceHash,
         bytes calldata attesterSignature
     ) external;
+
+    /// @notice Freezes the contributions once all participants have contributed or the deadline is over, and starts the
+    /// dispute window. Below the quorum the round is voided instead.
     function profileRecord() external;
+
+    /// @notice Computes the payoffs once the dispute window is over.
     function payoffCalculate() external;
+
+    /// @notice Adds the payoffs to the balances and ends the round.
     function payoffTransfer() external;
+
+    /// @notice Pays out of the caller's bond. While the caller takes part in a live round, its liability stays.
+    /// @param index the caller's place in the member list
+    /// @param amount wei
+    /// @param to who is paid
     function withdraw(uint256 index, uint256 amount, address payable to) external;
+
+    /// @notice Keeps the caller out of the rounds that open from now on.
+    /// @param index the caller's place in the member list
     function exitRequest(uint256 index) external;
+
+    /// @notice Takes an exit request back.
+    /// @param index the caller's place in the member list
     function exitCancel(uint256 index) external;
 
+    /// @notice The scalar terms.
     function terms() external view returns (Terms memory);
+
+    /// @notice keccak256(abi.encode(keccak256(records), keccak256(triangle), terms)): no chain and no address in it, so
+    /// that the parties can agree on it before there is a contract.
     function termsHash() external view returns (bytes32);
+
+    /// @notice The account whose bytecode holds the members' records and the pair weights.
     function termsBlob() external view returns (address pointer);
+
+    /// @notice Number of members, 2 to 120.
     function memberCount() external view returns (uint256);
+
+    /// @notice The terms of the member at `index`.
     function member(uint256 index) external view returns (Member memory);
+
+    /// @notice The weight of the pair of members `i` and `j`, 65535 = the largest; zero on the diagonal.
     function pairWeight(uint256 i, uint256 j) external view returns (uint16);
+
+    /// @notice The round that is live, or the last one.
     function round() external view returns (Round memory);
+
+    /// @notice Members who have accepted the terms.
     function accepted() external view returns (uint256 bitmap);
+
+    /// @notice Members who have accepted the terms and whose balance covers their liability.
     function solvent() external view returns (uint256 bitmap);
+
+    /// @notice Members who take no part in the rounds that open from now on.
     function exiting() external view returns (uint256 bitmap);
+
+    /// @notice The bond of the member at `index`, wei.
     function balanceOf(uint256 index) external view returns (uint256);
+
+    /// @notice What the round moves to (or from, if negative) the member at `index`, wei; zero but in Calculated.
     function payoffOf(uint256 index) external view returns (int256);
+
+    /// @notice The contribution of the member at `index` to the round that is live, or the last one; zero if none.
     function contributionOf(uint256 index) external view returns (Contribution memory);
+
+    /// @notice All bonds together, wei, below 2^127.
     function totalBalance() external view returns (uint256);
+
+    /// @notice keccak256(abi.encode(previous, round, hash)) over the profile and payoff hashes of all rounds; it starts
+    /// at zero.
     function ledger() external view returns (bytes32);
+
     /// @notice EIP-712 digest that the attester signs for a contribution to the current round.
-    function contributionDigest(uint256 index, uint64 data, uint64 generated, uint64 compute, bytes32 evidenceHash)
-        external
-        view
-        returns (bytes32);
+    function contributionDigest(
+        uint256 index,
+        uint64 data,
+        uint64 generated,
+        uint64 compute,
+        bytes32 evidenceHash
+    ) external view returns (bytes32);
 }

@@ -60,17 +60,22 @@ library PairwiseKernel {
     /// @param triangle memory address of the pair weights
     /// @param scores X of every member; those of non-contributors are ignored
     /// @param contributors bitmap of the members who contributed
-    function transfers(uint256 gammaWad, uint256 triangle, int256[] memory scores, uint256 contributors)
-        internal
-        pure
-        returns (int256[] memory payoffs)
-    {
+    function transfers(
+        uint256 gammaWad,
+        uint256 triangle,
+        int256[] memory scores,
+        uint256 contributors
+    ) internal pure returns (int256[] memory payoffs) {
         uint256 count = scores.length;
         payoffs = new int256[](count);
         assembly ("memory-safe") {
             let first := mload(0x40)
             let end := first
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+            for {
+                let i := 0
+            } lt(i, count) {
+                i := add(i, 1)
+            } {
                 if and(shr(i, contributors), 1) {
                     mstore(end, mul(gammaWad, mload(add(add(scores, 0x20), shl(5, i)))))
                     mstore(add(end, 0x20), shl(1, i))
@@ -78,14 +83,22 @@ library PairwiseKernel {
                     end := add(end, ENTRY)
                 }
             }
-            for { let p := first } lt(p, end) { p := add(p, ENTRY) } {
+            for {
+                let p := first
+            } lt(p, end) {
+                p := add(p, ENTRY)
+            } {
                 let y := mload(p)
                 let place := mload(add(p, 0x20))
                 let i := shr(1, place)
                 // Where the weight of (i, 0) would be if the row were complete.
                 let row := sub(add(triangle, shl(1, mul(i, count))), add(mul(i, add(i, 1)), add(place, 2)))
                 let sum := mload(add(p, 0x40))
-                for { let q := add(p, ENTRY) } lt(q, end) { q := add(q, ENTRY) } {
+                for {
+                    let q := add(p, ENTRY)
+                } lt(q, end) {
+                    q := add(q, ENTRY)
+                } {
                     let weight := shr(240, mload(add(row, mload(add(q, 0x20)))))
                     let transfer := sdiv(mul(weight, sub(y, mload(q))), SCALE)
                     sum := add(sum, transfer)
@@ -102,24 +115,35 @@ library PairwiseKernel {
     /// @param triangle memory address of the pair weights
     /// @param largest X of every member at its caps
     /// @param offsets X of every member that contributes nothing
-    function liabilities(uint256 gammaWad, uint256 triangle, int256[] memory largest, int256[] memory offsets)
-        internal
-        pure
-        returns (uint256[] memory worst)
-    {
+    function liabilities(
+        uint256 gammaWad,
+        uint256 triangle,
+        int256[] memory largest,
+        int256[] memory offsets
+    ) internal pure returns (uint256[] memory worst) {
         uint256 size = largest.length * 0x20;
         worst = new uint256[](largest.length);
         assembly ("memory-safe") {
             let next := triangle
-            for { let i := 0x20 } iszero(gt(i, size)) { i := add(i, 0x20) } {
+            for {
+                let i := 0x20
+            } iszero(gt(i, size)) {
+                i := add(i, 0x20)
+            } {
                 let largestI := mload(add(largest, i))
                 let offsetI := mload(add(offsets, i))
                 let sum := mload(add(worst, i))
-                for { let j := add(i, 0x20) } iszero(gt(j, size)) { j := add(j, 0x20) } {
+                for {
+                    let j := add(i, 0x20)
+                } iszero(gt(j, size)) {
+                    j := add(j, 0x20)
+                } {
                     let rate := mul(shr(240, mload(next)), gammaWad)
                     next := add(next, 2)
                     let ahead := sub(mload(add(largest, j)), offsetI)
-                    if sgt(ahead, 0) { sum := add(sum, div(mul(rate, ahead), SCALE)) }
+                    if sgt(ahead, 0) {
+                        sum := add(sum, div(mul(rate, ahead), SCALE))
+                    }
                     ahead := sub(largestI, mload(add(offsets, j)))
                     if sgt(ahead, 0) {
                         let other := add(worst, j)

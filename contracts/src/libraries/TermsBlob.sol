@@ -22,10 +22,11 @@ library TermsBlob {
 
     /// @notice Stores the agreed records, each followed by its liability, and the triangle.
     /// @dev Sizes are the caller's to check. Reverts without data if the blob cannot be created (gas ran out).
-    function store(bytes memory records, uint256[] memory liabilities, bytes memory triangle)
-        internal
-        returns (address pointer)
-    {
+    function store(
+        bytes memory records,
+        uint256[] memory liabilities,
+        bytes memory triangle
+    ) internal returns (address pointer) {
         uint256 length = 1 + liabilities.length * RECORD_LENGTH + triangle.length;
         // One word more than needed: the copies below work in whole words and spill.
         bytes memory code = new bytes(LOADER_LENGTH + length + 0x20);
@@ -35,7 +36,9 @@ library TermsBlob {
             let to := add(code, add(0x21, LOADER_LENGTH))
             let from := add(records, 0x20)
             let liability := add(liabilities, 0x20)
-            for { let end := add(to, mul(mload(liabilities), RECORD_LENGTH)) } lt(to, end) {} {
+            for {
+                let end := add(to, mul(mload(liabilities), RECORD_LENGTH))
+            } lt(to, end) {} {
                 mstore(to, mload(from))
                 mstore(add(to, 32), mload(add(from, 32)))
                 mstore(add(to, 36), mload(add(from, 36)))
@@ -45,13 +48,17 @@ library TermsBlob {
                 liability := add(liability, 0x20)
             }
             from := add(triangle, 0x20)
-            for { let end := add(from, mload(triangle)) } lt(from, end) {} {
+            for {
+                let end := add(from, mload(triangle))
+            } lt(from, end) {} {
                 mstore(to, mload(from))
                 to := add(to, 0x20)
                 from := add(from, 0x20)
             }
             pointer := create(0, add(code, 0x20), add(LOADER_LENGTH, length))
-            if iszero(pointer) { revert(0, 0) }
+            if iszero(pointer) {
+                revert(0, 0)
+            }
         }
     }
 
@@ -63,11 +70,9 @@ library TermsBlob {
     }
 
     /// @notice Who the member is and how much it may contribute.
-    function decodeLimits(uint256 record)
-        internal
-        pure
-        returns (address account, uint64 dataCap, uint64 generatedCap, uint64 computeCap)
-    {
+    function decodeLimits(
+        uint256 record
+    ) internal pure returns (address account, uint64 dataCap, uint64 generatedCap, uint64 computeCap) {
         assembly ("memory-safe") {
             account := shr(96, mload(record))
             dataCap := shr(192, mload(add(record, 20)))
@@ -114,7 +119,12 @@ library TermsBlob {
     }
 
     /// @notice The weight of the pair `i` < `j`.
-    function loadPairWeight(address pointer, uint256 count, uint256 i, uint256 j) internal view returns (uint16 weight) {
+    function loadPairWeight(
+        address pointer,
+        uint256 count,
+        uint256 i,
+        uint256 j
+    ) internal view returns (uint16 weight) {
         uint256 position = i * count - (i * (i + 1)) / 2 + (j - i - 1);
         uint256 start = 1 + count * RECORD_LENGTH + position * WEIGHT_LENGTH;
         assembly ("memory-safe") {

@@ -34,7 +34,7 @@ library TermsCheck {
         require(triangle.length == expected, Errors.TriangleLengthInvalid(triangle.length, expected));
         address previous;
         for (uint256 i; i < count; ++i) {
-            (address account,,,) = TermsBlob.decodeLimits(agreedRecord(records, i));
+            (address account, , , ) = TermsBlob.decodeLimits(agreedRecord(records, i));
             require(account > previous, Errors.MembersNotSorted(i));
             previous = account;
         }
@@ -62,11 +62,12 @@ library TermsCheck {
     }
 
     /// @notice Computes every member's liability, wei, and checks that all settlements stay computable.
-    function liabilities(bytes memory records, bytes memory triangle, IConsortium.Terms memory terms, uint256 count)
-        internal
-        pure
-        returns (uint256[] memory worst)
-    {
+    function liabilities(
+        bytes memory records,
+        bytes memory triangle,
+        IConsortium.Terms memory terms,
+        uint256 count
+    ) internal pure returns (uint256[] memory worst) {
         int256[] memory largest = new int256[](count);
         int256[] memory offsets = new int256[](count);
         int256 highest = type(int256).min;
@@ -75,8 +76,13 @@ library TermsCheck {
             uint256 record = agreedRecord(records, i);
             (, uint64 data, uint64 generated, uint64 compute) = TermsBlob.decodeLimits(record);
             (uint64 weight, int128 offset) = TermsBlob.decodeScore(record);
-            uint256 quantity =
-                PairwiseKernel.quantity(data, generated, compute, terms.generatedWeightWad, terms.lambdaWad);
+            uint256 quantity = PairwiseKernel.quantity(
+                data,
+                generated,
+                compute,
+                terms.generatedWeightWad,
+                terms.lambdaWad
+            );
             require(PairwiseKernel.isScoreBounded(quantity, weight, offset), Errors.ArithmeticBound("score"));
             offsets[i] = offset;
             largest[i] = PairwiseKernel.score(quantity, weight, offset);
@@ -84,7 +90,8 @@ library TermsCheck {
             if (offset < lowest) lowest = offset;
         }
         require(
-            PairwiseKernel.isSpreadBounded(terms.gammaWad, uint256(highest - lowest)), Errors.ArithmeticBound("spread")
+            PairwiseKernel.isSpreadBounded(terms.gammaWad, uint256(highest - lowest)),
+            Errors.ArithmeticBound("spread")
         );
         worst = PairwiseKernel.liabilities(terms.gammaWad, contentOf(triangle), largest, offsets);
         uint256 total;

@@ -11,7 +11,10 @@ contract ConstructorTest is ConsortiumFixture {
     function test_RevertWhen_TheRecordsAreNotWhole() external {
         bytes memory packed = bytes.concat(records(members), hex"00");
         expectFailure(
-            packed, triangle(4), agreed(), abi.encodeWithSelector(Errors.RecordsLengthInvalid.selector, 4 * 68 + 1)
+            packed,
+            triangle(4),
+            agreed(),
+            abi.encodeWithSelector(Errors.RecordsLengthInvalid.selector, 4 * 68 + 1)
         );
     }
 
@@ -93,7 +96,12 @@ contract ConstructorTest is ConsortiumFixture {
 
     function test_TheEndsOfEveryRangeAreAdmitted() external {
         IConsortium.Terms memory terms = agreed();
-        (terms.submitWindow, terms.disputeWindow, terms.arbiterWindow, terms.minGap) = (1 hours, 1 hours, 1 hours, 1 hours);
+        (terms.submitWindow, terms.disputeWindow, terms.arbiterWindow, terms.minGap) = (
+            1 hours,
+            1 hours,
+            1 hours,
+            1 hours
+        );
         (terms.quorum, terms.minMembers, terms.maxRounds, terms.disputeDefault) = (1, 2, 1, 0);
         deploy(records(members), triangle(4), terms);
         (terms.submitWindow, terms.disputeWindow) = (365 days, 365 days);
@@ -185,8 +193,11 @@ contract ConstructorTest is ConsortiumFixture {
     function test_ItKeepsTheBlob() external view {
         bytes memory expected = hex"00";
         for (uint256 i; i < 4; ++i) {
-            expected =
-                bytes.concat(expected, record(termsOf(members[i], i)), bytes16(uint128(expectedLiabilities()[i])));
+            expected = bytes.concat(
+                expected,
+                record(termsOf(members[i], i)),
+                bytes16(uint128(expectedLiabilities()[i]))
+            );
         }
         vm.assertEq(consortium.termsBlob().code, bytes.concat(expected, triangle(4)), "blob");
     }
@@ -199,8 +210,7 @@ contract ConstructorTest is ConsortiumFixture {
             abi.encode(terms.quorum, terms.minMembers, terms.maxRounds, terms.disputeBond, terms.disputeDefault),
             abi.encode(terms.test, terms.mode, terms.documentHash)
         );
-        bytes32 expected =
-            keccak256(bytes.concat(keccak256(records(members)), keccak256(triangle(4)), scalars));
+        bytes32 expected = keccak256(bytes.concat(keccak256(records(members)), keccak256(triangle(4)), scalars));
         vm.assertEq(consortium.termsHash(), expected, "terms hash");
     }
 

@@ -98,11 +98,13 @@ contract ContributionSubmitTest is ConsortiumFixture {
 
     function test_RevertWhen_AnAmountExceedsItsCap() external {
         IConsortium.Member memory terms = termsOf(members[0], 0);
-        IConsortium.Contribution memory caps =
-            IConsortium.Contribution(terms.dataCap, terms.generatedCap, terms.computeCap);
+        IConsortium.Contribution memory caps = IConsortium.Contribution(
+            terms.dataCap,
+            terms.generatedCap,
+            terms.computeCap
+        );
         for (uint8 component; component < 3; ++component) {
-            IConsortium.Contribution memory above =
-                IConsortium.Contribution(caps.data, caps.generated, caps.compute);
+            IConsortium.Contribution memory above = IConsortium.Contribution(caps.data, caps.generated, caps.compute);
             uint64 cap;
             if (component == 0) cap = above.data++;
             if (component == 1) cap = above.generated++;
@@ -178,7 +180,10 @@ contract ContributionSubmitTest is ConsortiumFixture {
             s := mload(add(genuine, 0x40))
         }
         expectInvalid(
-            0, contribution, EVIDENCE, abi.encodePacked(r, bytes32(GROUP_ORDER - uint256(s)), v == 27 ? 28 : 27)
+            0,
+            contribution,
+            EVIDENCE,
+            abi.encodePacked(r, bytes32(GROUP_ORDER - uint256(s)), v == 27 ? 28 : 27)
         );
     }
 
@@ -230,7 +235,9 @@ contract ContributionSubmitTest is ConsortiumFixture {
             vm.assertEq(round.roundHash, hash, "round hash");
             vm.assertEq(round.submitted, (1 << (i + 1)) - 1, "submitted");
             vm.assertEq(
-                keccak256(abi.encode(consortium.contributionOf(i))), keccak256(abi.encode(given)), "contribution"
+                keccak256(abi.encode(consortium.contributionOf(i))),
+                keccak256(abi.encode(given)),
+                "contribution"
             );
         }
         expectPhase(IConsortium.Phase.Open);
@@ -239,7 +246,11 @@ contract ContributionSubmitTest is ConsortiumFixture {
     function test_TheDigestIsTheOneOfEip712() external view {
         bytes32 expected = digestOf(consortium.termsHash(), 1, members[0], contribution);
         bytes32 actual = consortium.contributionDigest(
-            0, contribution.data, contribution.generated, contribution.compute, EVIDENCE
+            0,
+            contribution.data,
+            contribution.generated,
+            contribution.compute,
+            EVIDENCE
         );
         vm.assertEq(actual, expected, "digest");
     }
@@ -254,11 +265,12 @@ contract ContributionSubmitTest is ConsortiumFixture {
         return abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Open);
     }
 
-    function digestOf(bytes32 termsHash, uint32 number, address account, IConsortium.Contribution memory given)
-        private
-        view
-        returns (bytes32)
-    {
+    function digestOf(
+        bytes32 termsHash,
+        uint32 number,
+        address account,
+        IConsortium.Contribution memory given
+    ) private view returns (bytes32) {
         bytes32 domain = keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
@@ -271,12 +283,21 @@ contract ContributionSubmitTest is ConsortiumFixture {
         return keccak256(abi.encodePacked(hex"1901", domain, structHash(termsHash, number, account, given)));
     }
 
-    function expectSubmission(uint256 index, IConsortium.Contribution memory given, bytes memory attesterSignature)
-        private
-    {
+    function expectSubmission(
+        uint256 index,
+        IConsortium.Contribution memory given,
+        bytes memory attesterSignature
+    ) private {
         vm.expectEmit(address(consortium));
         emit IConsortium.ContributionSubmitted(
-            1, index, members[index], given.data, given.generated, given.compute, EVIDENCE, attesterSignature
+            1,
+            index,
+            members[index],
+            given.data,
+            given.generated,
+            given.compute,
+            EVIDENCE,
+            attesterSignature
         );
     }
 

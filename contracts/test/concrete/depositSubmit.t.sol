@@ -93,9 +93,9 @@ contract DepositSubmitTest is ConsortiumFixture {
 
     function test_EtherWithoutADepositIsRefused() external {
         vm.deal(address(this), 1 ether);
-        (bool taken,) = address(consortium).call{value: 1}("");
+        (bool taken, ) = address(consortium).call{value: 1}("");
         vm.assertTrue(!taken, "plain transfer");
-        (taken,) = address(consortium).call{value: 1}(abi.encodeCall(IConsortium.profileRecord, ()));
+        (taken, ) = address(consortium).call{value: 1}(abi.encodeCall(IConsortium.profileRecord, ()));
         vm.assertTrue(!taken, "another function");
     }
 

@@ -121,9 +121,7 @@ contract PayoffCalculateTest is ConsortiumFixture {
     }
 
     function expectWrongPhase(IConsortium.Phase actual) private {
-        vm.expectRevert(
-            abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Recorded)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Recorded));
         consortium.payoffCalculate();
     }
 }

@@ -91,9 +91,7 @@ contract PayoffTransferTest is ConsortiumFixture {
     }
 
     function expectWrongPhase(IConsortium.Phase actual) private {
-        vm.expectRevert(
-            abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Calculated)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Calculated));
         consortium.payoffTransfer();
     }
 }

@@ -111,9 +111,7 @@ contract ProfileRecordTest is ConsortiumFixture {
     }
 
     function expectWrongPhase(IConsortium.Phase actual) private {
-        vm.expectRevert(
-            abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Open)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Errors.WrongPhase.selector, actual, IConsortium.Phase.Open));
         consortium.profileRecord();
     }
 }

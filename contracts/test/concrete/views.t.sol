@@ -37,8 +37,9 @@ contract ViewsTest is ConsortiumFixture {
     }
 
     function test_TheSigningDomainIsPublic() external view {
-        (bytes1 fields, string memory name, string memory version, uint256 chain, address verifier,,) =
-            IERC5267(address(consortium)).eip712Domain();
+        (bytes1 fields, string memory name, string memory version, uint256 chain, address verifier, , ) = IERC5267(
+            address(consortium)
+        ).eip712Domain();
         vm.assertEq(bytes32(fields), bytes32(hex"0f"), "fields");
         vm.assertEq(bytes(name), "CoCoGen", "name");
         vm.assertEq(bytes(version), "1", "version");

@@ -110,8 +110,10 @@ contract WithdrawTest is ConsortiumFixture {
     function test_ARefusingRecipientBlocksNobodyAndNothing() external {
         hostile.configure(address(consortium), true, new bytes[](0));
         uint256 balance = consortium.balanceOf(hostileIndex);
-        bytes memory toItself =
-            abi.encodeCall(IConsortium.withdraw, (hostileIndex, balance, payable(address(hostile))));
+        bytes memory toItself = abi.encodeCall(
+            IConsortium.withdraw,
+            (hostileIndex, balance, payable(address(hostile)))
+        );
         vm.expectRevert(abi.encodeWithSelector(Errors.TransferFailed.selector, address(hostile), balance));
         hostile.act(toItself, 0);
         vm.assertEq(consortium.balanceOf(hostileIndex), balance, "balance");
@@ -134,9 +136,7 @@ contract WithdrawTest is ConsortiumFixture {
         attacks[2] = abi.encodeCall(IConsortium.depositSubmit, (hostileIndex, consortium.termsHash()));
         hostile.configure(address(consortium), false, attacks);
         uint256 part = balance / 2;
-        hostile.act(
-            abi.encodeCall(IConsortium.withdraw, (hostileIndex, part, payable(address(hostile)))), 0
-        );
+        hostile.act(abi.encodeCall(IConsortium.withdraw, (hostileIndex, part, payable(address(hostile)))), 0);
         vm.assertEq(hostile.tried(), 3, "attacks tried");
         vm.assertEq(hostile.passed(), 0, "attacks passed");
         vm.assertEq(address(hostile).balance, part, "paid once");
@@ -149,11 +149,9 @@ contract WithdrawTest is ConsortiumFixture {
         // Legitimate, and harmless because the withdrawal is booked before the ether leaves.
         attacks[0] = abi.encodeCall(IConsortium.exitRequest, (hostileIndex));
         hostile.configure(address(consortium), false, attacks);
-        hostile.act(
-            abi.encodeCall(IConsortium.withdraw, (hostileIndex, balance, payable(address(hostile)))), 0
-        );
+        hostile.act(abi.encodeCall(IConsortium.withdraw, (hostileIndex, balance, payable(address(hostile)))), 0);
         vm.assertEq(hostile.passed(), 1, "exit requested");
-        vm.assertEq(consortium.solvent() >> hostileIndex & 1, 0, "solvent");
+        vm.assertEq((consortium.solvent() >> hostileIndex) & 1, 0, "solvent");
         vm.assertEq(address(consortium).balance, consortium.totalBalance(), "ether held");
     }
 
@@ -186,9 +184,13 @@ contract WithdrawTest is ConsortiumFixture {
         expectFailure(members[0], 0, amount, SAVINGS, reason);
     }
 
-    function expectFailure(address sender, uint256 index, uint256 amount, address payable to, bytes memory reason)
-        private
-    {
+    function expectFailure(
+        address sender,
+        uint256 index,
+        uint256 amount,
+        address payable to,
+        bytes memory reason
+    ) private {
         vm.expectRevert(reason);
         vm.prank(sender);
         consortium.withdraw(index, amount, to);

@@ -57,18 +57,18 @@ contract ConsortiumInvariants is TestBase {
 
     function theBooksBalance() private view {
         uint256 balances;
-        uint256 booked;
+        int256 booked;
         int256 payoffs;
         for (uint256 i; i < COUNT; ++i) {
             Handler.Ghost memory ghost = handler.ghostOf(i);
             balances += consortium.balanceOf(i);
-            booked += ghost.deposited - ghost.withdrawn;
+            booked += int256(ghost.deposited) - int256(ghost.withdrawn);
             payoffs += consortium.payoffOf(i);
             vm.assertEq(consortium.balanceOf(i), handler.balance(i), "I13: only deposits, withdrawals and transfers");
         }
         vm.assertEq(payoffs, 0, "I1: payoffs sum to zero");
         vm.assertEq(balances, consortium.totalBalance(), "I2: total balance");
-        vm.assertEq(balances, booked, "I2: deposits less withdrawals");
+        vm.assertEq(int256(balances), booked, "I2: deposits less withdrawals");
         vm.assertEq(address(consortium).balance, balances + handler.forced(), "I3: ether held");
     }
 
@@ -128,6 +128,7 @@ contract ConsortiumInvariants is TestBase {
             uint256 calculated,
             uint256 transferred,
             uint256 refused,
+
         ) = handler.coverage();
         vm.assertGe(deposits, COUNT, "coverage: deposits");
         vm.assertGt(withdrawals, 0, "coverage: withdrawals");

@@ -70,7 +70,7 @@ contract HostileMember {
         if (refuses) revert("refused");
         for (uint256 i; i < attacks.length; ++i) {
             ++tried;
-            (bool success,) = target.call(attacks[i]);
+            (bool success, ) = target.call(attacks[i]);
             if (success) ++passed;
         }
     }

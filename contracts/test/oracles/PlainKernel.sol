@@ -7,11 +7,12 @@ library PlainKernel {
     int256 private constant SCALE = 65535e36;
 
     /// @notice R_i = Σ_j trunc(k_ij · (gammaWad · X_i − gammaWad · X_j) / (65535 · 1e36)) over contributors.
-    function transfers(uint256 gammaWad, uint16[][] memory weights, int256[] memory scores, bool[] memory contributed)
-        internal
-        pure
-        returns (int256[] memory payoffs)
-    {
+    function transfers(
+        uint256 gammaWad,
+        uint16[][] memory weights,
+        int256[] memory scores,
+        bool[] memory contributed
+    ) internal pure returns (int256[] memory payoffs) {
         uint256 count = scores.length;
         payoffs = new int256[](count);
         for (uint256 i; i < count; ++i) {
@@ -41,11 +42,12 @@ library PlainKernel {
     }
 
     /// @notice X = offset + trunc(S · weight / 1e9), S = data · 1e18 + generatedWeightWad · generated + lambdaWad · compute.
-    function score(uint256[3] memory amounts, uint256[2] memory rates, uint256 weight, int256 offset)
-        internal
-        pure
-        returns (int256)
-    {
+    function score(
+        uint256[3] memory amounts,
+        uint256[2] memory rates,
+        uint256 weight,
+        int256 offset
+    ) internal pure returns (int256) {
         uint256 quantity = amounts[0] * 1e18 + rates[0] * amounts[1] + rates[1] * amounts[2];
         return offset + int256((quantity * weight) / 1e9);
     }

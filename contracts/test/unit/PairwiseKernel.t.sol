@@ -79,10 +79,12 @@ contract PairwiseKernelTest is TestBase {
         vm.assertTrue(transfers(market)[who] >= before, "payoff fell");
     }
 
-    function testFuzz_ExchangingTwoScoresExchangesTheSign(uint256 gamma, uint16 weight, int120 x, int120 y)
-        external
-        pure
-    {
+    function testFuzz_ExchangingTwoScoresExchangesTheSign(
+        uint256 gamma,
+        uint16 weight,
+        int120 x,
+        int120 y
+    ) external pure {
         gamma = bound(gamma, 0, 2 ** 110);
         bytes memory triangle = abi.encodePacked(weight);
         int256[] memory scores = new int256[](2);
@@ -128,7 +130,10 @@ contract PairwiseKernelTest is TestBase {
         vm.assertEq(
             PairwiseKernel.score(quantity, weight, offset),
             PlainKernel.score(
-                [uint256(amounts[0]), amounts[1], amounts[2]], [uint256(rates[0]), rates[1]], weight, offset
+                [uint256(amounts[0]), amounts[1], amounts[2]],
+                [uint256(rates[0]), rates[1]],
+                weight,
+                offset
             ),
             "score"
         );
@@ -170,14 +175,11 @@ contract PairwiseKernelTest is TestBase {
     }
 
     function transfers(Market memory market) private pure returns (int256[] memory) {
-        return PairwiseKernel.transfers(
-            market.gammaWad, content(market.triangle), market.scores, market.contributors
-        );
+        return PairwiseKernel.transfers(market.gammaWad, content(market.triangle), market.scores, market.contributors);
     }
 
     function liabilities(Market memory market) private pure returns (uint256[] memory) {
-        return
-            PairwiseKernel.liabilities(market.gammaWad, content(market.triangle), market.largest, market.offsets);
+        return PairwiseKernel.liabilities(market.gammaWad, content(market.triangle), market.largest, market.offsets);
     }
 
     function oracle(Market memory market) private pure returns (int256[] memory) {
@@ -186,8 +188,8 @@ contract PairwiseKernelTest is TestBase {
 
     /// @dev Widths vary from a few bits to the bound, so that truncation and full width both occur.
     function draw(uint256 seed) private pure returns (Market memory market) {
-        uint256 count = 2 + random(seed, 0) % 8;
-        uint256 width = 1 + random(seed, 1) % 126;
+        uint256 count = 2 + (random(seed, 0) % 8);
+        uint256 width = 1 + (random(seed, 1) % 126);
         market.count = count;
         market.gammaWad = random(seed, 2) % (2 ** (239 - width - 2));
         if (market.gammaWad > type(uint160).max) market.gammaWad = type(uint160).max;

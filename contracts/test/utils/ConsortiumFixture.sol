@@ -34,29 +34,28 @@ abstract contract ConsortiumFixture is TestBase {
         consortium = deploy(records(members), triangle(members.length), agreed());
     }
 
-    // Terms
-
     function agreed() internal view virtual returns (IConsortium.Terms memory) {
-        return IConsortium.Terms({
-            gammaWad: GAMMA_WAD,
-            generatedWeightWad: 0.5e18,
-            lambdaWad: 0.25e18,
-            attester: attester,
-            arbiter: address(0xa4b17e4),
-            token: address(0),
-            submitWindow: 1 days,
-            disputeWindow: 2 days,
-            arbiterWindow: 3 days,
-            minGap: 4 hours,
-            quorum: 7500,
-            minMembers: 3,
-            maxRounds: 3,
-            disputeBond: 1 ether,
-            disputeDefault: 1,
-            test: false,
-            mode: 0,
-            documentHash: keccak256("document")
-        });
+        return
+            IConsortium.Terms({
+                gammaWad: GAMMA_WAD,
+                generatedWeightWad: 0.5e18,
+                lambdaWad: 0.25e18,
+                attester: attester,
+                arbiter: address(0xa4b17e4),
+                token: address(0),
+                submitWindow: 1 days,
+                disputeWindow: 2 days,
+                arbiterWindow: 3 days,
+                minGap: 4 hours,
+                quorum: 7500,
+                minMembers: 3,
+                maxRounds: 3,
+                disputeBond: 1 ether,
+                disputeDefault: 1,
+                test: false,
+                mode: 0,
+                documentHash: keccak256("document")
+            });
     }
 
     /// @dev `count` accounts without code, ascending.
@@ -78,21 +77,28 @@ abstract contract ConsortiumFixture is TestBase {
 
     /// @dev Terms of member `index`: all differ between members, and from zero.
     function termsOf(address account, uint256 index) internal pure returns (IConsortium.Member memory) {
-        return IConsortium.Member({
-            account: account,
-            dataCap: uint64(100 + 10 * index),
-            generatedCap: uint64(60 + index),
-            computeCap: uint64(20 + index),
-            weight: uint64(1e9 - 1e8 * (index % 5)),
-            offset: -int128(int256(40e18 + 1e18 * index)),
-            liability: 0
-        });
+        return
+            IConsortium.Member({
+                account: account,
+                dataCap: uint64(100 + 10 * index),
+                generatedCap: uint64(60 + index),
+                computeCap: uint64(20 + index),
+                weight: uint64(1e9 - 1e8 * (index % 5)),
+                offset: -int128(int256(40e18 + 1e18 * index)),
+                liability: 0
+            });
     }
 
     function record(IConsortium.Member memory terms) internal pure returns (bytes memory) {
-        return abi.encodePacked(
-            terms.account, terms.dataCap, terms.generatedCap, terms.computeCap, terms.weight, terms.offset
-        );
+        return
+            abi.encodePacked(
+                terms.account,
+                terms.dataCap,
+                terms.generatedCap,
+                terms.computeCap,
+                terms.weight,
+                terms.offset
+            );
     }
 
     function records(address[] memory list) internal pure returns (bytes memory packed) {
@@ -138,10 +144,11 @@ abstract contract ConsortiumFixture is TestBase {
         return PlainKernel.pack(weights(count));
     }
 
-    function deploy(bytes memory records_, bytes memory triangle_, IConsortium.Terms memory terms)
-        internal
-        returns (IConsortium)
-    {
+    function deploy(
+        bytes memory records_,
+        bytes memory triangle_,
+        IConsortium.Terms memory terms
+    ) internal returns (IConsortium) {
         return create(creation(records_, triangle_, terms));
     }
 
@@ -159,27 +166,25 @@ abstract contract ConsortiumFixture is TestBase {
         return IConsortium(deployed);
     }
 
-    function creation(bytes memory records_, bytes memory triangle_, IConsortium.Terms memory terms)
-        internal
-        view
-        returns (bytes memory)
-    {
-        return bytes.concat(
-            vm.getCode("ConsortiumNative.sol:ConsortiumNative"), abi.encode(records_, triangle_, terms)
-        );
+    function creation(
+        bytes memory records_,
+        bytes memory triangle_,
+        IConsortium.Terms memory terms
+    ) internal view returns (bytes memory) {
+        return
+            bytes.concat(vm.getCode("ConsortiumNative.sol:ConsortiumNative"), abi.encode(records_, triangle_, terms));
     }
-
-    // Expected values
 
     function scoreOf(uint256 index, IConsortium.Contribution memory contribution) internal view returns (int256) {
         IConsortium.Member memory terms = termsOf(members[index], index);
         IConsortium.Terms memory scalars = agreed();
-        return PlainKernel.score(
-            [uint256(contribution.data), contribution.generated, contribution.compute],
-            [uint256(scalars.generatedWeightWad), scalars.lambdaWad],
-            terms.weight,
-            terms.offset
-        );
+        return
+            PlainKernel.score(
+                [uint256(contribution.data), contribution.generated, contribution.compute],
+                [uint256(scalars.generatedWeightWad), scalars.lambdaWad],
+                terms.weight,
+                terms.offset
+            );
     }
 
     function expectedLiabilities() internal view returns (uint256[] memory) {
@@ -227,24 +232,38 @@ abstract contract ConsortiumFixture is TestBase {
     }
 
     function attest(uint256 index, IConsortium.Contribution memory contribution) internal view returns (bytes memory) {
-        return signature(
-            ATTESTER_KEY,
-            consortium.contributionDigest(
-                index, contribution.data, contribution.generated, contribution.compute, EVIDENCE
-            )
-        );
+        return
+            signature(
+                ATTESTER_KEY,
+                consortium.contributionDigest(
+                    index,
+                    contribution.data,
+                    contribution.generated,
+                    contribution.compute,
+                    EVIDENCE
+                )
+            );
     }
 
-    function structHash(bytes32 termsHash, uint32 number, address account, IConsortium.Contribution memory given)
-        internal
-        pure
-        returns (bytes32)
-    {
-        return keccak256(
-            abi.encode(
-                CONTRIBUTION_TYPEHASH, termsHash, number, account, given.data, given.generated, given.compute, EVIDENCE
-            )
-        );
+    function structHash(
+        bytes32 termsHash,
+        uint32 number,
+        address account,
+        IConsortium.Contribution memory given
+    ) internal pure returns (bytes32) {
+        return
+            keccak256(
+                abi.encode(
+                    CONTRIBUTION_TYPEHASH,
+                    termsHash,
+                    number,
+                    account,
+                    given.data,
+                    given.generated,
+                    given.compute,
+                    EVIDENCE
+                )
+            );
     }
 
     function signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
@@ -269,7 +288,12 @@ abstract contract ConsortiumFixture is TestBase {
     ) internal {
         vm.prank(sender);
         consortium.contributionSubmit(
-            index, contribution.data, contribution.generated, contribution.compute, evidence, attesterSignature
+            index,
+            contribution.data,
+            contribution.generated,
+            contribution.compute,
+            evidence,
+            attesterSignature
         );
     }
 

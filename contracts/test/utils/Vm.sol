@@ -50,7 +50,7 @@ abstract contract TestBase {
     function bound(uint256 seed, uint256 minimum, uint256 maximum) internal pure returns (uint256) {
         unchecked {
             uint256 size = maximum - minimum + 1;
-            return size == 0 ? seed : minimum + seed % size;
+            return size == 0 ? seed : minimum + (seed % size);
         }
     }
 }

@@ -12,8 +12,9 @@ import pytest
 
 from cocogen.consortium import Generation, Learning, Partition
 from cocogen.errors import LedgerError
-from cocogen.ledger import Member
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.task import Assignment, LearningTask, RoundEvidence, SharedModel
+from cocogen.ledger import Member
 
 NAMES = ("north", "harbor", "meadow", "lakeview")
 SIZES = (90, 60, 40, 20)
@@ -78,3 +79,35 @@ def scene() -> Scene:
 @pytest.fixture(scope="session")
 def build() -> Callable[..., LearningTask]:
     return make_task
+
+
+def resign(
+    bundle: Bundle,
+    *,
+    manifest: dict[str, Any] | None = None,
+    log: dict[str, Any] | None = None,
+    by: str | None = None,
+    base: SharedModel | None = None,
+    **arrays: Any,
+) -> Bundle:
+    """The bundle of a liar who signs what it changed: ``arrays`` replaces parts, and the digests follow them.
+
+    With ``base`` the claimed norms follow too.
+    """
+    parts = {
+        name: arrays.get(name, getattr(bundle, name)) for name in ("classifier", "generator", "synthetic", "panel")
+    }
+    changes: dict[str, Any] = {name: part.digest() for name, part in parts.items()}
+    if base is not None:
+        changes["update_norm"] = parts["classifier"].distance(base.classifier)
+        changes["generator_update_norm"] = parts["generator"].distance(base.generator)
+    changes |= manifest or {}
+    if log is not None:
+        changes["training"] = bundle.manifest.training.model_copy(update=log)
+    forged = bundle.manifest.model_copy(update=changes)
+    return Bundle.signed(forged, **parts, sign=lambda digest: sign(by or bundle.organization, digest))
+
+
+@pytest.fixture(scope="session")
+def forge() -> Callable[..., Bundle]:
+    return resign

@@ -58,9 +58,7 @@ def test_pickles_are_refused_and_not_run(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_claimed_shape_allocates_nothing(tmp_path: Path) -> None:
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 10**3)}
-    )
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 10**3)})
     path = zipped(tmp_path / "huge.npz", {"a.npy": header.getvalue() + b"\0" * 64})
     with pytest.raises(LearningError, match="claims shape"):
         read_arrays(path)

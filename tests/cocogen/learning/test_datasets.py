@@ -31,6 +31,8 @@ def test_every_known_data_set_loads() -> None:
 
 
 def test_names_are_known_without_torch_or_scikit_learn() -> None:
-    code = "import sys, cocogen.learning.catalogue; print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, cocogen.learning.catalogue; print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.states import average
+from cocogen.learning.training import LocalWork, Schedule
+
+MEANS = np.array([[2.0, -1.0, 0.0, 1.0], [-1.5, 1.5, 1.0, -1.0]])
+SCHEDULE = Schedule(epochs=2, batch_size=32, learning_rate=0.01, optimizer="adam")
+
+
+def build() -> ConditionalVAE:
+    return ConditionalVAE(inputs=4, classes=2, latent=3, hidden=24, schedule=SCHEDULE)
+
+
+def samples(counts: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.repeat([0, 1], counts)
+    noise = np.random.default_rng(seed).standard_normal((len(labels), 4)) * [0.3, 0.6, 1.0, 0.2]
+    return (MEANS[labels] + noise).astype(np.float32), labels.astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def federated():
+    """Trained by two organizations, each of which lacks a class."""
+    generator = build()
+    state = generator.initial_state(np.random.default_rng(0))
+    owned = [samples((120, 0), 1), samples((0, 120), 2)]
+    for number in range(30):
+        works = [LocalWork(state, x, y, np.random.default_rng([number, n])) for n, (x, y) in enumerate(owned)]
+        state = average(generator.fit(works), [120, 120])
+    return generator, state
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_each_class_is_generated_where_it_belongs(federated, label: int) -> None:
+    generator, state = federated
+    drawn = generator.sample(state, np.full(400, label), np.random.default_rng(5))
+    assert drawn.shape == (400, 4)
+    assert drawn.dtype == np.float32
+    assert np.abs(drawn.mean(axis=0) - MEANS[label]).max() < 0.45
+    assert np.abs(drawn.std(axis=0) - [0.3, 0.6, 1.0, 0.2]).max() < 0.45
+
+
+def test_an_organization_generates_the_class_that_it_lacks(federated) -> None:
+    generator, state = federated
+    only_first = samples((120, 0), 1)
+    own = generator.fit([LocalWork(state, *only_first, np.random.default_rng(3))])[0]
+    drawn = generator.sample(own, np.ones(300, dtype=np.int64), np.random.default_rng(5)).mean(axis=0)
+    assert np.linalg.norm(drawn - MEANS[1]) < 0.35 * np.linalg.norm(drawn - MEANS[0])
+
+
+def test_equal_arguments_give_equal_samples(federated) -> None:
+    generator, state = federated
+    labels = np.array([0, 1, 1])
+    first, second, other = (generator.sample(state, labels, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_no_labels_give_no_samples(federated) -> None:
+    generator, state = federated
+    assert generator.sample(state, np.zeros(0, dtype=np.int64), np.random.default_rng(0)).shape == (0, 4)
+
+
+def test_outliers_and_a_single_sample_leave_the_generator_finite() -> None:
+    generator = build()
+    state = generator.initial_state(np.random.default_rng(0))
+    features = np.array([[1e4, -1e4, 0, 0]], dtype=np.float32)
+    works = [LocalWork(state, features, np.array([1]), np.random.default_rng(n)) for n in range(4)]
+    for own in generator.fit(works):
+        assert own.is_finite()
+        assert np.isfinite(generator.sample(own, np.array([0, 1]), np.random.default_rng(0))).all()
