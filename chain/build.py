@@ -33,7 +33,9 @@ __all__ = [
     "CompilerUnavailable",
     "build",
     "check",
+    "compare",
     "compile_contract",
+    "input_sha256",
     "load_artifact",
     "standard_json",
 ]
@@ -158,6 +160,11 @@ def standard_json(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
         ) from error
 
 
+def input_sha256(request: Mapping[str, Any]) -> str:
+    """Return the digest of a compiler's input, hexadecimal: it changes with any source and any setting."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def compile_contract(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
     """Compile contract ``name`` and return its artifact as JSON values.
 
@@ -191,7 +198,7 @@ def compile_contract(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
         "name": name,
         "compiler": version,
         "settings": settings,
-        "inputSha256": hashlib.sha256(_canonical(request)).hexdigest(),
+        "inputSha256": input_sha256(request),
         "abi": contract["abi"],
         "errors": _errors(contract["abi"]),
         "immutableReferences": {
@@ -215,24 +222,25 @@ def build(directory: Path = _ARTIFACTS, sources: Path = _SOURCES) -> tuple[Path,
 
 def check(directory: Path = _ARTIFACTS, sources: Path = _SOURCES) -> tuple[str, ...]:
     """Compile every contract again and return what differs from the artifacts in ``directory``; empty if nothing."""
-    differences = []
-    for name in CONTRACTS:
-        fresh = compile_contract(name, sources)
-        path = directory / f"{name}.json"
-        try:
-            text = path.read_text(encoding="utf-8")
-            shipped = json.loads(text)
-        except (OSError, ValueError) as error:
-            differences.append(f"{path.name}: unreadable ({error})")
-            continue
-        if not isinstance(shipped, dict):
-            differences.append(f"{path.name}: not an artifact")
-            continue
-        fields = [field for field in (fresh | shipped) if fresh.get(field) != shipped.get(field)]
-        differences.extend(f"{path.name}: {field} differs from what the sources give" for field in fields)
-        if not fields and text != _render(fresh):
-            differences.append(f"{path.name}: same values, other bytes")
-    return tuple(differences)
+    return tuple(
+        difference for name in CONTRACTS for difference in compare(name, compile_contract(name, sources), directory)
+    )
+
+
+def compare(name: str, fresh: Mapping[str, Any], directory: Path = _ARTIFACTS) -> tuple[str, ...]:
+    """Return in what the artifact of ``name`` in ``directory`` differs from the compiled one; empty if in nothing."""
+    path = directory / f"{name}.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        shipped = json.loads(text)
+    except (OSError, ValueError) as error:
+        return (f"{path.name}: unreadable ({error})",)
+    if not isinstance(shipped, dict):
+        return (f"{path.name}: not an artifact",)
+    fields = [field for field in {**fresh, **shipped} if fresh.get(field) != shipped.get(field)]
+    if fields:
+        return tuple(f"{path.name}: {field} differs from what the sources give" for field in fields)
+    return () if text == _render(fresh) else (f"{path.name}: same values, other bytes",)
 
 
 def _import_closure(start: str, sources: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -302,10 +310,6 @@ def _errors(abi: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             selector = "0x" + keccak256(signature.encode())[:4].hex()
             errors.append({"name": entry["name"], "signature": signature, "selector": selector})
     return errors
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def _render(artifact: Mapping[str, Any]) -> str:

@@ -89,16 +89,21 @@ def progress() -> Iterator[Progress]:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
     """Print a table; the first column is text, the others are right-aligned."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
         drawn.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
     for row in rows:
         drawn.add_row(*row)
     width = None if sys.stdout.isatty() else 140
-    Console(file=sys.stdout, width=width, highlight=False).print(drawn)
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    console.print(title, style="bold")
+    console.print(drawn)
+    if caption:
+        console.print(caption, style="dim")
 
 
 def units(wei: int, wei_per_unit: int) -> str:

@@ -210,7 +210,7 @@ def _print(data: dict[str, Any]) -> None:
     unit = int(data["wei_per_unit"])
     table(
         f"{data['consortium']}: {len(data['rounds'])} rounds of {data['mechanism']}, incentive {data['incentive']:.4g}",
-        ["round", "accuracy", "loss", "generated", "moved", "sum of transfers", "epsilon"],
+        ["round", "accuracy", "loss", "generated", "money moved", "sum", "epsilon"],
         [
             [
                 str(entry["round"]),
@@ -225,34 +225,24 @@ def _print(data: dict[str, Any]) -> None:
         ],
     )
     table(
-        "organizations, all rounds together (currency; received + or paid -)",
-        [
-            "organization",
-            "real",
-            "effective synthetic",
-            "transfers",
-            "transfers in wei",
-            "payoff",
-            "over alone",
-            "balance",
-        ],
+        "all rounds together (transfers: received + or paid -)",
+        ["organization", "real", "synthetic", "transfers in wei", "over alone", "balance"],
         [
             [
                 name,
                 str(entry["data"]),
                 str(entry["generated"]),
-                units(int(entry["transfers"]), unit),
-                entry["transfers"],
-                f"{entry['payoff']:,.2f}",
+                f"{int(entry['transfers']):+}",
                 f"{entry['surplus']:+,.2f}",
                 units(int(entry["balance"]), unit),
             ]
             for name, entry in ((name, data["organizations"][name]) for name in names)
         ],
+        caption="real and effective synthetic samples; over alone: payoff beyond the outside option, in currency",
     )
     welfare = data["welfare"]
     table(
-        "welfare by scheme (currency, as planned, in the same markets)",
+        "welfare by scheme, all rounds (currency)",
         ["scheme", "welfare", "of the planner's"],
         [
             [name, f"{value:,.2f}", f"{value / welfare['planner']:.4%}"]

@@ -41,7 +41,7 @@ __all__ = [
 
 # Measured on honest rounds (docs/evidence.md): each leaves the worst of them a margin.
 UPDATE_FACTOR = 6.0
-GAIN_TOLERANCE = 0.5
+GAIN_TOLERANCE = 0.1
 LEAST_QUALITY_KEPT = 0.5
 _SAMPLE_TOLERANCE = 1e-3
 
@@ -313,14 +313,15 @@ class Attester:
         expectations: Sequence[Expectation],
         rejected: dict[str, str],
     ) -> dict[int, float]:
-        """Reject, worst first, whoever raises the aggregate's held-out loss beyond the tolerance."""
+        """Reject, worst first, whoever more than doubles the aggregate's held-out loss, beyond a tolerance."""
         while True:
-            gains = self._gains(accepted, credit, expectations)
-            if not gains or gains[worst := min(gains, key=lambda n: (gains[n], n))] >= -GAIN_TOLERANCE:
+            together, gains = self._gains(accepted, credit, expectations)
+            excess = {n: -gain - (together + gain) - GAIN_TOLERANCE for n, gain in gains.items()}
+            if not excess or excess[worst := max(excess, key=lambda n: (excess[n], -n))] <= 0.0:
                 return gains
             rejected[expectations[worst].organization] = (
-                f"with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than without, "
-                f"more than {GAIN_TOLERANCE:g}"
+                f"with it the aggregate's loss on the attester's data is {together:.3f} nats, without it "
+                f"{together + gains[worst]:.3f}: more than double and {GAIN_TOLERANCE:g} above"
             )
             del accepted[worst]
 
@@ -329,16 +330,16 @@ class Attester:
         accepted: dict[int, tuple[Bundle, float]],
         credit: dict[int, tuple[int, int, int]],
         expectations: Sequence[Expectation],
-    ) -> dict[int, float]:
+    ) -> tuple[float, dict[int, float]]:
+        """Held-out loss of the aggregate of all accepted, and how much each organization lowers it, nats."""
+
         def loss(members: Sequence[int], base: SharedModel) -> float:
             shared = self._aggregate(accepted, credit, members, base)
             return evaluate(self.classifier, shared.classifier, self.holdout.features, self.holdout.labels).loss
 
         members = sorted(accepted)
-        if not members:
-            return {}
         together = loss(members, expectations[0].base)
-        return {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
+        return together, {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
 
     def _aggregate(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from cli.main import main
 
+NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 
 
@@ -70,16 +73,20 @@ class CommandLine:
         return answer.error if code > 1 else answer.data
 
 
-@pytest.fixture
-def terms(tmp_path):
-    """The example with two rounds and short learning, in an empty folder."""
+def write_terms(folder: Path) -> Path:
+    """The example with two rounds and short learning."""
     text = EXAMPLE.read_text()
     for old, new in (("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")):
         assert old in text
         text = text.replace(old, new)
-    path = tmp_path / "clinics.toml"
+    path = folder / "clinics.toml"
     path.write_text(text)
     return path
+
+
+@pytest.fixture
+def terms(tmp_path):
+    return write_terms(tmp_path)
 
 
 @pytest.fixture
@@ -90,3 +97,76 @@ def cocogen(tmp_path, terms):
 @pytest.fixture
 def separate_cocogen(tmp_path, terms):
     return CommandLine(tmp_path, separate=True)
+
+
+class States:
+    """States of the walk that many tests start from: each is reached once, kept, and put back in place for a test.
+
+    The folder is always the same one, since deployment records name absolute paths.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "walk"
+        self.kept = root / "kept"
+        self.folder.mkdir()
+        self.kept.mkdir()
+
+    def __call__(self, name: str, reach: Callable[[CommandLine], None], *, after: str | None = None) -> CommandLine:
+        kept = self.kept / name
+        if not kept.exists():
+            self.restore(after)
+            reach(CommandLine(self.folder))
+            shutil.copytree(self.folder, kept)
+        self.restore(name)
+        return CommandLine(self.folder)
+
+    def restore(self, name: str | None) -> None:
+        shutil.rmtree(self.folder)
+        if name is None:
+            self.folder.mkdir()
+            write_terms(self.folder)
+        else:
+            shutil.copytree(self.kept / name, self.folder)
+
+
+@pytest.fixture(scope="session")
+def states(tmp_path_factory):
+    return States(tmp_path_factory.mktemp("states"))
+
+
+@pytest.fixture
+def deployed(states):
+    """Deployed, nobody has deposited."""
+    return states("deployed", lambda cocogen: cocogen("deploy clinics.toml"))
+
+
+@pytest.fixture
+def trained(states, deployed):
+    """All have deposited and trained; nothing is attested."""
+
+    def reach(cocogen: CommandLine) -> None:
+        for name in NAMES:
+            cocogen(f"deposit -o {name}")
+        cocogen("round open")
+        cocogen("train")
+
+    return states("trained", reach, after="deployed")
+
+
+@pytest.fixture
+def attested(states, trained):
+    """All contributions are attested, none is handed in."""
+    return states("attested", lambda cocogen: cocogen("attest"), after="trained")
+
+
+@pytest.fixture
+def settled(states, attested):
+    """One round is over."""
+
+    def reach(cocogen: CommandLine) -> None:
+        for name in NAMES:
+            cocogen(f"submit -o {name}")
+        cocogen("round record")
+        cocogen("round settle --advance")
+
+    return states("settled", reach, after="attested")

@@ -57,30 +57,62 @@ def test_a_round_by_hand_over_separate_processes(separate_cocogen):
 
 
 class TestAfterARound:
-    @pytest.fixture
-    def settled(self, cocogen):
-        walk(cocogen)
-        return cocogen
-
-    def test_a_tampered_terms_file_fails_the_audit_at_the_terms(self, settled, terms):
+    def test_a_tampered_terms_file_fails_the_audit_at_the_terms(self, settled):
+        terms = settled.folder / "clinics.toml"
         terms.write_text(terms.read_text().replace("profitability = 700.0", "profitability = 701.0"))
         audit = settled.json("audit", code=1)
         assert audit["status"] == "FAIL"
         assert [check["name"] for check in audit["checks"] if check["status"] == "FAIL"] == ["terms"]
         assert "lakeview" in next(check["detail"] for check in audit["checks"] if check["name"] == "terms")
 
-    def test_tampered_resolved_terms_fail_the_audit(self, settled):
+    def test_another_terms_file_named_on_the_command_line_fails_the_audit(self, settled):
+        other = settled.folder / "other.toml"
+        other.write_text((settled.folder / "clinics.toml").read_text().replace('name = "clinics"', 'name = "others"'))
+        failed = settled("audit other.toml", code=1)
+        assert "audit: FAIL" in failed.out
+        assert "terms" in failed.out
+        assert settled.json("audit clinics.toml")["status"] == "PASS"
+
+    def test_a_terms_file_that_no_longer_parses_fails_the_audit(self, settled):
+        (settled.folder / "clinics.toml").write_text("[consortium")
+        audit = settled.json("audit", code=1)
+        assert [check["name"] for check in audit["checks"] if check["status"] == "FAIL"] == ["terms"]
+
+    @pytest.mark.parametrize("field", ["profitability", "score_offset", "data_cap", "quality"])
+    def test_tampered_resolved_terms_fail_the_audit_at_the_terms(self, settled, field):
         path = settled.folder / ".cocogen" / "clinics" / "resolved.json"
         resolved = json.loads(path.read_text())
-        resolved["organization"][0]["profitability"] += 1
+        resolved["organization"][0][field] = (
+            resolved["organization"][0][field] * 0.5 if field == "quality" else (resolved["organization"][0][field] + 1)
+        )
         path.write_text(json.dumps(resolved))
-        answer = settled("audit", code=None)
-        assert answer.code != 0
+        audit = settled.json("audit", code=1)
+        assert "terms" in [check["name"] for check in audit["checks"] if check["status"] == "FAIL"]
+        assert settled.json("status", code=3)["code"] == "TermsMismatch"
 
-    def test_the_next_round_needs_the_bond_that_was_withdrawn(self, settled):
-        assert "deposit -o NAME` by north" not in settled.json("status")["next"]  # five of six are enough
+    def test_an_altered_chain_file_never_audits_clean(self, settled):
+        chain = settled.folder / ".cocogen" / "clinics" / "chain.sqlite"
+        content = bytearray(chain.read_bytes())
+        for position in range(len(content) // 2, len(content), 997):
+            content[position] ^= 0xFF
+        chain.write_bytes(content)
+        answer = settled("audit --format json", code=None)
+        assert answer.code in (1, 3, 5)
+
+    def test_the_next_round_is_played_by_those_who_hold_their_bond(self, settled):
+        taken = settled.json("withdraw -o north")
+        assert taken["balance"] == "0"
+        assert "round open" in settled.json("status")["next"]  # five of six are enough
         opened = settled.json("round open")
         assert opened["participants"] == list(NAMES[1:])
+
+    def test_an_organization_that_leaves_takes_no_part_and_can_come_back(self, settled):
+        settled("exit -o meadow")
+        assert settled.json("exit -o meadow", code=3)["code"] == "AlreadyExiting"
+        assert settled.json("status")["organizations"]["meadow"]["exiting"]
+        settled("exit -o meadow --cancel")
+        settled("exit -o meadow")
+        assert "meadow" not in settled.json("round open")["participants"]
 
     def test_status_shows_the_history(self, settled):
         status = settled.json("status")
@@ -90,97 +122,111 @@ class TestAfterARound:
 
 class TestSilentMember:
     @pytest.fixture
-    def attested(self, cocogen):
-        cocogen("deploy clinics.toml")
-        for name in NAMES:
-            cocogen(f"deposit -o {name}")
-        cocogen("round open")
-        cocogen("train")
-        cocogen("attest")
+    def without_lakeview(self, attested):
         for name in NAMES[:-1]:
-            cocogen(f"submit -o {name}")
-        return cocogen
+            attested(f"submit -o {name}")
+        return attested
 
-    def test_is_relayed_by_another_in_the_second_half_of_the_window(self, attested):
-        early = attested.json("submit -o lakeview --sender north", code=3)
+    def test_is_relayed_by_another_in_the_second_half_of_the_window(self, without_lakeview):
+        cocogen = without_lakeview
+        early = cocogen.json("submit -o lakeview --sender north", code=3)
         assert early["code"] == "NotMember"
-        attested("chain advance 43300")
-        relayed = attested.json("submit -o lakeview --sender north")
-        assert relayed["sender"] == "north"
-        attested("round record")
-        settled = attested.json("round settle --advance")
+        assert "north is not lakeview" in early["message"]
+        cocogen("chain advance 43200")
+        assert cocogen.json("submit -o lakeview --sender north")["sender"] == "north"
+        cocogen("round record")
+        settled = cocogen.json("round settle --advance")
         assert settled["transfers"]["lakeview"] != "0"
         assert settled["sum"] == "0"
 
-    def test_is_masked_while_everyone_else_is_settled(self, attested):
-        early = attested.json("round record", code=3)
-        assert early["code"] == "TooEarly"
-        recorded = attested.json("round record --advance")
-        assert recorded["missing"] == ["lakeview"]
-        settled = attested.json("round settle --advance")
+    def test_is_masked_while_everyone_else_is_settled(self, without_lakeview):
+        cocogen = without_lakeview
+        assert cocogen.json("round record", code=3)["code"] == "TooEarly"
+        assert cocogen.json("round record --advance")["missing"] == ["lakeview"]
+        settled = cocogen.json("round settle --advance")
         assert settled["transfers"]["lakeview"] == "0"
         assert settled["sum"] == "0"
         assert any(wei != "0" for wei in settled["transfers"].values())
-        assert attested.json("audit")["status"] == "PASS"
+        assert cocogen.json("audit")["status"] == "PASS"
 
-    def test_trains_the_next_round_from_the_model_it_holds(self, attested):
-        attested("round record --advance")
-        attested("round settle --advance")
-        for name in NAMES:
-            attested(f"deposit -o {name}")
-        attested("round open")
-        attested("train")
-        answer = attested.json("attest")
+    def test_trains_the_next_round_from_the_model_it_holds(self, without_lakeview):
+        cocogen = without_lakeview
+        cocogen("round record --advance")
+        cocogen("round settle --advance")
+        cocogen("round open")
+        cocogen("train")
+        answer = cocogen.json("attest")
         assert answer["rejected"] == {}
         assert all(answer["contributions"].values())
 
-    def test_below_the_quorum_the_round_is_void_and_nothing_is_paid(self, cocogen):
-        cocogen("deploy clinics.toml")
-        for name in NAMES:
-            cocogen(f"deposit -o {name}")
-        cocogen("round open")
-        cocogen("train")
-        cocogen("attest")
+    def test_below_the_quorum_the_round_is_void_and_nothing_is_paid(self, attested):
         for name in NAMES[:4]:
-            cocogen(f"submit -o {name}")
-        assert cocogen.json("round record --advance")["status"] == "voided"
-        status = cocogen.json("status")
+            attested(f"submit -o {name}")
+        assert attested.json("round record --advance")["status"] == "voided"
+        status = attested.json("status")
         assert status["phase"] == "idle"
         assert set(status["history"][0]["transfers"].values()) == {"0"}
-        assert cocogen.json("audit")["status"] == "PASS"
+        assert attested.json("audit")["status"] == "PASS"
+        assert attested.json("round open")["round"] == 2
+
+    def test_cannot_be_submitted_for_without_an_attested_contribution(self, trained):
+        (trained.folder / ".cocogen/clinics/rounds/0001/meadow.bundle").unlink()
+        trained("attest")
+        refused = trained.json("submit -o meadow", code=4)
+        assert refused["code"] == "EvidenceRejected"
+        assert "no evidence" in refused["message"]
 
 
 class TestOrder:
-    def test_steps_out_of_order_say_what_comes_next_and_change_nothing(self, cocogen):
-        cocogen("deploy clinics.toml")
-        assert cocogen.json("train", code=2)["code"] == "WorkspaceError"
-        assert cocogen.json("submit -o north", code=2)["code"] == "WorkspaceError"
-        assert cocogen.json("round record", code=3)["code"] == "WrongPhase"
-        assert cocogen.json("round open", code=3)["code"] == "NotEnoughMembers"
-        assert cocogen.json("withdraw -o north", code=3)["hint"]
-        assert cocogen.json("deposit -o nobody", code=2)["code"] == "ConfigurationError"
-        assert cocogen.json("status")["round"] == 0
+    def test_steps_out_of_order_say_what_comes_next_and_change_nothing(self, deployed):
+        assert deployed.json("train", code=2)["code"] == "WorkspaceError"
+        assert deployed.json("attest", code=2)["code"] == "WorkspaceError"
+        assert deployed.json("submit -o north", code=2)["code"] == "WorkspaceError"
+        assert deployed.json("round record", code=3)["code"] == "WrongPhase"
+        assert deployed.json("round settle", code=3)["code"] == "WrongPhase"
+        assert deployed.json("round open", code=3)["code"] == "NotEnoughMembers"
+        assert deployed.json("withdraw -o north", code=3)["hint"]
+        assert deployed.json("deposit -o nobody", code=2)["code"] == "ConfigurationError"
+        assert deployed.json("deposit -o north --amount 1", code=3)["code"] == "BondTooSmall"
+        assert deployed.json("chain advance soon", code=2)["code"] == "ConfigurationError"
+        assert deployed.json("status")["round"] == 0
 
-    def test_deploying_twice_into_one_workspace_is_refused(self, cocogen):
-        cocogen("deploy clinics.toml")
-        assert "already holds a deployment" in cocogen.json("deploy clinics.toml", code=2)["message"]
+    def test_deploying_twice_into_one_workspace_is_refused(self, deployed):
+        assert "already holds a deployment" in deployed.json("deploy clinics.toml", code=2)["message"]
 
     def test_deploying_to_a_ledger_that_does_not_last_is_refused(self, cocogen):
         assert "does not outlive" in cocogen.json("deploy clinics.toml --ledger memory", code=2)["message"]
 
-    def test_a_forged_bundle_is_rejected_by_name_and_the_others_are_signed(self, cocogen):
-        cocogen("deploy clinics.toml")
+    def test_amounts_that_do_not_fit_the_contract_are_a_configuration_error(self, cocogen, terms):
+        text = terms.read_text().replace('strength = "auto"', "strength = 1e9")
+        terms.write_text(text.replace("wei_per_unit = 1_000_000_000_000_000", f"wei_per_unit = {10**24}"))
+        error = cocogen.json("deploy clinics.toml", code=2)
+        assert error["code"] == "ConfigurationError"
+        assert "clinics.toml" in error["message"]
+
+    def test_each_organization_can_train_by_itself(self, trained, states):
+        together = {path.name: path.stat().st_size for path in trained.folder.glob("**/*.bundle")}
+        for path in trained.folder.glob("**/*.bundle"):
+            path.unlink()
         for name in NAMES:
-            cocogen(f"deposit -o {name}")
-        cocogen("round open")
-        cocogen("train")
-        bundle = cocogen.folder / ".cocogen" / "clinics" / "rounds" / "0001" / "harbor.bundle"
+            assert list(trained.json(f"train -o {name}")["bundles"]) == [name]
+        assert {path.name for path in trained.folder.glob("**/*.bundle")} == set(together)
+        assert trained.json("attest")["rejected"] == {}
+
+    def test_evidence_and_attestation_are_written_once(self, attested):
+        before = {path: path.read_bytes() for path in attested.folder.glob("**/rounds/0001/*")}
+        attested("train")
+        attested("attest")
+        assert {path: path.read_bytes() for path in attested.folder.glob("**/rounds/0001/*")} == before
+
+    def test_a_forged_bundle_is_rejected_by_name_and_the_others_are_signed(self, trained):
+        bundle = trained.folder / ".cocogen/clinics/rounds/0001/harbor.bundle"
         content = bytearray(bundle.read_bytes())
         content[len(content) // 2] ^= 1
         bundle.write_bytes(content)
-        answer = cocogen.json("attest")
+        answer = trained.json("attest")
         assert list(answer["rejected"]) == ["harbor"]
         assert answer["contributions"]["harbor"] is None
         assert sum(c is not None for c in answer["contributions"].values()) == 5
-        refused = cocogen.json("submit -o harbor", code=4)
+        refused = trained.json("submit -o harbor", code=4)
         assert refused["code"] == "EvidenceRejected"

@@ -36,8 +36,8 @@ def test_run_settles_every_round_and_passes_its_audit(cocogen):
 
 
 def test_two_runs_and_all_ledgers_give_the_same_accuracies_contributions_and_transfers(cocogen):
-    runs = [cocogen.json(f"run clinics.toml --no-study --ledger {ledger}") for ledger in ("memory", "memory", "tester")]
-    runs.append(cocogen.json("run clinics.toml --no-study"))
+    ledgers = ("memory", "memory", "tester", "embedded:chain.sqlite")
+    runs = [cocogen.json(f"run clinics.toml --no-study --ledger {ledger}") for ledger in ledgers]
     assert all(essence(other) == essence(runs[0]) for other in runs[1:])
     memory = [json.dumps(run | {"workspace": ""}, sort_keys=True) for run in runs[:2]]
     assert memory[0] == memory[1]
@@ -98,8 +98,8 @@ def test_two_processes_at_once_are_kept_apart(cocogen):
     assert "in use by another process" in error["message"]
 
 
-def test_an_unfinished_run_of_other_terms_is_not_overwritten(cocogen, terms):
-    cocogen("deploy clinics.toml")
+def test_an_unfinished_run_of_other_terms_is_not_overwritten(deployed):
+    terms, cocogen = deployed.folder / "clinics.toml", deployed
     terms.write_text(terms.read_text().replace("seed = 7", "seed = 8"))
     error = cocogen.json("run clinics.toml", code=2)
     assert "other terms" in error["message"]

@@ -9,7 +9,6 @@ import torch
 
 from cocogen.consortium import Partition
 from cocogen.errors import DatasetError, LearningError
-from cocogen.learning.evidence import Bundle
 from cocogen.learning.task import Assignment, SharedModel
 
 TERMS = bytes(range(32))
@@ -111,18 +110,13 @@ def test_an_assignment_of_nothing_contributes_nothing(scene) -> None:
     bundles = scene.task.train(1, scene.shared, [Assignment(0, 0), None, None, None], TERMS, sign)
     assert bundles[0].classifier.digest() == scene.shared.classifier.digest()
     assert bundles[0].manifest.training.epoch_steps == (0, 0, 0)
-    evidence = scene.attest(
-        [bundles[0], *scene.bundles[1:]], recover=lambda digest, _: signer(scene, digest, bundles[0])
-    )
+    everyone = [bundles[0], *scene.bundles[1:]]
+    known = {bundle.digest(): f"0x{bundle.organization}" for bundle in everyone}
+    evidence = scene.attest(everyone, recover=lambda digest, _: known[digest])
     assert not evidence.rejected
     assert (evidence.contributions[0].data, evidence.contributions[0].generated) == (0, 0)
     lonely = scene.attest([bundles[0], None, None, None], recover=lambda digest, _: "0xnorth")
     assert lonely.aggregated.digest() == scene.shared.digest()
-
-
-def signer(scene, digest: bytes, first: Bundle) -> str:
-    known = {bundle.digest(): f"0x{bundle.organization}" for bundle in [first, *scene.bundles[1:]]}
-    return known[digest]
 
 
 @pytest.mark.parametrize("assignment", [Assignment(91, 0), Assignment(-1, 0), Assignment(10, -1)])
@@ -160,14 +154,14 @@ def test_logistic_model_trains_and_is_attested(build, scene) -> None:
     bundles = play(task, shared)
     evidence = task.attest(
         1, shared, bundles, ["0xa"] * 4, lambda d, s: "0xA", scene.quality,
-        [replace_caps(int(k)) for k in task.registered], TERMS,
+        [caps_of(int(k)) for k in task.registered], TERMS,
     )  # fmt: skip
     assert not evidence.rejected
     assert evidence.evaluation.accuracy > max(0.85, before.accuracy)
     assert evidence.evaluation == task.evaluate(evidence.aggregated)
 
 
-def replace_caps(local: int):
+def caps_of(local: int):
     from types import SimpleNamespace
 
     return SimpleNamespace(data_cap=local, generated_cap=60, compute_cap=0)
@@ -182,7 +176,7 @@ def test_federation_reaches_the_agreed_accuracy_above_training_alone(build) -> N
         bundles = play(task, shared, number, raw=0)
         evidence = task.attest(
             number, shared, bundles, ["0x"] * 4, lambda d, s: "0x", quality,
-            [replace_caps(size) for size in sizes], TERMS,
+            [caps_of(size) for size in sizes], TERMS,
         )  # fmt: skip
         assert not evidence.rejected
         shared = evidence.aggregated
