@@ -103,7 +103,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     console.print(title, style="bold")
     console.print(drawn)
     if caption:
-        console.print(caption, style="dim")
+        console.print(f"{caption}\n", style="dim")
 
 
 def units(wei: int, wei_per_unit: int) -> str:

@@ -75,7 +75,7 @@ class Attested:
     def from_dict(cls, value: dict[str, Any], *, file: Path) -> Attested:
         """Rebuild from :meth:`to_dict`; WorkspaceError when the file was altered."""
         try:
-            return cls(
+            attested = cls(
                 round=value["round"],
                 contributions=tuple(
                     None
@@ -87,8 +87,12 @@ class Attested:
                 rejected=dict(value["rejected"]),
                 quality=tuple(float(q) for q in value["quality"]),
                 evaluation={key: float(number) for key, number in value["evaluation"].items()},
-                documents=tuple(value["documents"]),
+                documents=tuple(None if d is None else dict(d) for d in value["documents"]),
             )
+            per_organization = (attested.contributions, attested.signatures, attested.quality, attested.documents)
+            if len({len(entries) for entries in per_organization}) != 1:
+                raise ValueError("its lists differ in length")
+            return attested
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WorkspaceError(
                 f"{file} is not an attestation file: {error!r}", hint="restore it from a copy"

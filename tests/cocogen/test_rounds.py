@@ -1,0 +1,216 @@
+"""The loop over the in-memory ledger: who gets which model, what counts, and what a round reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chain.errors import LedgerError
+from chain.memory import MemoryProvider
+from cocogen.consortium import load_consortium
+from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
+from cocogen.learning.task import LearningTask
+from cocogen.registration import Registration, register
+from cocogen.resolved import ResolvedTerms
+from cocogen.rounds import Attested, RoundLoop
+from cocogen.workspace import Workspace
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory):
+    text = EXAMPLE.read_text()
+    for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1")):
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("terms") / "clinics.toml"
+    path.write_text(text)
+    return load_consortium(path)
+
+
+@pytest.fixture(scope="module")
+def task(consortium):
+    return LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
+
+
+@pytest.fixture(scope="module")
+def registration(consortium, task) -> Registration:
+    return register(consortium, MemoryProvider(SEED), task)
+
+
+@pytest.fixture
+def loop(registration, task, tmp_path) -> RoundLoop:
+    workspace = Workspace(tmp_path)
+    registration.shared.save(workspace.initial_model)
+    ledger = MemoryProvider(SEED).deploy(registration.resolved.settlement_terms())
+    made = RoundLoop(registration.resolved, ledger, workspace, task=task)
+    made.bond()
+    return made
+
+
+def test_resolved_terms_survive_json_to_the_last_bit(registration):
+    resolved = registration.resolved
+    again = ResolvedTerms.from_json(resolved.to_json())
+    assert again == resolved
+    assert again.document_hash == resolved.document_hash
+    assert again.settlement_terms() == resolved.settlement_terms()
+
+
+def test_the_document_hash_covers_every_number_of_every_organization(registration):
+    resolved = registration.resolved
+    content = json.loads(resolved.to_json())
+    for field, value in content["organization"][2].items():
+        if isinstance(value, float | int):
+            altered = json.loads(resolved.to_json())
+            altered["organization"][2][field] = value + 1
+            assert ResolvedTerms.from_json(json.dumps(altered)).document_hash != resolved.document_hash
+
+
+def test_resolved_terms_that_are_malformed_are_named(registration):
+    content = json.loads(registration.resolved.to_json())
+    del content["organization"][0]["local"]
+    content["extra"] = 1
+    with pytest.raises(ConfigurationError) as caught:
+        ResolvedTerms.from_json(json.dumps(content), file="resolved.json")
+    assert {problem.field for problem in caught.value.problems} == {"organization[0].local", "extra"}
+
+
+def test_the_resolved_terms_agree_with_their_file_and_with_no_other(consortium, registration):
+    assert registration.resolved.disagreements(consortium) == []
+    assert "incentive" in registration.resolved.disagreements(consortium.with_incentive(1.0))
+
+
+def test_the_agreed_incentive_leaves_everyone_at_least_its_outside_option(loop):
+    loop.open()
+    plan = loop.plan(1, loop.ledger.state().participants)
+    assert plan.surplus.min() >= 0
+    assert plan.epsilon <= 1e-6
+    assert plan.epsilon_executed <= 1e-4
+
+
+def test_a_played_round_settles_what_was_planned_to_the_wei(loop):
+    report = loop.play()
+    plan = report.plan
+    assert report.status == "settled"
+    assert [c.generated for c in report.contributions] == plan.profile.generated.tolist()
+    assert report.transfers == loop.ledger.predict(report.contributions)
+    assert sum(report.transfers) == 0
+    payoffs = np.array(report.payoffs)
+    # one effective sample of rounding on either side of every pair, and on the own cost
+    assert np.abs(payoffs - plan.payoffs).max() < 2 * loop.ledger.decoded.rates.sum()
+
+
+def test_a_member_that_is_left_out_keeps_the_model_it_has_and_earns_nothing(loop):
+    loop.open()
+    loop.train()
+    loop.attest()
+    for n in range(5):
+        loop.submit(n)
+    loop.record(advance=True)
+    loop.settle(advance=True)
+    report = loop.report(1)
+    assert report.contributions[5] is None
+    assert report.payoffs[5] is None
+    assert report.transfers[5] == 0
+    bases = [model.digest() for model in loop.base_models(2)]
+    assert len(set(bases[:5])) == 1
+    assert bases[5] == loop.resolved.model_digest
+    assert bases[0] != bases[5]
+
+
+def test_a_voided_round_releases_no_model_and_keeps_the_agreed_quality(loop):
+    loop.open()
+    loop.train()
+    loop.attest()
+    loop.submit(0)
+    loop.record(advance=True)
+    assert loop.ledger.outcomes()[-1].status == "voided"
+    assert {model.digest() for model in loop.base_models(2)} == {loop.resolved.model_digest}
+    agreed = [organization.quality for organization in loop.resolved.organization]
+    assert loop.market(2).quality.tolist() == agreed
+    assert loop.report(1).payoffs == (None,) * 6
+    assert loop.play().round == 2
+
+
+def test_the_quality_that_was_measured_is_in_force_in_the_next_round(loop):
+    loop.play()
+    assert loop.market(2).quality.tolist() == list(loop.attested(1).quality)
+
+
+@pytest.mark.parametrize("stop", ["open", "train", "attest", "submit", "record", "settle"])
+def test_playing_goes_on_wherever_a_round_was_left(loop, registration, task, tmp_path_factory, stop):
+    loop.open()
+    for step, call in (
+        ("open", None),
+        ("train", loop.train),
+        ("attest", loop.attest),
+        ("submit", lambda: [loop.submit(n) for n in range(3)]),
+        ("record", lambda: [loop.submit(n) for n in range(3, 6)] and loop.record(advance=True)),
+        ("settle", lambda: loop.settle(advance=True)),
+    ):
+        if call is not None:
+            call()
+        if step == stop:
+            break
+    report = loop.report(1) if stop == "settle" else loop.play()
+    workspace = Workspace(tmp_path_factory.mktemp("other"))
+    registration.shared.save(workspace.initial_model)
+    ledger = MemoryProvider(SEED).deploy(registration.resolved.settlement_terms())
+    straight = RoundLoop(registration.resolved, ledger, workspace, task=task)
+    straight.bond()
+    expected = straight.play()
+    assert report.transfers == expected.transfers
+    assert report.evaluation == expected.evaluation
+    assert report.payoffs == expected.payoffs
+
+
+def test_evidence_of_another_round_is_rejected_by_name(loop):
+    loop.play()
+    loop.open()
+    loop.train()
+    old = loop.workspace.bundle(1, "north").read_bytes()
+    loop.workspace.bundle(2, "north").write_bytes(old)
+    attested = loop.attest()
+    assert list(attested.rejected) == ["north"]
+    with pytest.raises(EvidenceRejected, match="north"):
+        loop.submit(0)
+
+
+def test_a_contribution_altered_after_the_signature_is_refused_by_the_ledger(loop):
+    loop.open()
+    loop.train()
+    loop.attest()
+    attested = loop.attested(1)
+    altered = list(attested.contributions)
+    altered[0] = dataclasses.replace(altered[0], generated=altered[0].generated + 1)
+    forged = dataclasses.replace(attested, contributions=tuple(altered))
+    loop.workspace.write_json(loop.workspace.attested(1), forged.to_dict())
+    with pytest.raises(LedgerError, match="not signed by the attester"):
+        loop.submit(0)
+    assert not loop.ledger.state().submitted[0]
+
+
+@pytest.mark.parametrize("field", ["contributions", "signatures", "quality", "evaluation", "documents", "rejected"])
+def test_a_malformed_attestation_file_is_a_typed_error(loop, field):
+    loop.open()
+    loop.train()
+    loop.attest()
+    content = loop.workspace.read_json(loop.workspace.attested(1))
+    Attested.from_dict(content, file=loop.workspace.attested(1))
+    for broken in (None, [{"data": "x"}], 3):
+        with pytest.raises(WorkspaceError, match="attestation file"):
+            Attested.from_dict(content | {field: broken}, file=loop.workspace.attested(1))
+
+
+def test_a_stated_address_that_is_not_the_account_is_a_configuration_error(consortium, task):
+    first = consortium.organization[0].model_copy(update={"address": "0x" + "11" * 20})
+    other = consortium.with_incentive(1.0).model_copy(update={"organization": (first, *consortium.organization[1:])})
+    other._competition = consortium.competition
+    with pytest.raises(ConfigurationError, match="north states address 0x11"):
+        register(other, MemoryProvider(SEED), task)
