@@ -108,7 +108,13 @@ def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study:
         from cocogen.study import study
 
         seed = consortium.consortium.seed
-        compared = study(consortium, session.resolved.incentive, lambda: MemoryProvider(seed), progress=bars)
+        compared = study(
+            consortium,
+            session.resolved.incentive,
+            lambda: MemoryProvider(seed),
+            settled=reports[-1].evaluation["accuracy"],
+            progress=bars,
+        )
     return _data(session, reports, audited, compared)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from cocogen.consortium import Consortium
 from cocogen.ledger import LedgerProvider
-from cocogen.registration import register
+from cocogen.registration import Registration, register
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
 
@@ -54,24 +54,32 @@ def study(
     incentive: float,
     provider: Callable[[], LedgerProvider],
     *,
+    settled: float | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Play every fold three ways; ``provider`` makes a fresh in-memory ledger for each.
 
     ``incentive`` (currency per effective sample) replaces "auto", so that all folds play the agreed game.
+    ``settled``: the final accuracy of a run that has already been played on the first fold with these terms; the same
+    seed would only give it again.
     """
     from cocogen.learning.task import LearningTask
 
     agreed = consortium.with_incentive(incentive)
-    names = consortium.names
     federated, without, alone = [], [], []
     splits = consortium.learning.splits
     for split in range(splits):
         if progress is not None:
             progress("comparing over test folds", split, splits)
-        task = LearningTask(consortium.learning, consortium.generation, names, consortium.consortium.seed, split)
-        federated.append(_play(agreed, provider(), task, split, None))
-        without.append(_play(agreed, provider(), task, split, "vcfl"))
+        task = LearningTask(
+            consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split
+        )
+        registration = register(agreed, provider(), task)
+        if split == 0 and settled is not None:
+            federated.append(settled)
+        else:
+            federated.append(_play(registration, provider(), task, split, None))
+        without.append(_play(registration, provider(), task, split, "vcfl"))
         alone.append(tuple(e.accuracy for e in task.train_alone(consortium.consortium.rounds)))
     if progress is not None:
         progress("comparing over test folds", splits, splits)
@@ -79,18 +87,16 @@ def study(
 
 
 def _play(
-    consortium: Consortium, provider: LedgerProvider, task: LearningTask, split: int, mechanism_name: str | None
+    registration: Registration, provider: LedgerProvider, task: LearningTask, split: int, mechanism_name: str | None
 ) -> float:
+    resolved = registration.resolved
     with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
         workspace = Workspace(Path(folder))
-        registration = register(consortium, provider, task)
         registration.shared.save(workspace.initial_model)
-        ledger = provider.deploy(registration.resolved.settlement_terms())
-        loop = RoundLoop(
-            registration.resolved, ledger, workspace, split=split, mechanism_name=mechanism_name, task=task
-        )
+        ledger = provider.deploy(resolved.settlement_terms())
+        loop = RoundLoop(resolved, ledger, workspace, split=split, mechanism_name=mechanism_name, task=task)
         accuracy = 0.0
-        for _ in range(consortium.consortium.rounds):
+        for _ in range(resolved.consortium.rounds):
             loop.bond()
             accuracy = loop.play().evaluation["accuracy"]
     provider.close()

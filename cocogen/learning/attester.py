@@ -41,7 +41,7 @@ __all__ = [
 
 # Measured on honest rounds (docs/evidence.md): each leaves the worst of them a margin.
 UPDATE_FACTOR = 6.0
-GAIN_TOLERANCE = 0.1
+GAIN_TOLERANCE = 1.0
 LEAST_QUALITY_KEPT = 0.5
 _SAMPLE_TOLERANCE = 1e-3
 
@@ -313,15 +313,14 @@ class Attester:
         expectations: Sequence[Expectation],
         rejected: dict[str, str],
     ) -> dict[int, float]:
-        """Reject, worst first, whoever more than doubles the aggregate's held-out loss, beyond a tolerance."""
+        """Reject, worst first, whoever raises the aggregate's held-out loss beyond the tolerance."""
         while True:
-            together, gains = self._gains(accepted, credit, expectations)
-            excess = {n: -gain - (together + gain) - GAIN_TOLERANCE for n, gain in gains.items()}
-            if not excess or excess[worst := max(excess, key=lambda n: (excess[n], -n))] <= 0.0:
+            gains = self._gains(accepted, credit, expectations)
+            if not gains or gains[worst := min(gains, key=lambda n: (gains[n], n))] >= -GAIN_TOLERANCE:
                 return gains
             rejected[expectations[worst].organization] = (
-                f"with it the aggregate's loss on the attester's data is {together:.3f} nats, without it "
-                f"{together + gains[worst]:.3f}: more than double and {GAIN_TOLERANCE:g} above"
+                f"with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than without, "
+                f"more than {GAIN_TOLERANCE:g}"
             )
             del accepted[worst]
 
@@ -330,8 +329,8 @@ class Attester:
         accepted: dict[int, tuple[Bundle, float]],
         credit: dict[int, tuple[int, int, int]],
         expectations: Sequence[Expectation],
-    ) -> tuple[float, dict[int, float]]:
-        """Held-out loss of the aggregate of all accepted, and how much each organization lowers it, nats."""
+    ) -> dict[int, float]:
+        """How much each organization lowers the held-out loss of the aggregate of all accepted, nats."""
 
         def loss(members: Sequence[int], base: SharedModel) -> float:
             shared = self._aggregate(accepted, credit, members, base)
@@ -339,7 +338,7 @@ class Attester:
 
         members = sorted(accepted)
         together = loss(members, expectations[0].base)
-        return together, {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
+        return {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
 
     def _aggregate(
         self,
