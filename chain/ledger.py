@@ -184,6 +184,7 @@ class ChainLedger:
         self._addresses = {member.name: checksum_address(member.address) for member in terms.members}
         self._events: list[Event] = []
         self._read_until = (-1, b"")
+        self._snapshot: tuple[bytes, LedgerState] | None = None
         self._addresses |= {"attester": checksum_address(terms.attester), "arbiter": checksum_address(terms.arbiter)}
 
     @property
@@ -212,27 +213,33 @@ class ChainLedger:
         return self._contract
 
     def state(self) -> LedgerState:
-        """Return a snapshot of the latest block."""
+        """Return a snapshot of the latest block; asking again before the next block costs one query."""
+        head = self._contract.backend.web3.eth.get_block("latest")
+        if self._snapshot is None or self._snapshot[0] != bytes(head["hash"]):
+            self._snapshot = bytes(head["hash"]), self._state(head["number"], head["timestamp"])
+        return self._snapshot[1]
+
+    def _state(self, block: int, now: int) -> LedgerState:
         contract, scalars = self._contract, self._encoded.scalars
-        current = contract.round()
+        current = contract.round(block=block)
         live = current.phase != IDLE
         relay_from = current.deadline - scalars.submit_window + scalars.submit_window // 2
         return LedgerState(
             round=current.number,
             phase=_PHASES[current.phase],
-            now=contract.backend.now(),
+            now=now,
             deadline=current.deadline if current.phase in (OPEN, RECORDED) else 0,
             relay_from=relay_from if current.phase == OPEN else 0,
             next_round_from=current.idle_since + scalars.min_gap if current.idle_since else 0,
-            accepted=self._flags(contract.view("accepted")),
-            solvent=self._flags(contract.view("solvent")),
-            exiting=self._flags(contract.view("exiting")),
+            accepted=self._flags(contract.view("accepted", block=block)),
+            solvent=self._flags(contract.view("solvent", block=block)),
+            exiting=self._flags(contract.view("exiting", block=block)),
             participants=self._flags(current.participants if live else 0),
             submitted=self._flags(current.submitted if live else 0),
-            balances=self._amounts(contract.balances()),
+            balances=self._amounts(contract.balances(block=block)),
             liabilities=self._decoded.liabilities,
-            total_balance=contract.view("totalBalance"),
-            ledger_hash=bytes(contract.view("ledger")),
+            total_balance=contract.view("totalBalance", block=block),
+            ledger_hash=bytes(contract.view("ledger", block=block)),
         )
 
     def outcomes(self) -> tuple[RoundOutcome, ...]:

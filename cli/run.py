@@ -88,7 +88,15 @@ def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study:
     from cli.audit import audit_data
 
     loop, rounds = session.loop, consortium.consortium.rounds
-    reports = []
+    comparison = None
+    if not no_study:
+        from functools import partial
+
+        from chain.memory import MemoryProvider
+        from cocogen.study import StudyRun
+
+        provider = partial(MemoryProvider, consortium.consortium.seed)
+        comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False)
     while True:
         state = session.ledger.state()
         done = state.round if state.phase == "idle" else state.round - 1
@@ -102,19 +110,8 @@ def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study:
     bars("auditing the ledger", 0, 1)
     audited = audit_data(session, consortium.file)
     bars("auditing the ledger", 1, 1)
-    compared = None
-    if not no_study:
-        from chain.memory import MemoryProvider
-        from cocogen.study import study
-
-        seed = consortium.consortium.seed
-        compared = study(
-            consortium,
-            session.resolved.incentive,
-            lambda: MemoryProvider(seed),
-            settled=reports[-1].evaluation["accuracy"],
-            progress=bars,
-        )
+    settled = reports[-1].evaluation["accuracy"]
+    compared = None if comparison is None else comparison.result(settled=settled, progress=bars)
     return _data(session, reports, audited, compared)
 
 

@@ -142,6 +142,7 @@ class RoundLoop:
         self.split = split
         self.progress = progress
         self._mechanism = mechanism(mechanism_name or resolved.consortium.mechanism)
+        self._plans: dict[tuple[int, tuple[bool, ...]], Plan] = {}
         if task is not None:
             self.__dict__["task"] = task
 
@@ -163,8 +164,11 @@ class RoundLoop:
 
     def plan(self, number: int, participants: Sequence[bool]) -> Plan:
         """What everyone should contribute this round; the same call gives the same plan."""
-        rng = np.random.default_rng([self.resolved.consortium.seed, self.split, number])
-        return self._mechanism.plan(self.market(number, participants), rng)
+        key = (number, tuple(participants))
+        if key not in self._plans:
+            rng = np.random.default_rng([self.resolved.consortium.seed, self.split, number])
+            self._plans[key] = self._mechanism.plan(self.market(number, participants), rng)
+        return self._plans[key]
 
     def _quality(self, number: int) -> NDArray[np.float64]:
         for outcome in reversed(self.ledger.outcomes()):
@@ -302,8 +306,9 @@ class RoundLoop:
 
     def submit(self, index: int, *, sender: int | None = None) -> Receipt:
         """Hand in the attested contribution of one organization, or relay it for a silent one."""
-        number = self._require_open("submit").round
-        attested = self.attested(number)
+        return self._submit(self.attested(self._require_open("submit").round), index, sender)
+
+    def _submit(self, attested: Attested, index: int, sender: int | None) -> Receipt:
         contribution, signature = attested.contributions[index], attested.signatures[index]
         name = self.resolved.names[index]
         if contribution is None or signature is None:
@@ -339,7 +344,7 @@ class RoundLoop:
             submitted = self.ledger.state().submitted
             for n, contribution in enumerate(attested.contributions):
                 if contribution is not None and not submitted[n]:
-                    self.submit(n)
+                    self._submit(attested, n, None)
             self.record(advance=True)
         if self.ledger.state().phase != "idle":
             self.settle(advance=True)

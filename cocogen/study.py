@@ -8,7 +8,7 @@ one; local counts, label mixes and κ are measured anew in each fold, since the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cocogen.consortium import Consortium
+from cocogen.errors import LearningError
 from cocogen.ledger import LedgerProvider
 from cocogen.registration import Registration, register
 from cocogen.rounds import RoundLoop
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask
     from cocogen.rounds import Progress
 
-__all__ = ["Study", "study"]
+__all__ = ["Study", "StudyRun"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +50,82 @@ class Study:
         }
 
 
-def study(
-    consortium: Consortium,
-    incentive: float,
-    provider: Callable[[], LedgerProvider],
-    *,
-    settled: float | None = None,
-    progress: Progress | None = None,
-) -> Study:
-    """Play every fold three ways; ``provider`` makes a fresh in-memory ledger for each.
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    federated: float | None
+    no_generation: float
+    alone: tuple[float, ...]
 
-    ``incentive`` (currency per effective sample) replaces "auto", so that all folds play the agreed game.
-    ``settled``: the final accuracy of a run that has already been played on the first fold with these terms; the same
-    seed would only give it again.
+
+class StudyRun:
+    """A study under way: the folds are played in processes of their own, as many as there are cores, at once.
+
+    It starts when it is made, so that a run can settle its rounds meanwhile; :meth:`result` waits for it.
+
+    Parameters
+    ----------
+    consortium
+        Valid terms.
+    incentive
+        Currency per effective sample; replaces "auto", so that all folds play the agreed game.
+    provider
+        Makes a fresh in-memory ledger; must be picklable.
+    first_fold
+        False leaves the first fold's federated run to the caller, who plays it anyway: the same seed would only give
+        it again.
+    processes
+        At most so many processes; default the number of cores. The result does not depend on it.
     """
+
+    def __init__(
+        self,
+        consortium: Consortium,
+        incentive: float,
+        provider: Callable[[], LedgerProvider],
+        *,
+        first_fold: bool = True,
+        processes: int | None = None,
+    ) -> None:
+        from joblib import Parallel, cpu_count, delayed
+
+        self._splits = consortium.learning.splits
+        agreed = consortium.with_incentive(incentive)
+        jobs = min(self._splits, processes or cpu_count())
+        play = delayed(_fold)
+        self._folds: Iterator[_Fold] = Parallel(n_jobs=jobs, return_as="generator")(
+            play(agreed, provider, split, federated=first_fold or split > 0) for split in range(self._splits)
+        )
+
+    def result(self, *, settled: float | None = None, progress: Progress | None = None) -> Study:
+        """Wait for all folds; ``settled`` is the final accuracy of the first fold's run if the caller played it."""
+        folds: list[_Fold] = []
+        while len(folds) < self._splits:
+            if progress is not None:
+                progress("comparing over test folds", len(folds), self._splits)
+            folds.append(next(self._folds))
+        if progress is not None:
+            progress("comparing over test folds", self._splits, self._splits)
+        federated = [settled if fold.federated is None else fold.federated for fold in folds]
+        if None in federated:
+            raise LearningError("the first fold was left to the caller, who gave no result for it")
+        return Study(
+            tuple(accuracy for accuracy in federated if accuracy is not None),
+            tuple(fold.no_generation for fold in folds),
+            tuple(float(np.mean(fold.alone)) for fold in folds),
+            tuple(fold.alone for fold in folds),
+        )
+
+
+def _fold(consortium: Consortium, provider: Callable[[], LedgerProvider], split: int, *, federated: bool) -> _Fold:
     from cocogen.learning.task import LearningTask
 
-    agreed = consortium.with_incentive(incentive)
-    federated, without, alone = [], [], []
-    splits = consortium.learning.splits
-    for split in range(splits):
-        if progress is not None:
-            progress("comparing over test folds", split, splits)
-        task = LearningTask(
-            consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split
-        )
-        registration = register(agreed, provider(), task)
-        if split == 0 and settled is not None:
-            federated.append(settled)
-        else:
-            federated.append(_play(registration, provider(), task, split, None))
-        without.append(_play(registration, provider(), task, split, "vcfl"))
-        alone.append(tuple(e.accuracy for e in task.train_alone(consortium.consortium.rounds)))
-    if progress is not None:
-        progress("comparing over test folds", splits, splits)
-    return Study(tuple(federated), tuple(without), tuple(float(np.mean(row)) for row in alone), tuple(alone))
+    task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split)
+    registration = register(consortium, provider(), task)
+    return _Fold(
+        _play(registration, provider(), task, split, None) if federated else None,
+        _play(registration, provider(), task, split, "vcfl"),
+        tuple(evaluation.accuracy for evaluation in task.train_alone(consortium.consortium.rounds)),
+    )
 
 
 def _play(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from chain.memory import MemoryProvider
 from cocogen.consortium import load_consortium
-from cocogen.study import study
+from cocogen.errors import LearningError
+from cocogen.study import StudyRun
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 
@@ -27,21 +30,23 @@ def short(tmp_path, rounds: int) -> Path:
     return path
 
 
-def test_every_fold_is_played_three_ways_and_the_same_twice(tmp_path):
+def test_every_fold_is_played_three_ways_and_the_same_in_one_process_or_many(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=2))
-    first = study(consortium, 3.0, lambda: MemoryProvider(7))
+    provider = partial(MemoryProvider, 7)
+    seen: list[tuple[str, int, int]] = []
+    first = StudyRun(consortium, 3.0, provider, processes=1).result(progress=lambda *step: seen.append(step))
     assert len(first.federated) == len(first.no_generation) == len(first.alone) == 2
     assert np.shape(first.alone_by_organization) == (2, 6)
     assert first.alone[0] == float(np.mean(first.alone_by_organization[0]))
     assert first.federated != first.no_generation
     assert first.mean["federated"] == float(np.mean(first.federated))
-    assert study(consortium, 3.0, lambda: MemoryProvider(7), settled=first.federated[0]) == first
+    assert [step[1:] for step in seen] == [(0, 2), (1, 2), (2, 2)]
+    again = StudyRun(consortium, 3.0, provider, first_fold=False, processes=2)
+    assert again.result(settled=first.federated[0]) == first
 
 
-def test_a_settled_first_fold_is_reported_as_it_was(tmp_path):
+def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=1))
-    seen: list[tuple[str, int, int]] = []
-    told = study(consortium, 3.0, lambda: MemoryProvider(7), settled=0.5, progress=lambda *step: seen.append(step))
-    assert told.federated[0] == 0.5
-    assert seen[0][1:] == (0, 2)
-    assert seen[-1][1:] == (2, 2)
+    run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), first_fold=False, processes=1)
+    with pytest.raises(LearningError, match="left to the caller"):
+        run.result()
