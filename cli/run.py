@@ -43,7 +43,7 @@ def run(request: Request, no_study: bool) -> int:
         bars = stack.enter_context(progress())
         stack.enter_context(workspace.locked())
         session = _session(consortium, workspace, spec, stack, bars)
-        data = _play(session, consortium, bars, no_study=no_study)
+        data = _play(session, consortium, stack, bars, no_study=no_study)
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
     return 0 if data["audit"]["status"] == "PASS" else 1
@@ -84,7 +84,9 @@ def _session(
     return session
 
 
-def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study: bool) -> dict[str, Any]:
+def _play(
+    session: Session, consortium: Consortium, stack: contextlib.ExitStack, bars: Progress, *, no_study: bool
+) -> dict[str, Any]:
     from cli.audit import audit_data
 
     loop, rounds = session.loop, consortium.consortium.rounds
@@ -97,6 +99,7 @@ def _play(session: Session, consortium: Consortium, bars: Progress, *, no_study:
 
         provider = partial(MemoryProvider, consortium.consortium.seed)
         comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False)
+        stack.callback(comparison.cancel)
     while True:
         state = session.ledger.state()
         done = state.round if state.phase == "idle" else state.round - 1

@@ -8,7 +8,8 @@ one; local counts, label mixes and κ are measured anew in each fold, since the 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,9 +93,16 @@ class StudyRun:
         agreed = consortium.with_incentive(incentive)
         jobs = min(self._splits, processes or cpu_count())
         play = delayed(_fold)
-        self._folds: Iterator[_Fold] = Parallel(n_jobs=jobs, return_as="generator")(
+        self._folds: Generator[_Fold, None, None] = Parallel(n_jobs=jobs, return_as="generator")(
             play(agreed, provider, split, federated=first_fold or split > 0) for split in range(self._splits)
         )
+
+    def cancel(self) -> None:
+        """Stop whatever is still running; harmless once all folds are there."""
+        with warnings.catch_warnings():
+            # joblib warns of the tasks that are lost, which is what is asked for here.
+            warnings.simplefilter("ignore", UserWarning)
+            self._folds.close()
 
     def result(self, *, settled: float | None = None, progress: Progress | None = None) -> Study:
         """Wait for all folds; ``settled`` is the final accuracy of the first fold's run if the caller played it."""

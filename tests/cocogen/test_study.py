@@ -50,3 +50,14 @@ def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):
     run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), first_fold=False, processes=1)
     with pytest.raises(LearningError, match="left to the caller"):
         run.result()
+
+
+def test_a_study_can_be_cancelled_under_way_and_after_it(tmp_path):
+    consortium = load_consortium(short(tmp_path, rounds=1))
+    run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=2)
+    run.cancel()
+    with pytest.raises(StopIteration):
+        run.result()
+    done = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=1)
+    done.result()
+    done.cancel()
