@@ -146,7 +146,7 @@ class Generation(TermsSection):
 
     generator: Literal["cvae"] = "cvae"
     maximum: Annotated[int, Field(ge=1, lt=2**64, strict=True)] = 300
-    pretraining_rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 10
+    pretraining_rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 30
     epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 1
     latent: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64

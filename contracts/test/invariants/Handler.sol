@@ -141,14 +141,11 @@ contract Handler is ConsortiumFixture {
     function withdraw(uint256 who, uint256 amount, uint256 twist) external action {
         uint256 index = who % COUNT;
         twist = dice(twist);
-        Ghost storage ghost = ghosts[index];
-        uint256 most = balance(index);
-        bool bonded = phase != IConsortium.Phase.Idle && ghost.participant;
-        uint256 available = bonded ? most - ghost.liability : most;
+        uint256 available = withdrawable(index);
         // At, just above and anywhere around the limit.
         if (twist % 4 == 0) amount = available;
         else if (twist % 4 == 1) amount = available + 1;
-        else amount = bound(amount, 0, most + 1);
+        else amount = bound(amount, 0, balance(index) + 1);
         address caller = (twist >> 8) % 8 == 0 ? someoneElse(index) : members[index];
         address to =
             (twist >> 16) % 8 == 0
@@ -156,17 +153,7 @@ contract Handler is ConsortiumFixture {
                 : (twist >> 16) % 2 == 0
                     ? stranger
                     : members[index];
-        bool allowed =
-            caller == members[index] && to != address(consortium) && amount <= available && to != address(refusing);
-        prepareAttacks(index, most);
-        bool success = perform(caller, abi.encodeCall(IConsortium.withdraw, (index, amount, payable(to))), 0);
-        expectOutcome(success, allowed);
-        if (success) {
-            ghost.withdrawn += amount;
-            ++coverage.withdrawals;
-        }
-        passedAttacks += reentrant.passed();
-        coverage.attacks = reentrant.tried();
+        tryWithdraw(caller, index, amount, to);
     }
 
     function exit(uint256 who, bool request, uint256 twist) external action {
@@ -243,6 +230,7 @@ contract Handler is ConsortiumFixture {
             tryCalculate();
         } else {
             tryTransfer();
+            tryWithdraw(members[0], 0, withdrawable(0) / 2, stranger);
         }
     }
 
@@ -255,6 +243,22 @@ contract Handler is ConsortiumFixture {
     function moveTo(uint256 earliest) private {
         if (time < earliest) time = earliest;
         vm.warp(time);
+    }
+
+    function tryWithdraw(address caller, uint256 index, uint256 amount, address to) private {
+        bool allowed =
+            caller == members[index] &&
+                to != address(consortium) &&
+                to != address(refusing) &&
+                amount <= withdrawable(index);
+        prepareAttacks(index, balance(index));
+        bool success = perform(caller, abi.encodeCall(IConsortium.withdraw, (index, amount, payable(to))), 0);
+        expectOutcome(success, allowed);
+        if (success) {
+            ghosts[index].withdrawn += amount;
+            ++coverage.withdrawals;
+        }
+        (coverage.attacks, passedAttacks) = (reentrant.tried(), reentrant.passed());
     }
 
     function tryExit(address caller, uint256 index, bool request) private {
@@ -455,6 +459,12 @@ contract Handler is ConsortiumFixture {
 
     function someoneElse(uint256 index) private view returns (address) {
         return calls % 2 == 0 ? stranger : members[(index + 1) % COUNT];
+    }
+
+    /// @dev All but the liability while the member takes part in a live round.
+    function withdrawable(uint256 index) private view returns (uint256) {
+        bool bonded = phase != IConsortium.Phase.Idle && ghosts[index].participant;
+        return bonded ? balance(index) - ghosts[index].liability : balance(index);
     }
 
     function solvent(uint256 index) private view returns (bool) {
