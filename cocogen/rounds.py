@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.attested import Attested
 from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import build_game, mechanism
@@ -28,75 +29,9 @@ from cocogen.workspace import Workspace
 if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask, SharedModel
 
-__all__ = ["Attested", "RoundLoop", "RoundReport"]
+__all__ = ["RoundLoop", "RoundReport", "plan_to_dict"]
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Attested:
-    """What the attester made of a round: per organization the signed contribution or None, and why not.
-
-    ``quality``: κ per organization for the next round, shape (N,). ``evaluation``: accuracy and loss of the
-    aggregated model on the test fold. ``documents``: the evidence whose digest each contribution carries.
-    """
-
-    round: int
-    contributions: tuple[Contribution | None, ...]
-    signatures: tuple[bytes | None, ...]
-    rejected: dict[str, str]
-    quality: tuple[float, ...]
-    evaluation: dict[str, float]
-    documents: tuple[dict[str, Any] | None, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; :meth:`from_dict` inverts."""
-        return {
-            "round": self.round,
-            "contributions": [
-                None
-                if c is None
-                else {
-                    "data": c.data,
-                    "generated": c.generated,
-                    "compute": c.compute,
-                    "evidence_hash": c.evidence_hash.hex(),
-                }
-                for c in self.contributions
-            ],
-            "signatures": [None if s is None else s.hex() for s in self.signatures],
-            "rejected": self.rejected,
-            "quality": list(self.quality),
-            "evaluation": self.evaluation,
-            "documents": list(self.documents),
-        }
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any], *, file: Path) -> Attested:
-        """Rebuild from :meth:`to_dict`; WorkspaceError when the file was altered."""
-        try:
-            attested = cls(
-                round=value["round"],
-                contributions=tuple(
-                    None
-                    if c is None
-                    else Contribution(c["data"], c["generated"], c["compute"], bytes.fromhex(c["evidence_hash"]))
-                    for c in value["contributions"]
-                ),
-                signatures=tuple(None if s is None else bytes.fromhex(s) for s in value["signatures"]),
-                rejected=dict(value["rejected"]),
-                quality=tuple(float(q) for q in value["quality"]),
-                evaluation={key: float(number) for key, number in value["evaluation"].items()},
-                documents=tuple(None if d is None else dict(d) for d in value["documents"]),
-            )
-            per_organization = (attested.contributions, attested.signatures, attested.quality, attested.documents)
-            if len({len(entries) for entries in per_organization}) != 1:
-                raise ValueError("its lists differ in length")
-            return attested
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WorkspaceError(
-                f"{file} is not an attestation file: {error!r}", hint="restore it from a copy"
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)

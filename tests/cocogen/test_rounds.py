@@ -11,12 +11,13 @@ import pytest
 
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
+from cocogen.attested import Attested
 from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.task import LearningTask
 from cocogen.registration import Registration, register
 from cocogen.resolved import ResolvedTerms
-from cocogen.rounds import Attested, RoundLoop
+from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
