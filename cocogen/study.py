@@ -7,10 +7,15 @@ one; local counts, label mixes and κ are measured anew in each fold, since the 
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
-import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +29,8 @@ from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from cocogen.learning.task import LearningTask
     from cocogen.rounds import Progress
 
@@ -87,32 +94,54 @@ class StudyRun:
         first_fold: bool = True,
         processes: int | None = None,
     ) -> None:
-        from joblib import Parallel, cpu_count, delayed
-
         self._splits = consortium.learning.splits
         agreed = consortium.with_incentive(incentive)
-        jobs = min(self._splits, processes or cpu_count())
-        play = delayed(_fold)
-        self._folds: Generator[_Fold, None, None] = Parallel(n_jobs=jobs, return_as="generator")(
-            play(agreed, provider, split, federated=first_fold or split > 0) for split in range(self._splits)
-        )
+        play = partial(_fold, agreed, provider, first_fold)
+        jobs = min(self._splits, processes or os.cpu_count() or 1)
+        self._pool: ProcessPoolExecutor | None = None
+        self._workers: list[BaseProcess] = []
+        self._folds: Iterator[_Fold] = map(play, range(self._splits))
+        if jobs > 1:
+            others = set(active_children())
+            # Not forked: torch and an open chain do not survive a fork.
+            self._pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts)
+            self._folds = self._pool.map(play, range(self._splits))
+            self._workers = [process for process in active_children() if process not in others]
 
     def cancel(self) -> None:
-        """Stop whatever is still running; harmless once all folds are there."""
-        with warnings.catch_warnings():
-            # joblib warns of the tasks that are lost, which is what is asked for here.
-            warnings.simplefilter("ignore", UserWarning)
-            self._folds.close()
+        """Stop whatever is still running; harmless once the result is there."""
+        self._folds = iter(())
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for worker in self._workers:
+                worker.terminate()
+            self._pool.shutdown(wait=True)
+            self._pool = None
 
     def result(self, *, settled: float | None = None, progress: Progress | None = None) -> Study:
-        """Wait for all folds; ``settled`` is the final accuracy of the first fold's run if the caller played it."""
+        """Wait for all folds; ``settled`` is the final accuracy of the first fold's run if the caller played it.
+
+        Raises
+        ------
+        LearningError
+            A fold failed, the study was cancelled, or ``settled`` is missing.
+        """
         folds: list[_Fold] = []
         while len(folds) < self._splits:
             if progress is not None:
                 progress("comparing over test folds", len(folds), self._splits)
-            folds.append(next(self._folds))
+            try:
+                fold = next(self._folds, None)
+            except BrokenProcessPool as error:
+                raise LearningError(
+                    "a process of the comparison over test folds was killed", hint="free memory and run it again"
+                ) from error
+            if fold is None:
+                raise LearningError("the comparison over test folds was cancelled", hint="run it again")
+            folds.append(fold)
         if progress is not None:
             progress("comparing over test folds", self._splits, self._splits)
+        self.cancel()
         federated = [settled if fold.federated is None else fold.federated for fold in folds]
         if None in federated:
             raise LearningError("the first fold was left to the caller, who gave no result for it")
@@ -124,13 +153,18 @@ class StudyRun:
         )
 
 
-def _fold(consortium: Consortium, provider: Callable[[], LedgerProvider], split: int, *, federated: bool) -> _Fold:
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _fold(consortium: Consortium, provider: Callable[[], LedgerProvider], first_fold: bool, split: int) -> _Fold:
     from cocogen.learning.task import LearningTask
 
     task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split)
     registration = register(consortium, provider(), task)
     return _Fold(
-        _play(registration, provider(), task, split, None) if federated else None,
+        _play(registration, provider(), task, split, None) if first_fold or split > 0 else None,
         _play(registration, provider(), task, split, "vcfl"),
         tuple(evaluation.accuracy for evaluation in task.train_alone(consortium.consortium.rounds)),
     )

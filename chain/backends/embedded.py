@@ -12,7 +12,7 @@ from typing import Any
 from eth.exceptions import CanonicalHeadNotFound, HeaderNotFound
 from eth_typing import Hash32
 
-from chain.backends.evm import CHAIN_ID, GENESIS_TIME, LocalChain, LocalEvm
+from chain.backends.evm import CHAIN_ID, DAMAGE, GENESIS_TIME, LocalChain, LocalEvm, damaged
 from chain.backends.local import LocalBackend
 from chain.backends.store import ChainStore
 from chain.errors import IncompatibleChainFile
@@ -58,6 +58,8 @@ class _PersistentEvm(LocalEvm):
             raise IncompatibleChainFile(
                 f"{store.path} holds no chain: its latest block is missing", hint="restore the file from a copy"
             ) from error
+        except DAMAGE as error:
+            raise damaged(error) from error
 
     def mine_blocks(self, *arguments: Any, **options: Any) -> tuple[Hash32, ...]:
         """See :meth:`LocalEvm.mine_blocks`; every block is durable when this returns."""

@@ -24,7 +24,7 @@ from eth.abc import BlockHeaderAPI, ComputationAPI, DatabaseAPI, StateAPI, Trans
 from eth.chains.base import MiningChain
 from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE, ZERO_ADDRESS
 from eth.db.atomic import AtomicDB
-from eth.exceptions import Revert, VMError
+from eth.exceptions import PyEVMError, Revert, VMError
 from eth.exceptions import TransactionNotFound as UnknownTransaction
 from eth.typing import AccountDetails
 from eth.vm.forks.shanghai import ShanghaiVM
@@ -37,10 +37,12 @@ from eth_tester.exceptions import TransactionNotFound
 from eth_tester.utils.filters import check_if_log_matches
 from eth_typing import Address, BlockNumber, Hash32
 from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException
 from web3 import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.abi import keccak256
+from chain.errors import IncompatibleChainFile
 
 __all__ = ["CHAIN_ID", "FAUCET_BALANCE", "GENESIS_TIME", "ExecutionFailed", "LocalChain", "LocalEvm", "LocalProvider"]
 
@@ -259,6 +261,19 @@ class LocalProvider(EthereumTesterProvider):
             return _error(3, f"execution reverted: {error}", "0x" + error.data.hex())
         except (ValidationError, VMError) as error:
             return _error(-32_000, str(error), None)
+        except DAMAGE as error:
+            raise damaged(error) from error
+
+
+DAMAGE = (PyEVMError, RLPException, KeyError)
+"""What py-evm raises when the data under it are not those that it wrote."""
+
+
+def damaged(error: Exception) -> IncompatibleChainFile:
+    """The typed error for :data:`DAMAGE`."""
+    return IncompatibleChainFile(
+        f"the chain's data are damaged: {type(error).__name__}: {error}", hint="restore the chain's file from a copy"
+    )
 
 
 def _error(code: int, message: str, data: str | None) -> RPCResponse:

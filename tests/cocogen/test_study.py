@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,19 @@ def test_a_study_can_be_cancelled_under_way_and_after_it(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=1))
     run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=2)
     run.cancel()
-    with pytest.raises(StopIteration):
+    with pytest.raises(LearningError, match="cancelled"):
         run.result()
     done = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=1)
     done.result()
     done.cancel()
+
+
+def test_a_killed_process_is_a_typed_error_and_not_a_wait_for_ever(tmp_path):
+    consortium = load_consortium(short(tmp_path, rounds=1))
+    others = set(active_children())
+    run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=2)
+    for process in set(active_children()) - others:
+        process.kill()
+    with pytest.raises(LearningError, match="was killed"):
+        run.result()
+    run.cancel()
