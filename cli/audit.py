@@ -14,9 +14,9 @@ from cli.output import emit, table
 if TYPE_CHECKING:
     from cli.session import Request, Session
 
-__all__ = ["audit", "audit_data", "print_audit"]
+__all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
 
-_EXIT = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 5}
+EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 5}
 
 
 @click.command(short_help="Replay the ledger and check everything.")
@@ -32,7 +32,7 @@ def audit(request: Request) -> int:
     with Session.opened(request) as session:
         data = audit_data(session, request.config)
     emit(data, lambda: print_audit(data), as_json=request.as_json)
-    return _EXIT[data["status"]]
+    return EXIT_CODES[data["status"]]
 
 
 def audit_data(session: Session, config: str | None) -> dict[str, Any]:
@@ -77,9 +77,7 @@ def _terms_mismatch(session: Session, config: str | None) -> str:
             return f"the agreed terms file {copy} cannot be read: {error.strerror}"
         if digest != session.resolved.terms_sha256:
             return f"terms file {copy} was altered after it was agreed"
-        if not deployed.is_file():
-            return ""
-    path = Path(config) if config else deployed
+    path = Path(config) if config else deployed if deployed.is_file() else copy
     try:
         found = session.resolved.disagreements(load_consortium(path))
     except ConfigurationError as error:

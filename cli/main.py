@@ -9,6 +9,7 @@ exit  meaning
 3     the ledger refused an operation or could not be reached
 4     data, training, generation or evidence failed
 5     the audit could not be completed
+70    a defect of the program; COCOGEN_DEBUG=1 shows where
 130   interrupted; run the same command again to go on
 ====  =====================================================================
 """
@@ -16,6 +17,7 @@ exit  meaning
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -112,16 +114,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         from cocogen.errors import CoCoGenError
 
-        if not isinstance(error, CoCoGenError):
+        if isinstance(error, CoCoGenError):
+            output.fail(error.code, str(error), error.hint, as_json=as_json)
+            code = error.exit_code
+        elif os.environ.get("COCOGEN_DEBUG"):
             raise
-        output.fail(error.code, str(error), error.hint, as_json=as_json)
-        code = error.exit_code
+        else:
+            hint = "this is a defect: please report it; COCOGEN_DEBUG=1 shows where it happened"
+            output.fail("InternalError", f"{type(error).__name__}: {error}", hint, as_json=as_json)
+            code = 70
     sys.exit(code)
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:
-    import os
-
     for position, argument in enumerate(arguments):
         if argument == "--format" and position + 1 < len(arguments):
             return arguments[position + 1] == "json"

@@ -39,12 +39,22 @@ def _receipt_text(receipt: Receipt) -> str:
 def deposit(request: Request, organization: str, amount: int | None) -> None:
     """Accept the deployed terms and add AMOUNT wei to the organization's bond.
 
+    With --config FILE it first compares the deployed terms with the organization's own copy of the terms file.
+
     The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
     """
     from cli.session import Session
+    from cocogen.errors import ConfigurationError
 
     with Session.opened(request) as session:
         n = session.index(organization)
+        if request.config is not None:
+            found = session.resolved.disagreements(request.consortium())
+            if found:
+                raise ConfigurationError(
+                    f"the deployed terms are not those of {request.config}; they differ in {', '.join(found)}",
+                    hint="do not deposit before the parties agree; read the resolved terms in the workspace",
+                )
         receipt, added = top_up(session, n, amount)
         state = session.ledger.state()
     liability, balance = state.liabilities[n], state.balances[n]
@@ -192,9 +202,15 @@ def submit(request: Request, organization: str, sender: str | None) -> None:
 @common()
 def withdraw(request: Request, organization: str, amount: int | None, to: str | None) -> None:
     """Withdraw wei from the organization's balance; during a round the bond stays."""
+    from chain.abi import checksum_address, is_address
     from cli.session import Session
-    from cocogen.errors import LedgerError
+    from cocogen.errors import ConfigurationError, LedgerError
 
+    if to is not None and not (is_address(to) and to in (to.lower(), checksum_address(to))):
+        raise ConfigurationError(
+            f"--to {to} is not an address",
+            hint="0x and 40 hexadecimal digits, all lower case or with their EIP-55 checksum; look for a typing error",
+        )
     with Session.opened(request) as session:
         n = session.index(organization)
         state = session.ledger.state()

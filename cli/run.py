@@ -30,6 +30,8 @@ def run(request: Request, no_study: bool) -> int:
     with training alone and without generation. If it is interrupted, the same command goes on where it stopped;
     an earlier finished run is kept beside the new one.
     """
+    from cli.audit import EXIT_CODES
+
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
     with contextlib.ExitStack() as stack:
@@ -46,7 +48,7 @@ def run(request: Request, no_study: bool) -> int:
         data = _play(session, consortium, stack, bars, no_study=no_study)
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
-    return 0 if data["audit"]["status"] == "PASS" else 1
+    return EXIT_CODES[data["audit"]["status"]]
 
 
 def _session(
@@ -113,8 +115,10 @@ def _play(
     bars("auditing the ledger", 0, 1)
     audited = audit_data(session, consortium.file)
     bars("auditing the ledger", 1, 1)
-    settled = reports[-1].evaluation["accuracy"]
-    compared = None if comparison is None else comparison.result(settled=settled, progress=bars)
+    settled = next((r.evaluation["accuracy"] for r in reversed(reports) if r.evaluation), None)
+    compared = None
+    if comparison is not None and settled is not None:
+        compared = comparison.result(settled=settled, progress=bars)
     return _data(session, reports, audited, compared)
 
 
@@ -171,8 +175,8 @@ def _round_data(report: RoundReport, names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "round": report.round,
         "status": report.status,
-        "accuracy": report.evaluation["accuracy"],
-        "loss": report.evaluation["loss"],
+        "accuracy": report.evaluation.get("accuracy"),
+        "loss": report.evaluation.get("loss"),
         "strategies": {name: float(g) for name, g in zip(names, report.plan.strategies, strict=True)},
         "epsilon": float(report.plan.epsilon),
         "epsilon_executed": float(report.plan.epsilon_executed),
@@ -220,8 +224,8 @@ def _print(data: dict[str, Any]) -> None:
         [
             [
                 str(entry["round"]),
-                f"{entry['accuracy']:.4f}",
-                f"{entry['loss']:.4f}",
+                "-" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}",
+                "-" if entry["loss"] is None else f"{entry['loss']:.4f}",
                 str(sum(c["generated"] for c in entry["contributions"].values() if c)),
                 units(sum(max(0, int(wei)) for wei in entry["transfers"].values()), unit),
                 f"{sum(int(wei) for wei in entry['transfers'].values())} wei",

@@ -5,6 +5,8 @@ Left out: how the verdict is reached (``cocogen.learning.attester``).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,17 @@ from typing import Any
 from cocogen.errors import WorkspaceError
 from cocogen.ledger import Contribution
 
-__all__ = ["Attested"]
+__all__ = ["Attested", "canonical_json", "evidence_hash"]
+
+
+def canonical_json(value: Any) -> bytes:
+    """Sorted keys, no spaces, shortest exact floats, no NaN: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def evidence_hash(document: dict[str, Any]) -> bytes:
+    """SHA-256 of an evidence document's canonical JSON, 32 bytes: what the contribution carries to the ledger."""
+    return hashlib.sha256(canonical_json(document)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,12 @@ class Attested:
                 contributions=tuple(
                     None
                     if c is None
-                    else Contribution(c["data"], c["generated"], c["compute"], bytes.fromhex(c["evidence_hash"]))
+                    else Contribution(
+                        _count(c["data"]),
+                        _count(c["generated"]),
+                        _count(c["compute"]),
+                        bytes.fromhex(c["evidence_hash"]),
+                    )
                     for c in value["contributions"]
                 ),
                 signatures=tuple(None if s is None else bytes.fromhex(s) for s in value["signatures"]),
@@ -79,3 +96,9 @@ class Attested:
             raise WorkspaceError(
                 f"{file} is not an attestation file: {error!r}", hint="restore it from a copy"
             ) from error
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
+        raise ValueError(f"{value!r} is not a count")
+    return value

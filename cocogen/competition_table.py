@@ -25,6 +25,7 @@ __all__ = ["competition_matrix", "read_competition_csv"]
 
 _FIELD = "market.competition"
 _RANGE = "between 0 and 1"
+_MAXIMUM_FILE_BYTES = 1_000_000
 
 
 def competition_matrix(
@@ -73,9 +74,12 @@ def read_competition_csv(path: Path, names: Sequence[str]) -> tuple[NDArray[np.f
     count = len(names)
     matrix = np.zeros((count, count))
     try:
+        if not path.is_file() or path.stat().st_size > _MAXIMUM_FILE_BYTES:
+            valid = f"must be a CSV file of at most {_MAXIMUM_FILE_BYTES:,} bytes"
+            return matrix, [FieldProblem(_FIELD, str(path), valid)]
         with path.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.reader(stream) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         return matrix, [FieldProblem(_FIELD, str(path), f"must be a readable CSV file: {error}")]
     header = [cell.strip() for cell in rows[0][1:]] if rows else []
     row_names = [row[0].strip() for row in rows[1:]]

@@ -78,15 +78,19 @@ def _competition_source(value: object) -> object:
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        for entry in itertools.chain(value.values(), *(v.values() for v in value.values() if isinstance(v, dict))):
-            if not (_is_number(entry) or isinstance(entry, dict)):
+        rows = [entry for entry in value.values() if isinstance(entry, dict)]
+        cells = [entry for entry in value.values() if not isinstance(entry, dict)]
+        for entry in itertools.chain(cells, *(row.values() for row in rows)):
+            if not _is_number(entry):
                 raise ValueError(f"a table of numbers between 0 and 1, but it holds {entry!r}")
         return value
     raise ValueError("a number between 0 and 1, a table of rivals, or the name of a CSV file")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 10**300  # larger ones have no float
+    return isinstance(value, float)
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
@@ -145,7 +149,7 @@ class Generation(TermsSection):
     """
 
     generator: Literal["cvae"] = "cvae"
-    maximum: Annotated[int, Field(ge=1, lt=2**64, strict=True)] = 300
+    maximum: Annotated[int, Field(ge=1, lt=2**53, strict=True)] = 300
     pretraining_rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 30
     epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 1
     latent: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8
@@ -227,7 +231,7 @@ class GenerationCost(TermsSection):
     """C(g) = fixed + linear·g + ½·quadratic·g², in currency, g in raw synthetic samples."""
 
     linear: Annotated[float, Field(ge=0, le=1e15)] = 0.0
-    quadratic: Annotated[float, Field(gt=0, le=1e15)]
+    quadratic: Annotated[float, Field(ge=1e-12, le=1e15)]
     fixed: Annotated[float, Field(ge=0, le=1e15)] = 0.0
 
 
@@ -237,7 +241,7 @@ class Organization(TermsSection):
     name: Slug
     profitability: Annotated[float, Field(gt=0, le=1e15)]
     generation_cost: GenerationCost
-    generation_maximum: Annotated[int, Field(ge=1, lt=2**64, strict=True)] | None = None
+    generation_maximum: Annotated[int, Field(ge=1, lt=2**53, strict=True)] | None = None
     address: Address | None = None
 
 
@@ -317,12 +321,14 @@ def load_consortium(path: str | Path) -> Consortium:
     source = _read(file)
     try:
         document = tomllib.loads(source.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"not a TOML file: {error}", file=str(file), hint="see examples/clinics.toml for a complete terms file"
         ) from error
     try:
         consortium = Consortium.model_validate(document)
+    except RecursionError as error:
+        raise ConfigurationError("nested too deeply: not a terms file", file=str(file)) from error
     except ValidationError as error:
         raise ConfigurationError(
             "the terms are not valid:",
@@ -347,9 +353,11 @@ def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
             source = stream.read(_MAXIMUM_FILE_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"cannot be read: {error.strerror or error}", file=str(file), hint="name an existing terms file (TOML)"
+            f"cannot be read: {getattr(error, 'strerror', None) or error}",
+            file=str(file),
+            hint="name an existing terms file (TOML)",
         ) from error
     if len(source) > _MAXIMUM_FILE_BYTES:
         raise ConfigurationError(f"larger than {_MAXIMUM_FILE_BYTES:,} bytes: not a terms file", file=str(file))
@@ -379,7 +387,10 @@ def _problem(item: Mapping[str, Any]) -> FieldProblem:
 
 
 def _shorten(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # too deep, or an integer too long to print
+        return f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

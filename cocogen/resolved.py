@@ -100,7 +100,11 @@ class ResolvedTerms(TermsSection):
         return hashlib.sha256(self.to_json().encode()).digest()
 
     def disagreements(self, consortium: Consortium) -> list[str]:
-        """What a terms file says otherwise than these resolved terms: dotted field names, empty when it is theirs."""
+        """What a terms file says otherwise than these resolved terms: dotted field names, empty when it is theirs.
+
+        Also what follows from the file by the published rule: scores, caps, stated addresses and strength. What only a
+        measurement can tell (samples, label mixes, κ, an automatic strength) is not compared.
+        """
         sections = ("consortium", "learning", "generation", "settlement")
         found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]
         if self.accuracy != consortium.market.accuracy:
@@ -116,6 +120,19 @@ class ResolvedTerms(TermsSection):
                 found.append(f"organization.{mine.name}.profitability")
             if mine.generation_cost != other.generation_cost:
                 found.append(f"organization.{mine.name}.generation_cost")
+            if mine.score_weight != 1.0 or mine.score_offset != -mine.local:
+                found.append(f"organization.{mine.name} (score)")
+            if (mine.data_cap, mine.generated_cap, mine.compute_cap) != (mine.local, mine.generation_maximum, 0):
+                found.append(f"organization.{mine.name} (caps)")
+            if other.address is not None and mine.address.lower() != other.address.lower():
+                found.append(f"organization.{mine.name}.address")
+        strength = consortium.incentive.strength
+        if strength != "auto" and self.incentive != strength:
+            found.append("incentive.strength")
+        for role in ("attester", "arbiter"):
+            stated = getattr(consortium.settlement, role)
+            if stated is not None and stated.lower() != getattr(self, role).lower():
+                found.append(f"settlement.{role}")
         if tuple(o.generation_maximum for o in self.organization) != consortium.generation_maximum():
             found.append("generation_maximum")
         if self.terms_sha256 != consortium.source_digest:

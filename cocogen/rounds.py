@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import Attested
-from cocogen.errors import EvidenceRejected, WorkspaceError
+from cocogen.attested import Attested, evidence_hash
+from cocogen.errors import EvidenceRejected, LedgerError, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
@@ -27,6 +27,7 @@ from cocogen.resolved import ResolvedTerms
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
+    from cocogen.learning.evidence import Bundle
     from cocogen.learning.task import LearningTask, SharedModel
 
 __all__ = ["RoundLoop", "RoundReport", "plan_to_dict"]
@@ -40,6 +41,7 @@ class RoundReport:
 
     ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer profile. ``payoffs`` are those of the
     contributions that the ledger recorded, with the transfers it made; None for whoever did not contribute.
+    ``evaluation`` is empty when nothing was attested.
     """
 
     round: int
@@ -106,10 +108,29 @@ class RoundLoop:
         return self._plans[key]
 
     def _quality(self, number: int) -> NDArray[np.float64]:
-        for outcome in reversed(self.ledger.outcomes()):
+        quality = np.array([organization.quality for organization in self.resolved.organization])
+        for outcome in self.ledger.outcomes():
             if outcome.round < number and outcome.status not in ("voided", "open"):
-                return np.array(self.attested(outcome.round).quality)
-        return np.array([organization.quality for organization in self.resolved.organization])
+                for n, document in self._recorded_documents(outcome).items():
+                    quality[n] = float(document["measurement"]["quality"])
+        return quality
+
+    def _recorded_documents(self, outcome: RoundOutcome) -> dict[int, dict[str, Any]]:
+        """The evidence documents of the recorded contributions, each checked against its digest on the ledger."""
+        documents = self.attested(outcome.round).documents
+        found = {}
+        for n, contribution in enumerate(outcome.contributions):
+            if contribution is None:
+                continue
+            document = documents[n]
+            if document is None or evidence_hash(document) != contribution.evidence_hash:
+                raise WorkspaceError(
+                    f"{self.workspace.attested(outcome.round)} was altered: the evidence of {self.resolved.names[n]} "
+                    "is not what the ledger recorded",
+                    hint="restore the file from a copy",
+                )
+            found[n] = document
+        return found
 
     def base_models(self, number: int) -> list[SharedModel]:
         """The model each organization holds: the aggregate of the last round before ``number`` that recorded its
@@ -121,13 +142,24 @@ class RoundLoop:
                 for n, contribution in enumerate(outcome.contributions):
                     if contribution is not None:
                         held[n] = outcome.round
-        models = {origin: self._load_model(origin) for origin in sorted(set(held))}
+        digests = {0: self.resolved.model_digest}
+        for outcome in self.ledger.outcomes():
+            if outcome.round in held:
+                documents = self._recorded_documents(outcome)
+                digests[outcome.round] = next(iter(documents.values()))["aggregated_model"]
+        models = {origin: self._load_model(origin, digests[origin]) for origin in sorted(set(held))}
         return [models[origin] for origin in held]
 
-    def _load_model(self, number: int) -> SharedModel:
+    def _load_model(self, number: int, digest: str) -> SharedModel:
         from cocogen.learning.task import SharedModel
 
-        return SharedModel.load(self.workspace.model(number))
+        path = self.workspace.model(number)
+        model = SharedModel.load(path)
+        if model.digest() != digest:
+            raise WorkspaceError(
+                f"{path} was altered: its digest is not the one that was agreed", hint="restore it from a copy"
+            )
+        return model
 
     # Steps -----------------------------------------------------------------------------------------------------
 
@@ -204,7 +236,12 @@ class RoundLoop:
             if bundle.organization not in names or not state.participants[names.index(bundle.organization)]:
                 rejected[path.stem] = f"{bundle.organization!r} takes no part in round {number}"
                 continue
-            found[names.index(bundle.organization)] = bundle
+            n = names.index(bundle.organization)
+            # A file in somebody else's name must not push out what that organization really signed.
+            if bundles is None and path.stem != bundle.organization:
+                rejected[path.stem] = f"its file holds evidence in the name of {bundle.organization}"
+            elif found[n] is None or not self._is_signed(found[n], n):
+                found[n] = bundle
         if not any(bundle is not None for bundle in found) and not rejected:
             raise WorkspaceError(
                 f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
@@ -219,6 +256,7 @@ class RoundLoop:
             self.resolved.settlement_terms().members,
             self.ledger.decoded.terms_hash,
             progress=self.progress,
+            planned=self.plan(number, state.participants).profile.generated.tolist(),
         )
         contributions = evidence.contributions
         attested = Attested(
@@ -233,6 +271,13 @@ class RoundLoop:
         evidence.aggregated.save(self.workspace.model(number))
         self.workspace.write_json(self.workspace.attested(number), attested.to_dict())
         return attested
+
+    def _is_signed(self, bundle: Bundle, index: int) -> bool:
+        try:
+            signer = self.ledger.recover(bundle.digest(), bundle.signature)
+        except LedgerError:
+            return False
+        return signer.lower() == self.resolved.organization[index].address.lower()
 
     def attested(self, number: int) -> Attested:
         """What the attester made of a round; WorkspaceError before it did."""
@@ -273,13 +318,14 @@ class RoundLoop:
             self.open()
             state = self.ledger.state()
         number = state.round
-        if state.phase == "open":
+        if state.phase == "open" and state.now <= state.deadline:
             self.train()
             attested = self.attest()
             submitted = self.ledger.state().submitted
             for n, contribution in enumerate(attested.contributions):
                 if contribution is not None and not submitted[n]:
                     self._submit(attested, n, None)
+        if state.phase == "open":
             self.record(advance=True)
         if self.ledger.state().phase != "idle":
             self.settle(advance=True)
@@ -288,18 +334,18 @@ class RoundLoop:
     def report(self, number: int) -> RoundReport:
         """What happened in a finished round, from the ledger and the workspace."""
         outcome = next(outcome for outcome in self.ledger.outcomes() if outcome.round == number)
-        attested = self.attested(number)
+        attested = self.attested(number) if self.workspace.attested(number).exists() else None
         return RoundReport(
             round=number,
             status=outcome.status,
             plan=self.plan(number, outcome.participants),
             market=self.market(number, outcome.participants),
-            evaluation=attested.evaluation,
+            evaluation=attested.evaluation if attested else {},
             quality=tuple(float(q) for q in self._quality(number)),
             contributions=outcome.contributions,
             payoffs=self._payoffs(number, outcome),
             transfers=outcome.transfers,
-            rejected=attested.rejected,
+            rejected=attested.rejected if attested else {},
         )
 
     def _payoffs(self, number: int, outcome: RoundOutcome) -> tuple[float | None, ...]:

@@ -110,7 +110,8 @@ class Workspace:
 
         try:
             self.root.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root.parent / f".{self.root.name}.lock", timeout=0):
+            root = self.root.resolve()
+            with FileLock(root.parent / f".{root.name}.lock", timeout=0):
                 self.root.mkdir(exist_ok=True)
                 yield
         except Timeout:
@@ -125,11 +126,16 @@ class Workspace:
 
     def set_aside(self) -> Path:
         """Move the whole folder to the first free name ``ROOT.1``, ``ROOT.2``, … and start with an empty one."""
-        number = next(n for n in itertools.count(1) if not self.root.with_name(f"{self.root.name}.{n}").exists())
-        kept = self.root.with_name(f"{self.root.name}.{number}")
+        root = self.root.resolve()
+        number = next(n for n in itertools.count(1) if not root.with_name(f"{root.name}.{n}").exists())
+        kept = (
+            self.root.with_name(f"{self.root.name}.{number}")
+            if self.root.name
+            else root.with_name(f"{root.name}.{number}")
+        )
         try:
-            self.root.rename(kept)
-            self.root.mkdir()
+            root.rename(kept)
+            root.mkdir()
         except OSError as error:
             raise WorkspaceError(
                 f"{self.root} cannot be set aside: {error.strerror or error}", hint="choose a folder with --workspace"

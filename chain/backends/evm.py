@@ -38,6 +38,7 @@ from eth_tester.utils.filters import check_if_log_matches
 from eth_typing import Address, BlockNumber, Hash32
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
+from trie.exceptions import MissingTrieNode
 from web3 import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -265,7 +266,7 @@ class LocalProvider(EthereumTesterProvider):
             raise damaged(error) from error
 
 
-DAMAGE = (PyEVMError, RLPException, KeyError)
+DAMAGE = (PyEVMError, RLPException, MissingTrieNode, KeyError, IndexError)
 """What py-evm raises when the data under it are not those that it wrote."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from eth.db.backends.base import BaseDB
 from filelock import FileLock, Timeout
 
+from chain.abi import keccak256
 from chain.errors import ChainLocked, ChainUnavailable, IncompatibleChainFile
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "ChainStore"]
@@ -25,6 +26,8 @@ APPLICATION_ID = 0x43_6F_43_6F
 """Marks a file as a chain of ours, in sqlite's own header field ("CoCo")."""
 
 SCHEMA_VERSION = 1
+
+_HASH_BYTES = 32
 
 _SCHEMA = (
     "CREATE TABLE entry (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -109,6 +112,12 @@ class ChainStore(BaseDB):
             value = None if row is None else row[0]
         if value is None:
             raise KeyError(key)
+        # Headers, code and trie nodes lie under their own hash: whoever altered one is found when it is read.
+        if len(key) == _HASH_BYTES and keccak256(value) != key:
+            raise IncompatibleChainFile(
+                f"{self.path} was altered: the entry {key.hex()} does not have its hash",
+                hint="restore the file from a copy",
+            )
         return value
 
     def __setitem__(self, key: bytes, value: bytes) -> None:

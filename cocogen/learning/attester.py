@@ -8,7 +8,6 @@ not, is docs/evidence.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -16,10 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.attested import evidence_hash
 from cocogen.errors import EvidenceRejected
 from cocogen.game.effective import effective_samples
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
-from cocogen.learning.evidence import Bundle, Samples, canonical_json
+from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import Evaluation, evaluate
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
@@ -170,6 +170,7 @@ class Attester:
         recover: Callable[[bytes, bytes], str],
         test: Samples,
         progress: Callable[[str, int, int], None] | None = None,
+        planned: Sequence[int] | None = None,
     ) -> RoundEvidence:
         """Verify every bundle, exclude what harms, measure the rest.
 
@@ -190,7 +191,10 @@ class Attester:
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
         ratios = self._exclude_outliers(accepted, expectations, rejected)
-        credit = {n: self._credit(accepted[n][0], quality[n], caps[n]) for n in accepted}
+        credit = {
+            n: self._credit(accepted[n][0], quality[n], caps[n], None if planned is None else planned[n])
+            for n in accepted
+        }
         gains = self._exclude_harm(accepted, credit, expectations, rejected)
         aggregated = self._aggregate(accepted, credit, sorted(accepted), expectations[0].base)
         digest = aggregated.digest()
@@ -223,8 +227,7 @@ class Attester:
                 "measurement": asdict(measurement),
             }
             measurements[n], documents[n] = measurement, document
-            evidence_hash = hashlib.sha256(canonical_json(document)).digest()
-            contributions[n] = Contribution(data, generated, compute, evidence_hash)
+            contributions[n] = Contribution(data, generated, compute, evidence_hash(document))
         if progress is not None:
             progress("verifying evidence", total, total)
         return RoundEvidence(
@@ -241,9 +244,11 @@ class Attester:
         """κ in [0.01, 1] of a panel."""
         return self.meter.measure(panel.features, panel.labels)
 
-    def _credit(self, bundle: Bundle, quality: float, caps: Caps) -> tuple[int, int, int]:
+    def _credit(self, bundle: Bundle, quality: float, caps: Caps, planned: int | None) -> tuple[int, int, int]:
         data = min(len(bundle.manifest.commitments), caps.data_cap)
         generated = min(effective_samples(len(bundle.synthetic.labels), float(quality)), caps.generated_cap)
+        if planned is not None:
+            generated = min(generated, planned)
         return data, generated, min(len(bundle.manifest.training.real), caps.compute_cap)
 
     def _exclude_outliers(

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cocogen.attested import canonical_json
 from cocogen.errors import EvidenceRejected, LearningError
 from cocogen.learning.archive import read_arrays, write_arrays
 from cocogen.learning.states import ModelState, array_digest, pack, unpack
 from cocogen.learning.training import TrainingTrace
 
-__all__ = ["Bundle", "Manifest", "Samples", "TrainingLog", "canonical_json", "commitments"]
+__all__ = ["Bundle", "Manifest", "Samples", "TrainingLog", "commitments"]
 
 MAXIMUM_BUNDLE_BYTES = 128 * 2**20
 _MAXIMUM_STEPS = 10_000_000
@@ -195,11 +195,6 @@ class Bundle:
                 hint="train again",
             )
         return bundle
-
-
-def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no spaces, shortest exact floats, no NaN: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def commitments(

@@ -228,11 +228,14 @@ class LearningTask:
         caps: Sequence[Caps],
         terms_hash: bytes,
         progress: Progress | None = None,
+        *,
+        planned: Sequence[int] | None = None,
     ) -> RoundEvidence:
         """Verify, measure and aggregate as the attester; nothing in a bundle is believed.
 
         ``quality``: κ in force this round, shape (N,). ``caps``: the largest contributions of the terms; an
-        organization that generates more than its ``generated_cap`` is rejected.
+        organization that generates more than its ``generated_cap`` is rejected. ``planned``: effective synthetic
+        samples of the plan, shape (N,); more is not credited, because nothing proves that it was trained on.
         """
         bases = self._bases(shared)
         inputs = self._test.features.shape[1]
@@ -254,7 +257,7 @@ class LearningTask:
         ]
         in_force = [float(value) for value in quality]
         with _one_thread():
-            return self.attester.attest(bundles, expectations, in_force, caps, recover, self._test, progress)
+            return self.attester.attest(bundles, expectations, in_force, caps, recover, self._test, progress, planned)
 
     def evaluate(self, shared: SharedModel) -> Evaluation:
         """The classifier on the test fold."""

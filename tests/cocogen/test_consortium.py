@@ -55,6 +55,9 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ("harbor = 0.05", "harbor = nan", "market.competition.north.harbor = nan", "between 0 and 1"),
         ("harbor = 0.05", "harbour = 0.05", "market.competition.north.harbour", "unknown organization"),
         ("harbor = 0.05", "north = 0.05", "market.competition.north.north = 0.05", "compete with itself"),
+        ("harbor = 0.05", "harbor = {}", "market.competition", "numbers between 0 and 1"),
+        ("harbor = 0.05", "harbor = 1" + "0" * 400, "market.competition", "numbers between 0 and 1"),
+        ('strength = "auto"', "strength = 1" + "0" * 400, "incentive.strength", "finite number"),
         ("harbor = 0.05", 'harbor = "much"', "market.competition", "numbers between 0 and 1"),
         ('strength = "auto"', "strength = nan", "incentive.strength = nan", "finite number"),
         ('strength = "auto"', "strength = -1", "incentive.strength = -1", "at least 0"),
@@ -71,11 +74,16 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ('submit_window = "1 day"', 'submit_window = "1 fortnight"', "settlement.submit_window", "90 minutes"),
         ('submit_window = "1 day"', 'submit_window = "5 minutes"', "settlement.submit_window", "at least 1 hour"),
         ("sizes = [105, 85", "sizes = [85", "learning.partition.sizes", "one size for each of the 6"),
-        ("maximum = 300", "maximum = 18446744073709551616", "generation.maximum", "less than"),
+        ("maximum = 300", "maximum = 9007199254740992", "generation.maximum", "less than"),
         ("wei_per_unit = 1_000_000_000_000_000", "wei_per_unit = 1.5", "settlement.wei_per_unit = 1.5", "integer"),
         ("profitability = 2400.0", "profitability = 0", "organization[0].profitability = 0", "greater than 0"),
         ("profitability = 2400.0", "", "organization[0].profitability = nothing", "required"),
-        ("quadratic = 0.0040", "quadratic = 0", "organization[0].generation_cost.quadratic = 0", "greater than 0"),
+        (
+            "quadratic = 0.0040",
+            "quadratic = 0",
+            "organization[0].generation_cost.quadratic = 0",
+            "greater than or equal to",
+        ),
     ],
 )
 def test_an_invalid_field_is_named_with_its_value_and_valid_range(altered, old, new, field, valid):
@@ -146,7 +154,9 @@ def test_two_organizations_may_not_share_an_address(altered):
         load_consortium(path)
 
 
-@pytest.mark.parametrize("content", [b"seed = \n", b"\xff\xfe", b"[" * 2000])
+@pytest.mark.parametrize(
+    "content", [b"seed = \n", b"\xff\xfe", b"[" * 2000, b"a = " + b"9" * 5000, b".".join([b"a"] * 5000) + b" = 1"]
+)
 def test_a_file_that_is_not_toml_is_a_configuration_error(tmp_path, content):
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
@@ -205,7 +215,7 @@ class TestCompetitionFile:
             load_consortium(terms)
 
     def test_must_exist_and_hold_exactly_the_organizations(self, terms):
-        with pytest.raises(ConfigurationError, match="readable CSV"):
+        with pytest.raises(ConfigurationError, match="must be a CSV file"):
             load_consortium(terms)
         self.write(terms, self.rows()[:-1])
         with pytest.raises(ConfigurationError, match="rows must be exactly"):

@@ -14,7 +14,9 @@ from chain.memory import MemoryProvider
 from cocogen.attested import Attested
 from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
-from cocogen.learning.task import LearningTask
+from cocogen.learning.evidence import Bundle
+from cocogen.learning.states import ModelState
+from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.registration import Registration, register
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
@@ -215,3 +217,88 @@ def test_a_stated_address_that_is_not_the_account_is_a_configuration_error(conso
     other._competition = consortium.competition
     with pytest.raises(ConfigurationError, match="north states address 0x11"):
         register(other, MemoryProvider(SEED), task)
+
+
+def test_evidence_in_anothers_name_does_not_push_out_what_that_organization_signed(loop):
+    loop.open()
+    loop.train()
+    harbor = Bundle.load(loop.workspace.bundle(1, "harbor"))
+    forged = dataclasses.replace(harbor, signature=b"\x01" * 65)
+    forged.save(loop.workspace.bundle(1, "lakeview"))
+    attested = loop.attest()
+    assert attested.contributions[1] is not None
+    assert list(attested.rejected) == ["lakeview"]
+
+
+def test_named_bundles_keep_the_one_that_is_signed(loop, tmp_path):
+    loop.open()
+    paths = loop.train()
+    harbor = Bundle.load(loop.workspace.bundle(1, "harbor"))
+    forged = tmp_path / "forged.bundle"
+    dataclasses.replace(harbor, signature=b"\x01" * 65).save(forged)
+    attested = loop.attest([forged, *paths, forged])
+    assert attested.contributions[1] is not None
+
+
+def test_samples_beyond_the_plan_are_not_credited(loop):
+    loop.open()
+    plan = loop.plan(1, loop.ledger.state().participants)
+    more = [Assignment(int(d), int(r) + 40) for d, r in zip(plan.profile.data, plan.profile.raw, strict=True)]
+    bundles = loop.task.train(1, loop.base_models(1), more, loop.ledger.decoded.terms_hash, loop.ledger.sign)
+    for bundle in bundles:
+        bundle.save(loop.workspace.bundle(1, bundle.organization))
+    attested = loop.attest()
+    assert [c.generated for c in attested.contributions] == plan.profile.generated.tolist()
+
+
+def test_an_altered_quality_does_not_change_what_comes_next(loop):
+    loop.play()
+    before = loop.market(2).quality.tolist()
+    content = loop.workspace.read_json(loop.workspace.attested(1))
+    loop.workspace.write_json(loop.workspace.attested(1), content | {"quality": [0.3] * 6})
+    assert loop.market(2).quality.tolist() == before
+    content["documents"][1]["measurement"]["quality"] = 0.3
+    loop.workspace.write_json(loop.workspace.attested(1), content)
+    with pytest.raises(WorkspaceError, match="harbor is not what the ledger recorded"):
+        loop.market(2)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_altered_model_is_not_trained_on(loop, number):
+    loop.play()
+    if number == 0:
+        loop = RoundLoop(loop.resolved, MemoryProvider(SEED).deploy(loop.ledger.terms), loop.workspace, task=loop.task)
+        loop.bond()
+    path = loop.workspace.model(number)
+    model = SharedModel.load(path)
+    halved = ModelState({name: 0.5 * array for name, array in model.classifier.items()})
+    SharedModel(halved, model.generator).save(path)
+    with pytest.raises(WorkspaceError, match="was altered"):
+        loop.base_models(number + 1)
+
+
+def test_a_round_whose_window_passed_without_anyone_is_recorded_and_reported(loop):
+    loop.open()
+    loop.ledger.advance(200_000)
+    report = loop.play()
+    assert report.status == "voided"
+    assert report.evaluation == {}
+    assert loop.play().status == "settled"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("score_weight", 5.0), ("score_offset", 1000.0), ("data_cap", 100_000), ("generated_cap", 7), ("compute_cap", 1)],
+)
+def test_resolved_terms_that_break_the_published_rule_disagree_with_the_file(consortium, registration, field, value):
+    first = registration.resolved.organization[0].model_copy(update={field: value})
+    others = registration.resolved.organization[1:]
+    altered = registration.resolved.model_copy(update={"organization": (first, *others)})
+    assert len(altered.disagreements(consortium)) == 1
+
+
+def test_a_stated_strength_must_be_the_resolved_one(consortium, task):
+    stated = consortium.with_incentive(1.0)
+    resolved = register(stated, MemoryProvider(SEED), task).resolved
+    assert resolved.disagreements(stated) == []
+    assert resolved.model_copy(update={"incentive": 3.0}).disagreements(stated) == ["incentive.strength"]

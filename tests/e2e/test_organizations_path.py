@@ -100,6 +100,8 @@ class TestAfterARound:
         assert answer.code in (1, 3, 5)
 
     def test_the_next_round_is_played_by_those_who_hold_their_bond(self, settled):
+        mistyped = "0xD8da6bf26964af9d7eed9e03e53415d37aa96045"
+        assert settled.json(f"withdraw -o north --to {mistyped}", code=2)["code"] == "ConfigurationError"
         taken = settled.json("withdraw -o north")
         assert taken["balance"] == "0"
         assert "round open" in settled.json("status")["next"]  # five of six are enough
@@ -190,6 +192,13 @@ class TestOrder:
         assert deployed.json("deposit -o north --amount 1", code=3)["code"] == "BondTooSmall"
         assert deployed.json("chain advance soon", code=2)["code"] == "ConfigurationError"
         assert deployed.json("status")["round"] == 0
+
+    def test_a_deposit_with_ones_own_terms_file_refuses_other_terms(self, deployed):
+        mine = deployed.folder / "mine.toml"
+        mine.write_text((deployed.folder / "clinics.toml").read_text().replace("quorum = 0.8", "quorum = 0.9"))
+        refused = deployed.json("deposit -o north --config mine.toml", code=2)
+        assert "settlement" in refused["message"]
+        assert deployed.json("deposit -o north --config clinics.toml")["organization"] == "north"
 
     def test_deploying_twice_into_one_workspace_is_refused(self, deployed):
         assert "already holds a deployment" in deployed.json("deploy clinics.toml", code=2)["message"]

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cocogen.attested import canonical_json
 from cocogen.game.effective import effective_samples
-from cocogen.learning.evidence import Samples, canonical_json
+from cocogen.learning.evidence import Samples
 from cocogen.learning.states import ModelState, SharedModel, average
 
 NAME, N = "harbor", 1

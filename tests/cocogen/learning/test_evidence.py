@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocogen.attested import canonical_json
 from cocogen.errors import EvidenceRejected
 from cocogen.learning.archive import read_arrays, write_arrays
-from cocogen.learning.evidence import Bundle, canonical_json, commitments
+from cocogen.learning.evidence import Bundle, commitments
 
 
 def test_round_trip(scene, tmp_path: Path) -> None:
