@@ -52,7 +52,7 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
         rows = []
         for name, c, quality in zip(names, attested.contributions, attested.quality, strict=True):
             counts = (
-                ["-", "-", attested.rejected.get(name, "no evidence")]
+                ["-", "-", "rejected" if name in attested.rejected else "no evidence"]
                 if c is None
                 else [
                     str(c.data),
@@ -67,5 +67,8 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
             rows,
             caption=f"aggregated model: accuracy {attested.evaluation['accuracy']:.4f} on the test fold",
         )
+
+        for name, reason in attested.rejected.items():
+            click.echo(f"{name} was rejected: {reason}")
 
     emit(data, text, as_json=request.as_json)

@@ -72,12 +72,12 @@ def deploy(request: Request) -> None:
 
     def text() -> None:
         rows = [
-            [o.name, str(o.local), f"{o.heterogeneity:.3f}", f"{o.quality:.3f}", units(liability, unit), o.address]
+            [o.name, str(o.local), f"{o.heterogeneity:.3f}", f"{o.quality:.3f}", units(liability, unit)]
             for o, liability in zip(resolved.organization, liabilities, strict=True)
         ]
         table(
             f"{resolved.consortium.name}: deployed at {deployment.address}",
-            ["organization", "samples", "label skew δ", "generator κ", "bond needed", "address"],
+            ["organization", "samples", "label skew δ", "generator κ", "bond needed"],
             rows,
             caption=f"incentive {resolved.incentive:.6g} per effective sample; terms {deployment.terms_hash}",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, organization_option
-from cli.output import emit, progress, table, units
+from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request, Session
@@ -224,6 +224,9 @@ def withdraw(request: Request, organization: str, amount: int | None, to: str | 
         taken = free if amount is None else amount
         receipt = session.ledger.withdraw(n, taken, to=to)
         balance = session.ledger.state().balances[n]
+        open_rounds = session.resolved.consortium.rounds > state.round
+    if balance < state.liabilities[n] and open_rounds:
+        note(f"{organization} is below its bond and takes no part in the next round unless it deposits again")
     unit = session.resolved.settlement.wei_per_unit
     data = {
         "organization": organization,

@@ -234,6 +234,9 @@ def _print(data: dict[str, Any]) -> None:
             for entry in data["rounds"]
         ],
     )
+    for entry in data["rounds"]:
+        for name, reason in entry["rejected"].items():
+            click.echo(f"round {entry['round']}: {name} was left out: {reason}")
     table(
         "all rounds together (transfers: received + or paid -)",
         ["organization", "real", "synthetic", "transfers in wei", "over alone", "balance"],

@@ -56,7 +56,8 @@ class Request:
                 named = Workspace(HOME / load_consortium(self.config).consortium.name)
                 if named.deployment.exists():
                     return named
-        found = sorted(path.parent for path in HOME.glob("*/deployment.json"))
+        # A dot marks a run that was set aside: names of consortia have none.
+        found = sorted(path.parent for path in HOME.glob("*/deployment.json") if "." not in path.parent.name)
         if len(found) == 1:
             return Workspace(found[0])
         if not found:

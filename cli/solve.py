@@ -36,12 +36,19 @@ def solve(request: Request, method: str) -> int:
     """
     import numpy as np
 
+    from cocogen.errors import ConfigurationError
     from cocogen.ledger import Contribution
     from cocogen.mechanisms import build_game
     from cocogen.mechanisms.planning import TOLERANCE, integer_profile
     from cocogen.registration import market
     from cocogen.solvers import solve as run_solver
 
+    rule = request.consortium().consortium.mechanism
+    if rule != "cocogen+":
+        raise ConfigurationError(
+            f"{rule} is a rule to compare with and has no equilibrium to solve for",
+            hint='set consortium.mechanism = "cocogen+", or see what the rule does with `cocogen run`',
+        )
     with progress() as bars:
         resolved, ledger = _resolved(request, bars)
     quality = np.array([organization.quality for organization in resolved.organization])
@@ -99,8 +106,6 @@ def solve(request: Request, method: str) -> int:
 def _resolved(request: Request, bars: Progress) -> tuple[ResolvedTerms, Ledger]:
     from chain.memory import MemoryProvider
     from cli.session import load_resolved
-    from cocogen.learning.task import LearningTask
-    from cocogen.registration import register
 
     consortium: Consortium = request.consortium()
     provider = MemoryProvider(consortium.consortium.seed)
@@ -109,6 +114,9 @@ def _resolved(request: Request, bars: Progress) -> tuple[ResolvedTerms, Ledger]:
         resolved = load_resolved(workspace)
         if not resolved.disagreements(consortium):
             return resolved, provider.deploy(resolved.settlement_terms())
+    from cocogen.learning.task import LearningTask
+    from cocogen.registration import register
+
     task = LearningTask(
         consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
     )
