@@ -23,7 +23,7 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
     """Verify the evidence BUNDLEs of the running round (default: all in the workspace), aggregate the model, measure
     each generator, and sign the contributions that hold. A round is attested once.
     """
-    from cli.session import Session
+    from cli.session import Session, contribution_data
 
     with Session.opened(request) as session, progress() as bars:
         session.progress = bars
@@ -31,17 +31,7 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
     names = session.resolved.names
     data = {
         "round": attested.round,
-        "contributions": {
-            name: None
-            if c is None
-            else {
-                "data": c.data,
-                "generated": c.generated,
-                "compute": c.compute,
-                "evidence_hash": "0x" + c.evidence_hash.hex(),
-            }
-            for name, c in zip(names, attested.contributions, strict=True)
-        },
+        "contributions": {name: contribution_data(c) for name, c in zip(names, attested.contributions, strict=True)},
         "rejected": attested.rejected,
         "quality": dict(zip(names, attested.quality, strict=True)),
         "evaluation": attested.evaluation,

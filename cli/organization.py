@@ -164,33 +164,26 @@ def train(request: Request, organization: str | None) -> None:
 @common()
 def submit(request: Request, organization: str, sender: str | None) -> None:
     """Hand the attested contribution of an organization to the ledger."""
-    from cli.session import Session
+    from cli.session import Session, contribution_data
 
     with Session.opened(request) as session:
         n = session.index(organization)
         by = None if sender is None else session.index(sender)
         receipt = session.loop.submit(n, sender=by)
         number = session.ledger.state().round
-        contribution = session.loop.attested(number).contributions[n]
-    if contribution is None:
-        raise AssertionError("a submitted contribution is attested")
+        contribution = contribution_data(session.loop.attested(number).contributions[n])
     data = {
         "round": number,
         "organization": organization,
         "sender": sender or organization,
-        "contribution": {
-            "data": contribution.data,
-            "generated": contribution.generated,
-            "compute": contribution.compute,
-            "evidence_hash": "0x" + contribution.evidence_hash.hex(),
-        },
+        "contribution": contribution,
         "receipt": receipt_data(receipt),
     }
     relayed = f" (relayed by {sender})" if sender else ""
     emit(
         data,
-        f"round {number}: {organization} contributed {contribution.data} real and {contribution.generated} effective "
-        f"synthetic samples{relayed}\n{_receipt_text(receipt)}",
+        f"round {number}: {organization} contributed {contribution['data']} real and "
+        f"{contribution['generated']} effective synthetic samples{relayed}\n{_receipt_text(receipt)}",
         as_json=request.as_json,
     )
 

@@ -15,12 +15,22 @@ from chain.errors import ContractError
 from chain.open import AuditableProvider, open_ledger
 from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
-from cocogen.ledger import Deployment, Ledger
+from cocogen.ledger import Contribution, Deployment, Ledger
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace
 
-__all__ = ["EMBEDDED", "HOME", "Request", "Session", "absolute", "ledger_data", "ledger_location", "load_resolved"]
+__all__ = [
+    "EMBEDDED",
+    "HOME",
+    "Request",
+    "Session",
+    "absolute",
+    "contribution_data",
+    "ledger_data",
+    "ledger_location",
+    "load_resolved",
+]
 
 HOME = Path(".cocogen")
 EMBEDDED = "embedded"
@@ -155,6 +165,18 @@ def ledger_data(deployment: Deployment) -> dict[str, Any]:
         "address": deployment.address,
         "terms_hash": deployment.terms_hash,
         "chain_id": deployment.chain_id,
+    }
+
+
+def contribution_data(contribution: Contribution | None) -> Any:
+    """A contribution as plain JSON values; None stays None."""
+    if contribution is None:
+        return None
+    return {
+        "data": contribution.data,
+        "generated": contribution.generated,
+        "compute": contribution.compute,
+        "evidence_hash": "0x" + contribution.evidence_hash.hex(),
     }
 
 

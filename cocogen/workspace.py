@@ -128,11 +128,7 @@ class Workspace:
         """Move the whole folder to the first free name ``ROOT.1``, ``ROOT.2``, … and start with an empty one."""
         root = self.root.resolve()
         number = next(n for n in itertools.count(1) if not root.with_name(f"{root.name}.{n}").exists())
-        kept = (
-            self.root.with_name(f"{self.root.name}.{number}")
-            if self.root.name
-            else root.with_name(f"{root.name}.{number}")
-        )
+        kept = root.with_name(f"{root.name}.{number}")
         try:
             root.rename(kept)
             root.mkdir()
