@@ -43,5 +43,6 @@ def outside_options(game: CoopetitionGame) -> Array:
             low, high = np.where(rising, middle, low), np.where(rising, high, middle)
         effect = segments.effect(low, level)
         gained = game.accuracy_alone.value(effect.samples) + game.private_gains(effect.samples)
-        best = np.maximum(best, game.profitability * gained - effect.cost)
+        alone = game.profitability * gained - effect.cost
+        best = np.where(segments.feasible[:, index], np.maximum(best, alone), best)
     return best

@@ -3,8 +3,8 @@
 Every strategy set here is a finite union of segments. On segment l of organization n a position t ∈ [lower, upper]
 gives q = samples_base + samples_slope · t effective samples, the score input
 x = score_base + score_slope · t, and costs cost_base + cost_slope · t + ½ cost_curvature · t². Generation amounts
-need one segment; a data fraction with a discrete compute level needs one for each level. So no algorithm asks which
-family it plays. Left out: payoffs, which depend on the market (``coopetition``).
+need one segment; a data fraction with a discrete compute level (``data_fractions``) needs one for each level. So no
+algorithm asks which family it plays. Left out: payoffs, which depend on the market (``coopetition``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cocogen.errors import ConfigurationError, EmptyStrategySet, FieldProblem
-from cocogen.game.arrays import Array, IntArray, frozen, scalar, vector
+from cocogen.game.arrays import Array, BoolArray, IntArray, frozen, scalar, vector
 
 __all__ = ["Effect", "GenerationAmounts", "Segments", "StrategyFamily"]
 
@@ -34,6 +34,8 @@ class Segments:
     """The strategy sets of all organizations, every array of shape (N, L), float64; L segments each.
 
     ``lower`` ≤ ``upper`` are positions; slopes are per unit of position, ``samples_slope`` > 0; ``cost_curvature`` ≥ 0.
+    ``feasible`` (bool): a segment that is not may not be played (a deadline rules it out); its numbers are placeholders
+    with lower = upper. Every organization has at least one feasible segment.
     """
 
     lower: Array
@@ -45,6 +47,7 @@ class Segments:
     cost_base: Array
     cost_slope: Array
     cost_curvature: Array
+    feasible: BoolArray
 
     @property
     def count(self) -> int:
@@ -153,6 +156,7 @@ class GenerationAmounts:
             cost_base=self.cost_fixed[:, None],
             cost_slope=self.cost_linear[:, None],
             cost_curvature=self.cost_quadratic[:, None],
+            feasible=np.ones((size, 1), dtype=np.bool_),
         )
         self._levels = np.zeros(size, dtype=np.int64)
         self._levels.flags.writeable = False

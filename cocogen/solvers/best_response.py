@@ -93,7 +93,8 @@ class _Responder:
 
     def __call__(self, n: int, others: float) -> tuple[float, int]:
         responses = [self._on_segment(n, index, others) for index in range(self._game.family.segments.count)]
-        values = [self._value(n, index, others, t) for index, t in enumerate(responses)]
+        feasible = self._game.family.segments.feasible[n]
+        values = [self._value(n, i, others, t) if feasible[i] else -np.inf for i, t in enumerate(responses)]
         best = int(np.argmax(values))
         return responses[best], best
 

@@ -87,7 +87,7 @@ def certify(game: CoopetitionGame, strategies: ArrayLike) -> Certificate:
         for index in range(block.segments.count):
             level = np.full(block.current.size, index, dtype=np.int64)
             for position, payoffs in _search(block, level, index):
-                better = payoffs > best_payoffs[rows]
+                better = (payoffs > best_payoffs[rows]) & block.segments.feasible[:, index]
                 best_payoffs[rows][better] = payoffs[better]
                 best_position[rows][better], best_level[rows][better] = position[better], index
     gains = best_payoffs - deviations.current

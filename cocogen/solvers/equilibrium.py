@@ -144,5 +144,6 @@ def potential_bound(game: CoopetitionGame, strategies: Array) -> float:
         own = game.score_rates * effect.score_input - effect.cost
         if game.private_gain > 0.0:
             own += game.private_weights * game.private_gains(effect.samples)
-        best = np.maximum(best, price * effect.samples + own / game.potential_weights)
+        worth = price * effect.samples + own / game.potential_weights
+        best = np.where(segments.feasible[:, index], np.maximum(best, worth), best)
     return float(game.accuracy.value(omega)) + float(best.sum() - price * omega)
