@@ -39,7 +39,7 @@ def solve(request: Request, method: str) -> int:
     from cocogen.errors import ConfigurationError
     from cocogen.ledger import Contribution
     from cocogen.mechanisms import build_game
-    from cocogen.mechanisms.planning import TOLERANCE, integer_profile
+    from cocogen.mechanisms.planning import TOLERANCE
     from cocogen.registration import market
     from cocogen.solvers import solve as run_solver
 
@@ -55,7 +55,7 @@ def solve(request: Request, method: str) -> int:
     state = market(resolved, ledger.decoded, quality)
     game = build_game(state)
     result = run_solver(game, method)
-    profile = integer_profile(state, result.strategies)
+    profile = state.resources.integers(result.strategies, state.participants)
     evidence = b"\x01" * 32
     wei = ledger.predict(
         [Contribution(int(d), int(g), 0, evidence) for d, g in zip(profile.data, profile.generated, strict=True)]

@@ -21,6 +21,7 @@ from cocogen.ledger import DecodedTerms, LedgerProvider
 from cocogen.mechanisms import BASELINES
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
+from cocogen.mechanisms.resources import GenerationResources
 from cocogen.resolved import ResolvedOrganization, ResolvedTerms
 
 if TYPE_CHECKING:
@@ -140,8 +141,13 @@ def market(
     decoded: DecodedTerms,
     quality: NDArray[np.float64],
     participants: Sequence[bool] | None = None,
+    *,
+    local: NDArray[np.int64] | None = None,
 ) -> Market:
-    """One round's market: the resolved terms, the κ in force (shape (N,)) and who takes part (default: everyone)."""
+    """One round's market: the resolved terms, the κ in force (shape (N,)) and who takes part (default: everyone).
+
+    ``local`` (int64, shape (N,)) replaces the registered samples by those that were contributed.
+    """
     organizations = resolved.organization
     return Market(
         names=resolved.names,
@@ -149,15 +155,16 @@ def market(
         competition=np.array(resolved.competition),
         accuracy=accuracy_function(resolved.accuracy),
         heterogeneity=np.array([o.heterogeneity for o in organizations]),
-        local=np.array([o.local for o in organizations], dtype=np.int64),
-        quality=np.asarray(quality, dtype=np.float64),
-        cost_linear=np.array([o.generation_cost.linear for o in organizations]),
-        cost_quadratic=np.array([o.generation_cost.quadratic for o in organizations]),
-        cost_fixed=np.array([o.generation_cost.fixed for o in organizations]),
-        maximum=np.array([o.generation_maximum for o in organizations], dtype=np.float64),
+        resources=GenerationResources(
+            local=np.array([o.local for o in organizations], dtype=np.int64) if local is None else local,
+            quality=np.asarray(quality, dtype=np.float64),
+            cost_linear=np.array([o.generation_cost.linear for o in organizations]),
+            cost_quadratic=np.array([o.generation_cost.quadratic for o in organizations]),
+            cost_fixed=np.array([o.generation_cost.fixed for o in organizations]),
+            maximum=np.array([o.generation_maximum for o in organizations], dtype=np.float64),
+            data_cap=np.array([o.data_cap for o in organizations], dtype=np.int64),
+            generated_cap=np.array([o.generated_cap for o in organizations], dtype=np.int64),
+        ),
         decoded=decoded,
-        data_cap=np.array([o.data_cap for o in organizations], dtype=np.int64),
-        generated_cap=np.array([o.generated_cap for o in organizations], dtype=np.int64),
-        compute_cap=np.array([o.compute_cap for o in organizations], dtype=np.int64),
         participants=np.ones(len(organizations), dtype=bool) if participants is None else np.array(participants),
     )

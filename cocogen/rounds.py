@@ -9,7 +9,7 @@ ledger it is, twin or contract, is the :class:`cocogen.ledger.Ledger` that is pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cocogen.attested import Attested, evidence_hash
 from cocogen.errors import EvidenceRejected, LedgerError, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
-from cocogen.mechanisms import build_game, mechanism
+from cocogen.mechanisms import IntegerProfile, build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
 from cocogen.registration import market
 from cocogen.resolved import ResolvedTerms
@@ -354,9 +354,10 @@ class RoundLoop:
             return (None,) * len(contributors)
         data = np.array([0 if c is None else c.data for c in outcome.contributions], dtype=np.int64)
         generated = np.array([0 if c is None else c.generated for c in outcome.contributions], dtype=np.int64)
-        executed = replace(self.market(number, contributors), local=data)
-        game = build_game(executed, redistributed=False)
-        payoffs = iter(game.payoffs((generated / executed.quality)[contributors]))
+        state = market(self.resolved, self.ledger.decoded, self._quality(number), contributors, local=data)
+        profile = IntegerProfile(data, generated, raw=generated, compute=np.zeros_like(data))
+        executed = state.resources.executed(profile, state.participants)
+        payoffs = iter(build_game(state, redistributed=False).payoffs(executed))
         unit = self.ledger.decoded.wei_per_unit
         return tuple(
             float(next(payoffs)) + wei / unit if contributed else None

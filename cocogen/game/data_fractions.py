@@ -149,10 +149,8 @@ class DataFractions:
         inside = (fraction >= self.minimum_fraction) & (fraction <= most * (1.0 + _ROUNDING)) & playable
         if not inside.all():
             n = int(np.argmin(inside))
-            valid = (
-                f"from {self.minimum_fraction:g} to {most[n]:g}" if playable[n] else "no fraction meets the deadline"
-            )
-            problem = FieldProblem(f"strategies[{n}, 0]", repr(float(fraction[n])), f"{valid} at {compute[n]:g} Hz")
+            limits = f"from {self.minimum_fraction:g} to {most[n]:g}" if playable[n] else "nothing, past the deadline,"
+            problem = FieldProblem(f"strategies[{n}, 0]", repr(float(fraction[n])), f"{limits} at {compute[n]:g} Hz")
             raise ConfigurationError("a data fraction is not feasible", problems=[problem])
         return np.minimum(fraction, most), level
 

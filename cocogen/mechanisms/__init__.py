@@ -7,19 +7,23 @@ rules, ``incentive`` the search for the incentive's strength.
 from __future__ import annotations
 
 from cocogen.errors import ConfigurationError, FieldProblem
-from cocogen.mechanisms.base import IntegerProfile, Market, Mechanism, Plan
+from cocogen.mechanisms.base import Market, Mechanism, Plan
 from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
 from cocogen.mechanisms.cocogen_plus import CoCoGenPlus, build_game
 from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
+from cocogen.mechanisms.resources import DataResources, GenerationResources, IntegerProfile, Resources
 
 __all__ = [
     "BASELINES",
     "MECHANISMS",
+    "DataResources",
+    "GenerationResources",
     "IncentiveReport",
     "IntegerProfile",
     "Market",
     "Mechanism",
     "Plan",
+    "Resources",
     "automatic_incentive",
     "build_game",
     "mechanism",

@@ -15,12 +15,13 @@ import numpy as np
 
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.game.accuracy import AccuracyFunction
-from cocogen.game.arrays import Array, BoolArray, IntArray
+from cocogen.game.arrays import Array, BoolArray
 from cocogen.ledger import DecodedTerms
+from cocogen.mechanisms.resources import IntegerProfile, Resources
 from cocogen.solvers.certificate import Certificate
 from cocogen.solvers.equilibrium import Equilibrium
 
-__all__ = ["IntegerProfile", "Market", "Mechanism", "Plan"]
+__all__ = ["Market", "Mechanism", "Plan"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,16 +40,8 @@ class Market:
         P without heterogeneity; the mean over the participants is put in when a game is built.
     heterogeneity : ndarray
         δ_n in [0, 1).
-    local : ndarray
-        Registered local samples, int64, at least 0.
-    quality : ndarray
-        κ in force this round, in (0, 1].
-    cost_linear, cost_quadratic, cost_fixed : ndarray
-        Generation costs: currency per sample, per sample², and whatever is generated.
-    maximum : ndarray
-        Most raw synthetic samples in a round.
-    data_cap, generated_cap, compute_cap : ndarray
-        Largest contribution the ledger accepts, int64: real samples, effective synthetic samples, compute units.
+    resources : Resources
+        What they can contribute.
     decoded : DecodedTerms
         Rates, weights and offsets that the ledger's integers stand for.
     participants : ndarray
@@ -63,7 +56,7 @@ class Market:
     Raises
     ------
     ConfigurationError
-        An array has another shape than the names ask for, or an organization registers more local samples than its cap.
+        An array has another shape than the names ask for.
     """
 
     names: tuple[str, ...]
@@ -71,15 +64,7 @@ class Market:
     competition: Array
     accuracy: AccuracyFunction
     heterogeneity: Array
-    local: IntArray
-    quality: Array
-    cost_linear: Array
-    cost_quadratic: Array
-    cost_fixed: Array
-    maximum: Array
-    data_cap: IntArray
-    generated_cap: IntArray
-    compute_cap: IntArray
+    resources: Resources
     decoded: DecodedTerms
     participants: BoolArray
     damage: float = 1.0
@@ -88,27 +73,22 @@ class Market:
 
     def __post_init__(self) -> None:
         n = self.size
-        shapes = dict.fromkeys(_PER_ORGANIZATION, (n,)) | {"competition": (n, n)}
+        shapes = {
+            "profitability": (np.shape(self.profitability), (n,)),
+            "competition": (np.shape(self.competition), (n, n)),
+            "heterogeneity": (np.shape(self.heterogeneity), (n,)),
+            "participants": (np.shape(self.participants), (n,)),
+            "resources": ((self.resources.size,), (n,)),
+            "decoded.rates": (self.decoded.rates.shape, (n, n)),
+            "decoded.score_weights": (self.decoded.score_weights.shape, (n,)),
+        }
         problems = [
-            FieldProblem(field, f"shape {np.shape(getattr(self, field))}", f"shape {shape}")
-            for field, shape in shapes.items()
-            if np.shape(getattr(self, field)) != shape
-        ]
-        decoded = {"decoded.rates": self.decoded.rates.shape, "decoded.score_weights": self.decoded.score_weights.shape}
-        problems += [
-            FieldProblem(field, f"shape {shape}", f"{n} organizations")
-            for field, shape in decoded.items()
-            if shape[0] != n
+            FieldProblem(field, f"shape {found}", f"shape {wanted}")
+            for field, (found, wanted) in shapes.items()
+            if found != wanted
         ]
         if problems:
             raise ConfigurationError("the parts of a market disagree on N", problems=problems)
-        over = np.asarray(self.local) > np.asarray(self.data_cap)
-        if over.any():
-            index = int(np.argmax(over))
-            problem = FieldProblem(
-                f"local of {self.names[index]!r}", str(self.local[index]), f"at most its cap {self.data_cap[index]}"
-            )
-            raise ConfigurationError("the ledger would refuse the local samples", problems=[problem])
 
     @property
     def size(self) -> int:
@@ -116,39 +96,9 @@ class Market:
         return len(self.names)
 
 
-_PER_ORGANIZATION = (
-    "profitability",
-    "heterogeneity",
-    "local",
-    "quality",
-    "cost_linear",
-    "cost_quadratic",
-    "cost_fixed",
-    "maximum",
-    "data_cap",
-    "generated_cap",
-    "compute_cap",
-    "participants",
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IntegerProfile:
-    """What the plan asks to be contributed, int64, shape (N,), all at least 0.
-
-    ``data``: real samples; ``generated``: effective synthetic samples ⌊κ g⌋; ``raw``: samples to draw for exactly that
-    count, ⌈generated / κ⌉; ``compute``: compute units.
-    """
-
-    data: IntArray
-    generated: IntArray
-    raw: IntArray
-    compute: IntArray
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """One round's plan; arrays have shape (N,) and hold zeros for organizations that do not take part.
+    """One round's plan; arrays have N rows and hold zeros for organizations that do not take part.
 
     Attributes
     ----------
@@ -157,14 +107,13 @@ class Plan:
     participants : ndarray
         bool.
     strategies : ndarray
-        g, raw synthetic samples, continuous.
+        Continuous, in the family's format: g, raw synthetic samples, shape (N,), or (d, f), shape (N, 2).
     equilibrium : Equilibrium or None
         Of the participants' game, shape (number of participants,); None for rules that do not solve one.
     certificate : Certificate
         Of the continuous plan among the participants.
     epsilon, epsilon_executed : float
-        ε of the continuous plan, and of the integer profile (each organization at generated / κ, so that its effective
-        samples are exactly the integer that is attested).
+        ε of the continuous plan, and of the strategies that the integer profile stands for.
     profile : IntegerProfile
         What to contribute.
     payoffs, transfers : ndarray
@@ -172,7 +121,7 @@ class Plan:
     welfare : float
         Σ U_n, currency.
     planner_strategies : ndarray
-        g°, raw synthetic samples.
+        g° (or (d°, f°)), the profile with the largest welfare.
     planner_welfare : float
         SW(g°), currency.
     efficiency : float or None
@@ -180,7 +129,8 @@ class Plan:
     outside_options, surplus : ndarray
         What each organization earns alone, and payoff less that, currency.
     surplus_idle : ndarray
-        Surplus of an organization that alone contributes nothing generated while all others follow the plan, currency.
+        Surplus of an organization that alone contributes as little as it can (no synthetic samples; D_min) while all
+        others follow the plan, currency.
     potential : float
         Φ at the continuous plan, units of accuracy.
     """

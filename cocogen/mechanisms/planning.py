@@ -12,16 +12,14 @@ from cocogen.errors import GameError, SolverError
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
-from cocogen.game.effective import effective_samples, raw_samples
 from cocogen.game.rationality import outside_options
 from cocogen.game.redistribution import Redistribution
-from cocogen.game.strategies import GenerationAmounts
-from cocogen.mechanisms.base import IntegerProfile, Market, Plan
+from cocogen.mechanisms.base import Market, Plan
 from cocogen.solvers import solve
 from cocogen.solvers.certificate import certify
 from cocogen.solvers.equilibrium import Equilibrium
 
-__all__ = ["TOLERANCE", "build_game", "evaluate", "integer_profile", "solve_certified"]
+__all__ = ["TOLERANCE", "build_game", "equilibrium_method", "evaluate", "has_one_equilibrium", "solve_certified"]
 
 TOLERANCE = 1e-6
 """Largest ε with which a mechanism hands out an equilibrium."""
@@ -30,8 +28,7 @@ TOLERANCE = 1e-6
 def build_game(market: Market, *, redistributed: bool = True) -> CoopetitionGame:
     """Build the participants' game on the decoded terms.
 
-    P carries δ̄, the participants' heterogeneity weighted by their registered local samples. An amount is limited by the
-    market's maximum and by the ledger's cap on effective samples, whichever binds at the κ in force.
+    P carries δ̄, the participants' heterogeneity weighted by their registered local samples.
 
     Parameters
     ----------
@@ -58,23 +55,13 @@ def build_game(market: Market, *, redistributed: bool = True) -> CoopetitionGame
             f"{int(here.sum())} organizations take part in this round; a game needs at least 2",
             hint="wait until more organizations have accepted the terms and hold their bond",
         )
-    local = np.asarray(market.local[here], dtype=np.float64)
-    quality = market.quality[here]
-    family = GenerationAmounts(
-        local,
-        quality,
-        market.cost_linear[here],
-        market.cost_quadratic[here],
-        np.minimum(market.maximum[here], market.generated_cap[here] / quality),
-        market.cost_fixed[here],
-        generated_weight=market.decoded.generated_weight,
-    )
     heterogeneity = market.heterogeneity[here]
+    mean = mean_heterogeneity(heterogeneity, market.resources.registered[here])
     return CoopetitionGame(
         market.profitability[here],
         market.competition[np.ix_(here, here)],
-        market.accuracy.with_heterogeneity(mean_heterogeneity(heterogeneity, local)),
-        family,
+        market.accuracy.with_heterogeneity(mean),
+        market.resources.family(here, market.decoded, market.names),
         Redistribution.from_decoded(market.decoded, here) if redistributed else None,
         heterogeneity,
         damage=market.damage,
@@ -84,8 +71,22 @@ def build_game(market: Market, *, redistributed: bool = True) -> CoopetitionGame
     )
 
 
+def has_one_equilibrium(game: CoopetitionGame) -> bool:
+    """Whether costs are strictly convex on one segment each, which makes the equilibrium unique."""
+    segments = game.family.segments
+    return segments.count == 1 and bool((segments.cost_curvature > 0.0).all())
+
+
+def equilibrium_method(game: CoopetitionGame) -> str:
+    """The exact solver for this game: the fixed point for one segment each, else Benders."""
+    return "fixed-point" if game.family.segments.count == 1 else "benders"
+
+
 def solve_certified(game: CoopetitionGame, label: str) -> Equilibrium:
-    """The equilibrium by bracketing, or an error: nothing uncertified leaves a mechanism.
+    """The potential's maximiser, or an error: nothing uncertified leaves a mechanism.
+
+    Where several equilibria may exist (linear costs, discrete levels) and the planner's optimum is one of them, that
+    one is handed out: everyone can compute it, and no other is better for welfare [ours].
 
     Raises
     ------
@@ -94,34 +95,18 @@ def solve_certified(game: CoopetitionGame, label: str) -> Equilibrium:
     CertificateError
         ε exceeds :data:`TOLERANCE`.
     """
-    equilibrium = solve(game)
+    if not has_one_equilibrium(game):
+        planner = solve(game, "planner")
+        if planner.converged and planner.epsilon <= TOLERANCE:
+            return planner
+    equilibrium = solve(game, equilibrium_method(game))
     if not equilibrium.converged:
         raise SolverError(
-            f"{label}: the fixed point stopped at a relative residual of {equilibrium.residual:.3g}",
+            f"{label}: {equilibrium.method} stopped at a residual of {equilibrium.residual:.3g}",
             hint='the costs may be nearly linear; try method "best-response"',
         )
     equilibrium.certificate.require(TOLERANCE, label)
     return equilibrium
-
-
-def integer_profile(market: Market, strategies: Array) -> IntegerProfile:
-    """Round a continuous plan to what can be contributed and attested.
-
-    Parameters
-    ----------
-    market : Market
-        The round's state.
-    strategies : ndarray
-        g of all organizations, shape (N,), zeros for those that do not take part.
-    """
-    here = market.participants
-    generated, raw = np.zeros(market.size, dtype=np.int64), np.zeros(market.size, dtype=np.int64)
-    for n in np.flatnonzero(here):
-        quality = float(market.quality[n])
-        generated[n] = min(effective_samples(float(strategies[n]), quality), int(market.generated_cap[n]))
-        raw[n] = raw_samples(int(generated[n]), quality)
-    data = np.where(here, market.local, 0).astype(np.int64)
-    return IntegerProfile(data=data, generated=generated, raw=raw, compute=np.zeros(market.size, dtype=np.int64))
 
 
 def evaluate(
@@ -138,30 +123,31 @@ def evaluate(
     game : CoopetitionGame
         The game in which the profile is settled.
     strategies : ndarray
-        The participants' amounts, shape (number of participants,).
+        The participants' strategies in the family's format.
     equilibrium : Equilibrium, optional
         Where the profile comes from one of this very game.
     """
+    here = np.asarray(market.participants, dtype=np.bool_)
 
     def spread(values: Array) -> Array:
-        whole = np.zeros(market.size)
-        whole[market.participants] = values
+        whole = np.zeros((market.size, *values.shape[1:]))
+        whole[here] = values
         return whole
 
     certificate = certify(game, strategies) if equilibrium is None else equilibrium.certificate
-    profile = integer_profile(market, spread(strategies))
-    attested = profile.generated[market.participants] / market.quality[market.participants]
-    executed = np.minimum(attested, game.family.segments.upper[:, 0])
+    profile = market.resources.integers(strategies, here)
+    executed = market.resources.executed(profile, here)
     payoffs = certificate.payoffs
     planner = solve(game, "planner")
     planner_welfare = game.welfare(planner.strategies)
     welfare = float(payoffs.sum())
     outside = outside_options(game)
-    deviations = game.deviations(strategies)
-    idle = deviations.payoffs(np.zeros(game.size), deviations.level)
+    segments = game.family.segments
+    first = np.argmax(segments.feasible, axis=1).astype(np.int64)
+    idle = game.deviations(strategies).payoffs(segments.pick(segments.lower, first), first)
     return Plan(
         mechanism=name,
-        participants=np.asarray(market.participants, dtype=np.bool_),
+        participants=here,
         strategies=spread(strategies),
         equilibrium=equilibrium,
         certificate=certificate,

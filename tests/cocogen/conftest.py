@@ -18,6 +18,7 @@ from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import GenerationAmounts
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
+from cocogen.mechanisms.resources import GenerationResources
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -110,15 +111,16 @@ def _golden_game(game: dict[str, Any], settlement: dict[str, Any]) -> GoldenGame
         competition=np.array(terms["competition"]),
         accuracy=PowerLaw(accuracy["ceiling"], accuracy["scale"], accuracy["exponent"]),
         heterogeneity=column("heterogeneity"),
-        local=column("local").astype(np.int64),
-        quality=column("quality"),
-        cost_linear=column("cost_linear"),
-        cost_quadratic=column("cost_quadratic"),
-        cost_fixed=np.zeros(len(organizations)),
-        maximum=column("generation_max"),
-        data_cap=caps[:, 0],
-        generated_cap=caps[:, 1],
-        compute_cap=caps[:, 2],
+        resources=GenerationResources(
+            local=column("local").astype(np.int64),
+            quality=column("quality"),
+            cost_linear=column("cost_linear"),
+            cost_quadratic=column("cost_quadratic"),
+            cost_fixed=np.zeros(len(organizations)),
+            maximum=column("generation_max"),
+            data_cap=caps[:, 0],
+            generated_cap=caps[:, 1],
+        ),
         decoded=decoded,
         participants=np.ones(len(organizations), dtype=bool),
     )

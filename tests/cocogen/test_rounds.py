@@ -136,14 +136,14 @@ def test_a_voided_round_releases_no_model_and_keeps_the_agreed_quality(loop):
     assert loop.ledger.outcomes()[-1].status == "voided"
     assert {model.digest() for model in loop.base_models(2)} == {loop.resolved.model_digest}
     agreed = [organization.quality for organization in loop.resolved.organization]
-    assert loop.market(2).quality.tolist() == agreed
+    assert loop.market(2).resources.quality.tolist() == agreed
     assert loop.report(1).payoffs == (None,) * 6
     assert loop.play().round == 2
 
 
 def test_the_quality_that_was_measured_is_in_force_in_the_next_round(loop):
     loop.play()
-    assert loop.market(2).quality.tolist() == list(loop.attested(1).quality)
+    assert loop.market(2).resources.quality.tolist() == list(loop.attested(1).quality)
 
 
 @pytest.mark.parametrize("stop", ["open", "train", "attest", "submit", "record", "settle"])
@@ -253,10 +253,10 @@ def test_samples_beyond_the_plan_are_not_credited(loop):
 
 def test_an_altered_quality_does_not_change_what_comes_next(loop):
     loop.play()
-    before = loop.market(2).quality.tolist()
+    before = loop.market(2).resources.quality.tolist()
     content = loop.workspace.read_json(loop.workspace.attested(1))
     loop.workspace.write_json(loop.workspace.attested(1), content | {"quality": [0.3] * 6})
-    assert loop.market(2).quality.tolist() == before
+    assert loop.market(2).resources.quality.tolist() == before
     content["documents"][1]["measurement"]["quality"] = 0.3
     loop.workspace.write_json(loop.workspace.attested(1), content)
     with pytest.raises(WorkspaceError, match="harbor is not what the ledger recorded"):

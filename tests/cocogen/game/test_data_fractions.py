@@ -131,7 +131,7 @@ def test_the_deadline_that_the_error_names_is_met():
 
 def test_an_infeasible_level_is_neither_located_nor_best():
     family = _small(deadline=2.0)
-    with pytest.raises(ConfigurationError, match="no fraction meets the deadline at 3e"):
+    with pytest.raises(ConfigurationError, match="past the deadline, at 3e"):
         family.locate([[0.4, 3e9], [0.4, 3e9]])
     game = CoopetitionGame([1000.0, 900.0], 0.0 * np.eye(2), SquareRootBound(1.0, 20.0), family)
     certificate = certify(game, [[0.4, 4e9], [0.4, 3e9]])

@@ -24,7 +24,7 @@ def test_vcfl_generates_nothing(golden_games):
     plan = mechanism("vcfl").plan(golden_games[0].market, np.random.default_rng(0))
     np.testing.assert_array_equal(plan.strategies, np.zeros(plan.strategies.size))
     np.testing.assert_array_equal(plan.profile.raw, np.zeros(plan.strategies.size))
-    assert plan.profile.data.sum() == golden_games[0].market.local.sum()
+    assert plan.profile.data.sum() == golden_games[0].market.resources.local.sum()
 
 
 def test_wco_satisfies_the_kkt_condition_of_a_market_without_competition(golden_games):
@@ -32,9 +32,9 @@ def test_wco_satisfies_the_kkt_condition_of_a_market_without_competition(golden_
     plan = mechanism("wco").plan(market, np.random.default_rng(0))
     game = build_game(market)
     slope = float(game.accuracy.derivative(game.effective_samples(plan.strategies).sum()))
-    marginal = market.profitability * market.quality * slope - market.cost_linear
+    marginal = market.profitability * market.resources.quality * slope - market.resources.cost_linear
     np.testing.assert_allclose(
-        plan.strategies, np.clip(marginal / market.cost_quadratic, 0.0, market.maximum), rtol=1e-9
+        plan.strategies, np.clip(marginal / market.resources.cost_quadratic, 0.0, market.resources.maximum), rtol=1e-9
     )
     assert plan.strategies.max() > 1.0
     assert plan.epsilon > 1e-9

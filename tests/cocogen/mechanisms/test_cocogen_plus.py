@@ -65,9 +65,9 @@ def test_the_integer_profile_is_the_golden_contribution(golden):
     contributions = np.stack([profile.data, profile.generated, profile.compute], axis=1)
     np.testing.assert_array_equal(contributions, golden.contributions)
     assert profile.raw.dtype == np.int64
-    for raw, generated, quality in zip(profile.raw, profile.generated, golden.market.quality, strict=True):
+    for raw, generated, quality in zip(profile.raw, profile.generated, golden.market.resources.quality, strict=True):
         assert effective_samples(int(raw), float(quality)) == generated
-    assert (profile.raw <= golden.market.maximum).all()
+    assert (profile.raw <= golden.market.resources.maximum).all()
     assert plan.epsilon < plan.epsilon_executed < 1e-4
 
 
@@ -108,11 +108,11 @@ def test_absent_organizations_hold_zeros_and_the_rest_play_among_themselves(gold
 
 def test_the_ledgers_cap_on_effective_samples_limits_the_plan(golden_games):
     market = golden_games[0].market
-    capped = replace(market, generated_cap=np.full(market.size, 20))
+    capped = replace(market, resources=replace(market.resources, generated_cap=np.full(market.size, 20)))
     plan = mechanism("cocogen+").plan(capped, RNG)
     assert (plan.profile.generated <= 20).all()
     assert plan.profile.generated.max() == 20
-    np.testing.assert_array_less(capped.quality * plan.strategies, 20.0 + 1e-9)
+    np.testing.assert_array_less(capped.resources.quality * plan.strategies, 20.0 + 1e-9)
     assert plan.epsilon < 1e-9
 
 
@@ -122,7 +122,7 @@ def test_every_parameter_of_the_market_reaches_the_game(golden_games):
     market = replace(market, competition=rho, damage=0.4, private_gain=0.05, private_base=150.0)
     here = np.arange(market.size) != 1
     decoded = market.decoded
-    local = market.local[here].astype(float)
+    local = market.resources.local[here].astype(float)
     delta = market.heterogeneity[here]
     expected = CoopetitionGame(
         market.profitability[here],
@@ -130,10 +130,10 @@ def test_every_parameter_of_the_market_reaches_the_game(golden_games):
         market.accuracy.with_heterogeneity(float(delta @ local / local.sum())),
         GenerationAmounts(
             local,
-            market.quality[here],
-            market.cost_linear[here],
-            market.cost_quadratic[here],
-            market.maximum[here],
+            market.resources.quality[here],
+            market.resources.cost_linear[here],
+            market.resources.cost_quadratic[here],
+            market.resources.maximum[here],
         ),
         Redistribution(
             DenseCompetition(decoded.rates[here][:, here]), decoded.score_weights[here], decoded.score_offsets[here]
@@ -165,8 +165,8 @@ def test_messages_name_the_organization_of_the_terms(golden_games):
 
 def test_a_market_whose_arrays_disagree_is_refused(golden_games):
     market = golden_games[0].market
-    with pytest.raises(ConfigurationError, match="quality") as caught:
-        replace(market, quality=market.quality[:-1], competition=market.competition[:-1])
+    with pytest.raises(ConfigurationError, match="heterogeneity") as caught:
+        replace(market, heterogeneity=market.heterogeneity[:-1], competition=market.competition[:-1])
     assert len(caught.value.problems) == 2
 
 
@@ -177,8 +177,13 @@ def test_decoded_terms_of_another_consortium_are_refused(golden_games):
 
 def test_local_samples_above_their_cap_are_refused(golden_games):
     market = golden_games[0].market
-    with pytest.raises(ConfigurationError, match="local of 'o0'"):
-        replace(market, data_cap=market.local - 1)
+    with pytest.raises(ConfigurationError, match=r"local\[0\]"):
+        replace(market.resources, data_cap=market.resources.local - 1)
+
+
+def test_resources_whose_arrays_disagree_are_refused(golden_games):
+    with pytest.raises(ConfigurationError, match="quality"):
+        replace(golden_games[0].market.resources, quality=np.ones(2))
 
 
 def test_no_plan_leaves_without_a_passing_certificate(golden_games, monkeypatch):
@@ -188,14 +193,14 @@ def test_no_plan_leaves_without_a_passing_certificate(golden_games, monkeypatch)
 
 
 def test_a_fixed_point_that_did_not_converge_is_an_error(golden_games, monkeypatch):
-    monkeypatch.setattr(planning, "solve", lambda game: replace(solve(game), converged=False))
-    with pytest.raises(SolverError, match=r"cocogen\+: the fixed point stopped"):
+    monkeypatch.setattr(planning, "solve", lambda game, method: replace(solve(game, method), converged=False))
+    with pytest.raises(SolverError, match=r"cocogen\+: fixed-point stopped"):
         mechanism("cocogen+").plan(golden_games[0].market, RNG)
 
 
 def test_efficiency_is_left_out_where_the_planner_earns_nothing(golden_games):
     market = golden_games[0].market
-    dear = replace(market, cost_fixed=np.full(market.size, 1e5))
+    dear = replace(market, resources=replace(market.resources, cost_fixed=np.full(market.size, 1e5)))
     assert mechanism("cocogen+").plan(dear, RNG).efficiency is None
 
 

@@ -11,6 +11,7 @@ from cocogen.game.rationality import outside_options
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms import Market, automatic_incentive, build_game
 from cocogen.mechanisms.incentive import _intervals, _Point
+from cocogen.mechanisms.resources import GenerationResources
 from cocogen.solvers import solve
 
 
@@ -25,15 +26,16 @@ def _market(competition: float = 0.03, heterogeneity=0.3, profitability=(1500.0,
         competition=rho,
         accuracy=PowerLaw(1.0, 4.0, 0.5),
         heterogeneity=np.broadcast_to(heterogeneity, size),
-        local=local,
-        quality=np.linspace(0.9, 0.5, size),
-        cost_linear=np.full(size, 0.02),
-        cost_quadratic=np.linspace(5e-4, 2e-3, size),
-        cost_fixed=np.zeros(size),
-        maximum=np.full(size, 400.0),
-        data_cap=local,
-        generated_cap=np.full(size, 400),
-        compute_cap=np.zeros(size, dtype=np.int64),
+        resources=GenerationResources(
+            local=local,
+            quality=np.linspace(0.9, 0.5, size),
+            cost_linear=np.full(size, 0.02),
+            cost_quadratic=np.linspace(5e-4, 2e-3, size),
+            cost_fixed=np.zeros(size),
+            maximum=np.full(size, 400.0),
+            data_cap=local,
+            generated_cap=np.full(size, 400),
+        ),
         decoded=decoded,
         participants=np.ones(size, dtype=bool),
     )
