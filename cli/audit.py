@@ -66,7 +66,7 @@ def audit_data(session: Session, config: str | None) -> dict[str, Any]:
 def _terms_mismatch(session: Session, config: str | None) -> str:
     """Why the terms file on disk is not the one that was agreed; empty when it is."""
     from cocogen.consortium import load_consortium
-    from cocogen.errors import ConfigurationError
+    from cocogen.errors import ConfigurationError, GameError, SolverError
 
     copy = session.workspace.terms
     deployed = Path(str(session.deployment.details.get("config", "")))
@@ -79,8 +79,8 @@ def _terms_mismatch(session: Session, config: str | None) -> str:
             return f"terms file {copy} was altered after it was agreed"
     path = Path(config) if config else deployed if deployed.is_file() else copy
     try:
-        found = session.resolved.disagreements(load_consortium(path))
-    except ConfigurationError as error:
+        found = session.disagreements(load_consortium(path))
+    except (ConfigurationError, GameError, SolverError) as error:
         return str(error)
     return f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}" if found else ""
 

@@ -49,7 +49,7 @@ def deposit(request: Request, organization: str, amount: int | None) -> None:
     with Session.opened(request) as session:
         n = session.index(organization)
         if request.config is not None:
-            found = session.resolved.disagreements(request.consortium())
+            found = session.disagreements(request.consortium())
             if found:
                 raise ConfigurationError(
                     f"the deployed terms are not those of {request.config}; they differ in {', '.join(found)}",

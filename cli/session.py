@@ -133,6 +133,12 @@ class Session:
         """The ledger, after making sure that it holds exactly the resolved terms."""
         return self.provider.connect(self.resolved.settlement_terms(), self.deployment)
 
+    def disagreements(self, consortium: Consortium) -> list[str]:
+        """In what the resolved terms are not those of a terms file, or not what its rule makes of the measurements."""
+        from cocogen.registration import rule_disagreements
+
+        return self.resolved.disagreements(consortium) or rule_disagreements(self.resolved, self.provider.decode)
+
     def name_members(self, error: ContractError) -> None:
         """Put names in the place of the contract's member indices and addresses in an error's message."""
         by_position = sorted(self.resolved.organization, key=lambda o: int(o.address, 16))

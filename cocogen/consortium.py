@@ -109,7 +109,7 @@ class ConsortiumSection(TermsSection):
     """``[consortium]``: what is run, for how many rounds, from which seed."""
 
     name: Slug
-    mechanism: Literal["cocogen+", "vcfl", "wco", "radg"] = "cocogen+"
+    mechanism: Literal["cocogen+", "cocogen", "vcfl", "wco", "radg"] = "cocogen+"
     rounds: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
 
@@ -191,23 +191,35 @@ class Market(TermsSection):
     """``[market]``: how accuracy grows with data, and who competes with whom.
 
     ``competition``: one number for every pair, a table (see :mod:`cocogen.competition_table`) or a CSV file.
+    ``damage``: χ, the share of competition that acts through shared accuracy (1: CoCoGen+; 0: relative standing, as in
+    the conference version). ``private_gain``: ψ, accuracy; ``private_base``: effective samples at which it is ψ ln 2.
     """
 
     accuracy: AccuracyTerms
     competition: Annotated[Any, BeforeValidator(_competition_source)]
+    damage: Annotated[float, Field(ge=0, le=1)] = 1.0
+    private_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
+    private_base: Annotated[float, Field(gt=0, le=1e15)] = 100.0
 
 
 class Incentive(TermsSection):
     """``[incentive]``: the redistribution.
 
-    ``strength``: currency per effective sample of difference, or "auto": welfare-maximising subject to individual
-    rationality. ``redistribution`` "uniform" is the published rule (score weight 1); ``offsets`` "local" makes the
-    score count what goes beyond the registered local samples.
+    ``redistribution`` "uniform" is the published rule: score weight 1, and ``offsets`` "local" makes the score count
+    what goes beyond the registered local samples. ``strength``: currency per effective sample of difference, or "auto":
+    welfare-maximising subject to individual rationality. ``redistribution`` "optimal" makes the planner's optimum the
+    equilibrium; its strength follows ("auto"), and ``offsets`` share the surplus equally ("equal-surplus", the default)
+    or need the least bonds that leave nobody worse off ("min-bond").
     """
 
     strength: Annotated[Any, BeforeValidator(_strength)] = "auto"
-    redistribution: Literal["uniform"] = "uniform"
-    offsets: Literal["local"] = "local"
+    redistribution: Literal["uniform", "optimal"] = "uniform"
+    offsets: Literal["local", "equal-surplus", "min-bond"] | None = None
+
+    @property
+    def sharing(self) -> Literal["local", "equal-surplus", "min-bond"]:
+        """The offsets in force."""
+        return self.offsets or ("local" if self.redistribution == "uniform" else "equal-surplus")
 
 
 class Settlement(TermsSection):
@@ -294,8 +306,8 @@ class Consortium(TermsSection):
         return tuple(o.generation_maximum or self.generation.maximum for o in self.organization)
 
     def with_incentive(self, strength: float) -> Consortium:
-        """The same terms with a stated incentive strength, currency per unit of score difference."""
-        copy = self.model_copy(update={"incentive": self.incentive.model_copy(update={"strength": strength})})
+        """The same terms under the published rule with a stated strength, currency per unit of score difference."""
+        copy = self.model_copy(update={"incentive": Incentive(strength=strength)})
         copy._source, copy._file, copy._competition = self._source, self._file, self._competition
         return copy
 
@@ -422,10 +434,7 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
     if terms.learning.dataset not in known_datasets():
         valid = f"one of {', '.join(sorted(known_datasets()))}"
         problems.append(FieldProblem("learning.dataset", repr(terms.learning.dataset), valid))
-    strength = terms.incentive.strength
-    if terms.consortium.mechanism != "cocogen+" and strength not in ("auto", 0.0):
-        valid = f'"auto" or 0: {terms.consortium.mechanism} redistributes nothing'
-        problems.append(FieldProblem("incentive.strength", f"{strength:g}", valid))
+    problems += _check_incentive(terms)
     sizes = terms.learning.partition.sizes
     if sizes is not None and len(sizes) != count:
         valid = f"one size for each of the {count} organizations"
@@ -442,6 +451,24 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
     return problems
 
 
+def _check_incentive(terms: Consortium) -> list[FieldProblem]:
+    rule, strength = terms.incentive, terms.incentive.strength
+    if terms.consortium.mechanism != "cocogen+":
+        if strength in ("auto", 0.0):
+            return []
+        valid = f'"auto" or 0: {terms.consortium.mechanism} redistributes nothing'
+        return [FieldProblem("incentive.strength", f"{strength:g}", valid)]
+    problems = []
+    if rule.redistribution == "optimal" and strength != "auto":
+        valid = '"auto": the optimal redistribution sets it, so that the median score weight is 1'
+        problems.append(FieldProblem("incentive.strength", f"{strength:g}", valid))
+    if (rule.redistribution == "uniform") != (rule.sharing == "local"):
+        fitting = '"local"' if rule.redistribution == "uniform" else '"equal-surplus" or "min-bond"'
+        valid = f'{fitting} with redistribution = "{rule.redistribution}"'
+        problems.append(FieldProblem("incentive.offsets", f'"{rule.sharing}"', valid))
+    return problems
+
+
 def _competition(terms: Consortium, file: Path) -> tuple[NDArray[np.float64], list[FieldProblem]]:
     value = terms.market.competition
     if isinstance(value, str):
@@ -451,7 +478,7 @@ def _competition(terms: Consortium, file: Path) -> tuple[NDArray[np.float64], li
 
 def _check_market(terms: Consortium, competition: NDArray[np.float64]) -> list[FieldProblem]:
     profitability = terms.profitability
-    damage = competition @ profitability
+    damage = terms.market.damage * (competition @ profitability)
     problems = []
     for index in np.flatnonzero(profitability - damage <= 0):
         largest = profitability[index] / damage[index]

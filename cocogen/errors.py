@@ -9,7 +9,11 @@
     │   ├── UnstableMarket          a potential weight z_n is not positive
     │   ├── InvalidAccuracy         an accuracy function is not concave and increasing
     │   ├── EmptyStrategySet        an organization has no feasible strategy
-    │   └── NoRationalIncentive     no incentive leaves everyone better off
+    │   ├── NoRationalIncentive     no incentive leaves everyone better off
+    │   ├── NoRationalSharing       no sharing of the surplus leaves everyone better off
+    │   ├── NegativeScoreWeight     the optimum needs a contribution to be punished
+    │   ├── NoImplementingWeight    no score weight makes the optimum a best response
+    │   └── IsolatedOrganization    no transfer can reach an organization without rivals
     ├── SolverError             a solver did not reach its tolerance      exit code 2
     ├── CertificateError        an equilibrium failed its certificate     exit code 1
     ├── LedgerError             the settlement system said no             exit code 3
@@ -40,9 +44,13 @@ __all__ = [
     "FieldProblem",
     "GameError",
     "InvalidAccuracy",
+    "IsolatedOrganization",
     "LearningError",
     "LedgerError",
+    "NegativeScoreWeight",
+    "NoImplementingWeight",
     "NoRationalIncentive",
+    "NoRationalSharing",
     "SolverError",
     "UnstableMarket",
     "WorkspaceError",
@@ -110,6 +118,22 @@ class EmptyStrategySet(GameError):
 
 class NoRationalIncentive(GameError):
     """No incentive of the searched range gives every organization at least its outside option."""
+
+
+class NoRationalSharing(GameError):
+    """The planner's optimum leaves less than the outside options together, or welfare is not concave."""
+
+
+class NegativeScoreWeight(GameError):
+    """At the planner's optimum an organization would have to be paid for contributing less."""
+
+
+class NoImplementingWeight(GameError):
+    """The score weights under which an organization follows the planner's optimum are an empty interval."""
+
+
+class IsolatedOrganization(GameError):
+    """An organization that competes with nobody has no transfers, and would not follow the planner's optimum."""
 
 
 class SolverError(CoCoGenError):

@@ -7,6 +7,7 @@ ones that the ledger's integers decode to (encode first, then play).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,31 +18,38 @@ from numpy.typing import NDArray
 from cocogen.consortium import AccuracyTerms, Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
-from cocogen.ledger import DecodedTerms, LedgerProvider
-from cocogen.mechanisms import BASELINES
+from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
+from cocogen.game.arrays import Array
+from cocogen.game.redistribution import Redistribution
+from cocogen.mechanisms import UNPAID, build_game
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
+from cocogen.mechanisms.optimal import OptimalRedistribution, optimal_redistribution
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.resolved import ResolvedOrganization, ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask, SharedModel
 
-__all__ = ["Registration", "accuracy_function", "market", "register"]
+__all__ = ["Registration", "accuracy_function", "market", "register", "rule_disagreements"]
+
+_AGREEMENT = 1e-6  # relative; another processor may round the same computation otherwise
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """The resolved terms, the shared model that they name by digest, and how the incentive was chosen.
+    """The resolved terms, the shared model that they name by digest, and how the redistribution was chosen.
 
-    ``incentive`` is None when the terms file states the strength.
+    ``incentive`` reports the search behind an automatic strength, ``optimal`` the design of an optimal redistribution;
+    None where the terms ask for neither.
     """
 
     resolved: ResolvedTerms
     shared: SharedModel
     incentive: IncentiveReport | None
+    optimal: OptimalRedistribution | None
 
 
 def register(
@@ -55,6 +63,8 @@ def register(
         An organization states an address that the provider's account does not have.
     NoRationalIncentive
         ``strength = "auto"`` and no incentive leaves everyone at least as well off as alone.
+    NoRationalSharing, NegativeScoreWeight, NoImplementingWeight, IsolatedOrganization
+        ``redistribution = "optimal"`` and the theory stops: the message says why, and what to change.
     LedgerError
         The resolved amounts do not fit the ledger's integers.
     """
@@ -83,7 +93,6 @@ def register(
             zip(consortium.organization, consortium.generation_maximum(), strict=True)
         )
     )
-    strength = consortium.incentive.strength
     settlement = consortium.settlement
     draft = ResolvedTerms(
         terms_sha256=consortium.source_digest,
@@ -95,25 +104,75 @@ def register(
         accuracy=consortium.market.accuracy,
         heterogeneity=float(heterogeneity @ local / local.sum()),
         competition=tuple(tuple(float(entry) for entry in row) for row in consortium.competition),
-        incentive=0.0 if strength == "auto" else strength,
+        damage=consortium.market.damage,
+        private_gain=consortium.market.private_gain,
+        private_base=consortium.market.private_base,
+        incentive=0.0,
         incentive_rule=consortium.incentive,
         attester=settlement.attester or provider.account("attester"),
         arbiter=settlement.arbiter or provider.account("arbiter"),
         organization=organizations,
     )
 
-    def decode(incentive: float) -> DecodedTerms:
-        return provider.decode(draft.model_copy(update={"incentive": incentive}).settlement_terms())
+    resolved, report, optimal = _agree(draft, provider.decode)
+    return Registration(resolved, shared, report, optimal)
 
-    report = None
-    incentive = draft.incentive
-    if consortium.consortium.mechanism in BASELINES:
-        incentive = 0.0
-    elif strength == "auto":
-        base = decode(incentive)
-        report = automatic_incentive(market(draft, base, quality), decode)
-        incentive = report.incentive
-    return Registration(draft.model_copy(update={"incentive": incentive}), shared, report)
+
+def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> list[str]:
+    """Which of the computed terms do not follow from the measured ones: incentive, score weights and offsets.
+
+    They are computed anew, to a relative 1e-6, where the terms leave them to a rule ("auto", "optimal").
+
+    Raises
+    ------
+    GameError
+        The rule has no answer for these measurements.
+    """
+    follows, _, _ = _agree(resolved, decode)
+    pairs = [("incentive.strength", resolved.incentive, follows.incentive)]
+    for mine, other in zip(resolved.organization, follows.organization, strict=True):
+        pairs.append((f"organization.{mine.name} (score weight)", mine.score_weight, other.score_weight))
+        pairs.append((f"organization.{mine.name} (score offset)", mine.score_offset, other.score_offset))
+    return [
+        name for name, found, expected in pairs if not math.isclose(found, expected, rel_tol=_AGREEMENT, abs_tol=1e-9)
+    ]
+
+
+def _agree(
+    draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]
+) -> tuple[ResolvedTerms, IncentiveReport | None, OptimalRedistribution | None]:
+    """Fill in what the rule of the terms computes from the measurements: incentive, score weights and offsets."""
+    rule = draft.incentive_rule
+    quality = np.array([organization.quality for organization in draft.organization])
+    local = np.array([organization.local for organization in draft.organization], dtype=np.float64)
+    published = draft.with_rule(0.0, np.ones(local.size).tolist(), (-local).tolist())
+    if draft.consortium.mechanism in UNPAID:
+        return published, None, None
+    if rule.redistribution == "optimal":
+        game = build_game(market(published, decode(published.settlement_terms()), quality))
+
+        def decoded_rule(incentive: float, weights: Array, offsets: Array) -> Redistribution:
+            terms = published.with_rule(incentive, weights.tolist(), offsets.tolist())
+            return Redistribution.from_decoded(decode(terms.settlement_terms()))
+
+        caps = np.array([o.data_cap + o.generated_cap for o in draft.organization], dtype=np.float64)
+        optimal = optimal_redistribution(
+            game,
+            offsets="min-bond" if rule.sharing == "min-bond" else "equal-surplus",
+            decode=decoded_rule,
+            largest_inputs=caps,
+        )
+        chosen = optimal.redistribution
+        agreed = draft.with_rule(optimal.incentive, chosen.score_weights.tolist(), chosen.score_offsets.tolist())
+        return agreed, None, optimal
+    if rule.strength != "auto":
+        return published.model_copy(update={"incentive": rule.strength}), None, None
+
+    def decoded_strength(incentive: float) -> DecodedTerms:
+        return decode(published.model_copy(update={"incentive": incentive}).settlement_terms())
+
+    report = automatic_incentive(market(published, decoded_strength(0.0), quality), decoded_strength)
+    return published.model_copy(update={"incentive": report.incentive}), report, None
 
 
 def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated: str | None) -> str:
@@ -166,5 +225,8 @@ def market(
             generated_cap=np.array([o.generated_cap for o in organizations], dtype=np.int64),
         ),
         decoded=decoded,
+        damage=resolved.damage,
+        private_gain=resolved.private_gain,
+        private_base=resolved.private_base,
         participants=np.ones(len(organizations), dtype=bool) if participants is None else np.array(participants),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import ValidationError
@@ -69,6 +70,9 @@ class ResolvedTerms(TermsSection):
     accuracy: AccuracyTerms
     heterogeneity: float
     competition: tuple[tuple[float, ...], ...]
+    damage: float = 1.0
+    private_gain: float = 0.0
+    private_base: float = 100.0
     incentive: float
     incentive_rule: Incentive
     attester: str
@@ -103,7 +107,8 @@ class ResolvedTerms(TermsSection):
         """What a terms file says otherwise than these resolved terms: dotted field names, empty when it is theirs.
 
         Also what follows from the file by the published rule: scores, caps, stated addresses and strength. What only a
-        measurement can tell (samples, label mixes, κ, an automatic strength) is not compared.
+        measurement can tell (samples, label mixes, κ) is not compared, nor what is computed from it: see
+        :func:`cocogen.registration.rule_disagreements`.
         """
         sections = ("consortium", "learning", "generation", "settlement")
         found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]
@@ -111,6 +116,9 @@ class ResolvedTerms(TermsSection):
             found.append("market.accuracy")
         if self.competition != tuple(tuple(row) for row in consortium.competition.tolist()):
             found.append("market.competition")
+        for name in ("damage", "private_gain", "private_base"):
+            if getattr(self, name) != getattr(consortium.market, name):
+                found.append(f"market.{name}")
         if self.incentive_rule != consortium.incentive:
             found.append("incentive")
         if self.names != consortium.names:
@@ -120,7 +128,8 @@ class ResolvedTerms(TermsSection):
                 found.append(f"organization.{mine.name}.profitability")
             if mine.generation_cost != other.generation_cost:
                 found.append(f"organization.{mine.name}.generation_cost")
-            if mine.score_weight != 1.0 or mine.score_offset != -mine.local:
+            published = consortium.incentive.redistribution == "uniform"
+            if published and (mine.score_weight != 1.0 or mine.score_offset != -mine.local):
                 found.append(f"organization.{mine.name} (score)")
             if (mine.data_cap, mine.generated_cap, mine.compute_cap) != (mine.local, mine.generation_maximum, 0):
                 found.append(f"organization.{mine.name} (caps)")
@@ -138,6 +147,14 @@ class ResolvedTerms(TermsSection):
         if self.terms_sha256 != consortium.source_digest:
             found.append("text (SHA-256)")
         return found
+
+    def with_rule(self, incentive: float, weights: Sequence[float], offsets: Sequence[float]) -> ResolvedTerms:
+        """The same terms under another incentive, score weights and score offsets."""
+        organizations = tuple(
+            organization.model_copy(update={"score_weight": float(weight), "score_offset": float(offset)})
+            for organization, weight, offset in zip(self.organization, weights, offsets, strict=True)
+        )
+        return self.model_copy(update={"incentive": float(incentive), "organization": organizations})
 
     def settlement_terms(self) -> SettlementTerms:
         """What goes on the ledger."""

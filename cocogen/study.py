@@ -75,7 +75,8 @@ class StudyRun:
     consortium
         Valid terms.
     incentive
-        Currency per effective sample; replaces "auto", so that all folds play the agreed game.
+        Currency per effective sample; replaces "auto", so that all folds play the agreed game. An optimal redistribution
+        is designed anew in each fold, as its weights follow from the members' samples.
     provider
         Makes a fresh in-memory ledger; must be picklable.
     first_fold
@@ -95,7 +96,8 @@ class StudyRun:
         processes: int | None = None,
     ) -> None:
         self._splits = consortium.learning.splits
-        agreed = consortium.with_incentive(incentive)
+        uniform = consortium.incentive.redistribution == "uniform"
+        agreed = consortium.with_incentive(incentive) if uniform else consortium
         play = partial(_fold, agreed, provider, first_fold)
         jobs = min(self._splits, processes or os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None

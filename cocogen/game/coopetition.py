@@ -114,6 +114,33 @@ class CoopetitionGame:
         """p_n + (1 − χ) Γ_n, what a unit of one's own private gain is worth, currency, shape (N,)."""
         return self.profitability + (1.0 - self.damage) * self.damage_weights
 
+    @property
+    def welfare_weights(self) -> Array:
+        """v_n = p_n + (1 − χ)(Γ_n − p_n Σ_m ρ_mn), what a unit of n's private gain is worth to all, currency, shape (N,).
+
+        Social welfare is concave when all are at least 0, or without private gain.
+        """
+        standing = self.damage_weights - self.profitability * self.competition.column_sums()
+        return np.asarray(self.profitability + (1.0 - self.damage) * standing)
+
+    def with_redistribution(self, redistribution: Redistribution) -> CoopetitionGame:
+        """The same market under another redistribution; ConfigurationError when it has another size."""
+        game = copy.copy(self)
+        game.redistribution = redistribution
+        game._check_sizes()
+        game.score_rates = frozen(redistribution.marginal_rates())
+        return game
+
+    def with_score_rates(self, rates: Array) -> CoopetitionGame:
+        """The market in which a unit of n's score input is paid rates_n, shape (N,), and nothing else is transferred.
+
+        A question about incentives, not a redistribution: it balances no budget.
+        """
+        game = copy.copy(self)
+        game.redistribution = Redistribution.none(self.size)
+        game.score_rates = frozen(np.asarray(rates, dtype=np.float64))
+        return game
+
     def private_gains(self, samples: Array) -> Array:
         """ψ_n = ψ ln(1 + q_n / base), units of accuracy, shape (N,)."""
         return self.private_gain * np.log1p(samples / self.private_base)
@@ -252,8 +279,8 @@ class UnilateralDeviations:
             payoffs = payoffs + self._profitability * own - standing
         return payoffs
 
-    def block(self, rows: slice) -> UnilateralDeviations:
-        """The same question for a range of organizations only, on views of the same arrays."""
+    def block(self, rows: slice | IntArray) -> UnilateralDeviations:
+        """The same question for some organizations only, on views of the same arrays where ``rows`` is a slice."""
         part = copy.copy(self)
         part.segments = self.segments.block(rows)
         for name, value in vars(self).items():

@@ -1,7 +1,8 @@
 """One round's state goes in, a certified plan comes out; mechanisms by name.
 
-``base`` holds the protocol and its values, ``planning`` what mechanisms share, ``cocogen_plus`` and ``baselines`` the
-rules, ``incentive`` the search for the incentive's strength.
+``base`` holds the protocol and its values, ``resources`` what can be contributed, ``planning`` what mechanisms share,
+``equilibrium_plan`` and ``baselines`` the rules. Redistributions are designed by ``incentive`` (the strength of the
+published rule) and ``optimal`` (weights from ``implementation``, offsets from ``sharing``).
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.mechanisms.base import Market, Mechanism, Plan
 from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
-from cocogen.mechanisms.cocogen_plus import CoCoGenPlus, build_game
+from cocogen.mechanisms.equilibrium_plan import EquilibriumPlan
 from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
+from cocogen.mechanisms.planning import build_game
 from cocogen.mechanisms.resources import DataResources, GenerationResources, IntegerProfile, Resources
 
 __all__ = [
     "BASELINES",
     "MECHANISMS",
+    "UNPAID",
     "DataResources",
     "GenerationResources",
     "IncentiveReport",
@@ -30,9 +33,18 @@ __all__ = [
 ]
 
 BASELINES: tuple[str, ...] = ("vcfl", "wco", "radg")
-"""Names of the rules to compare with; none of them redistributes."""
+"""Rules of the generation market to compare with."""
 
-_ALL: tuple[Mechanism, ...] = (CoCoGenPlus(), NoGeneration(), WithoutCompetition(), RandomGeneration())
+UNPAID: tuple[str, ...] = ("cocogen", *BASELINES)
+"""Rules that redistribute nothing."""
+
+_ALL: tuple[Mechanism, ...] = (
+    EquilibriumPlan("cocogen+"),
+    EquilibriumPlan("cocogen", redistributed=False),
+    NoGeneration(),
+    WithoutCompetition(),
+    RandomGeneration(),
+)
 
 MECHANISMS: dict[str, Mechanism] = {rule.name: rule for rule in _ALL}
 """Every rule by its name."""

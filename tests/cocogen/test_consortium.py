@@ -11,6 +11,7 @@ from cocogen.consortium import load_consortium, parse_duration
 from cocogen.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+INCENTIVE = EXAMPLE.read_text().partition("[incentive]\n")[2].partition("\n[settlement]")[0]
 
 
 @pytest.fixture
@@ -57,11 +58,15 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ("harbor = 0.05", "north = 0.05", "market.competition.north.north = 0.05", "compete with itself"),
         ("harbor = 0.05", "harbor = {}", "market.competition", "numbers between 0 and 1"),
         ("harbor = 0.05", "harbor = 1" + "0" * 400, "market.competition", "numbers between 0 and 1"),
-        ('strength = "auto"', "strength = 1" + "0" * 400, "incentive.strength", "finite number"),
+        (INCENTIVE, "strength = 1" + "0" * 400, "incentive.strength", "finite number"),
         ("harbor = 0.05", 'harbor = "much"', "market.competition", "numbers between 0 and 1"),
-        ('strength = "auto"', "strength = nan", "incentive.strength = nan", "finite number"),
-        ('strength = "auto"', "strength = -1", "incentive.strength = -1", "at least 0"),
-        ('strength = "auto"', "strength = 1e60", "incentive.strength = 1e+60", "160 bits"),
+        ('"optimal"', '"optimal"\nstrength = 2.0', "incentive.strength = 2", '"auto": the optimal redistribution'),
+        ('"optimal"', '"uniform"', 'incentive.offsets = "equal-surplus"', '"local" with redistribution = "uniform"'),
+        ('"equal-surplus"', '"local"', 'incentive.offsets = "local"', '"equal-surplus" or "min-bond"'),
+        ('"optimal"', '"best"', "incentive.redistribution = 'best'", "'uniform' or 'optimal'"),
+        (INCENTIVE, "strength = nan", "incentive.strength = nan", "finite number"),
+        (INCENTIVE, "strength = -1", "incentive.strength = -1", "at least 0"),
+        (INCENTIVE, "strength = 1e60", "incentive.strength = 1e+60", "160 bits"),
         ("scale = 4.0", "scale = inf", "market.accuracy.scale = inf", "finite"),
         ('kind = "power-law"', 'kind = "linear"', "market.accuracy", "power-law"),
         ('dataset = "diagnostic"', 'dataset = "nothing"', "learning.dataset = 'nothing'", "diagnostic"),

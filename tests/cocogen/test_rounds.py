@@ -12,12 +12,12 @@ import pytest
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
 from cocogen.attested import Attested
-from cocogen.consortium import load_consortium
+from cocogen.consortium import Incentive, load_consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
-from cocogen.registration import Registration, register
+from cocogen.registration import Registration, register, rule_disagreements
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
@@ -290,11 +290,32 @@ def test_a_round_whose_window_passed_without_anyone_is_recorded_and_reported(loo
     ("field", "value"),
     [("score_weight", 5.0), ("score_offset", 1000.0), ("data_cap", 100_000), ("generated_cap", 7), ("compute_cap", 1)],
 )
-def test_resolved_terms_that_break_the_published_rule_disagree_with_the_file(consortium, registration, field, value):
-    first = registration.resolved.organization[0].model_copy(update={field: value})
-    others = registration.resolved.organization[1:]
-    altered = registration.resolved.model_copy(update={"organization": (first, *others)})
-    assert len(altered.disagreements(consortium)) == 1
+def test_resolved_terms_that_break_the_published_rule_disagree_with_the_file(consortium, task, field, value):
+    stated = consortium.with_incentive(1.0)
+    resolved = register(stated, MemoryProvider(SEED), task).resolved
+    first = resolved.organization[0].model_copy(update={field: value})
+    altered = resolved.model_copy(update={"organization": (first, *resolved.organization[1:])})
+    assert len(altered.disagreements(stated)) == 1
+
+
+@pytest.mark.parametrize(("field", "factor"), [("score_weight", 1.0001), ("score_offset", 1.0001), ("quality", 0.9)])
+def test_scores_that_the_optimal_rule_does_not_give_disagree(consortium, registration, field, factor):
+    resolved, decode = registration.resolved, MemoryProvider(SEED).decode
+    assert consortium.incentive.redistribution == "optimal"
+    assert rule_disagreements(resolved, decode) == []
+    first = resolved.organization[0]
+    first = first.model_copy(update={field: factor * getattr(first, field)})
+    altered = resolved.model_copy(update={"organization": (first, *resolved.organization[1:])})
+    assert altered.disagreements(consortium) == []
+    assert rule_disagreements(altered, decode) != []
+
+
+def test_an_automatic_strength_must_be_the_one_that_the_search_finds(consortium, task):
+    uniform = consortium.model_copy(update={"incentive": Incentive()})
+    assert uniform.incentive.strength == "auto"
+    resolved = register(consortium.with_incentive(1.0), MemoryProvider(SEED), task).resolved
+    automatic = resolved.model_copy(update={"incentive_rule": Incentive()})
+    assert rule_disagreements(automatic, MemoryProvider(SEED).decode) == ["incentive.strength"]
 
 
 def test_a_stated_strength_must_be_the_resolved_one(consortium, task):

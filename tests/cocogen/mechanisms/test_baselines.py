@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cocogen.errors import ConfigurationError
-from cocogen.mechanisms import BASELINES, MECHANISMS, build_game, mechanism
+from cocogen.mechanisms import BASELINES, MECHANISMS, UNPAID, build_game, mechanism
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -61,10 +61,11 @@ def test_deterministic_rules_leave_the_generator_untouched(golden_games):
 
 
 def test_mechanisms_are_found_by_their_own_names():
-    assert set(MECHANISMS) == {"cocogen+", *BASELINES}
+    assert set(MECHANISMS) == {"cocogen+", *UNPAID}
+    assert set(BASELINES) < set(UNPAID)
     assert all(mechanism(name).name == name for name in MECHANISMS)
 
 
 def test_an_unknown_mechanism_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"cocogen\+, vcfl, wco, radg"):
+    with pytest.raises(ConfigurationError, match=r"cocogen\+, cocogen, vcfl, wco, radg"):
         mechanism("auction")
