@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import resource
@@ -11,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,23 @@ def paired(ours: Callable[[], Any], other: Callable[[], Any], repeats: int) -> t
 def peak_mb() -> float:
     """Peak resident memory of this process so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def resident_peak_mb() -> float:
+    """Peak resident memory of this program alone, MB.
+
+    Where the kernel tells (Linux's VmHWM): the maximum of :func:`peak_mb` survives fork and exec, so a fresh process
+    would start with that of its parent.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), peak_mb())
+
+
+def in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of an importable module in a new interpreter, so that its peak memory is its own."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def machine() -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What shared data are worth: accuracy as a function of the effective samples Ω of all organizations together.
 
 Every game needs an increasing and concave P(Ω); that makes the potential concave and the equilibrium unique. Ω counts
-samples, never bits. Functions fitted to measured accuracies live with the measurements (``cocogen.learning``); they
-satisfy the protocol below.
+samples, never bits. Functions fitted to measured accuracies are in :mod:`cocogen.game.calibrated`; they satisfy the
+protocol below.
 
 References
 ----------
@@ -28,6 +28,7 @@ __all__ = [
     "Saturating",
     "SquareRootBound",
     "check_accuracy",
+    "check_heterogeneity",
     "mean_heterogeneity",
 ]
 
@@ -104,7 +105,7 @@ class SquareRootBound:
         return -0.75 / (samples * samples * np.sqrt(samples * self.epochs))
 
     def with_heterogeneity(self, heterogeneity: float | Array) -> SquareRootBound:
-        _heterogeneity(heterogeneity)
+        check_heterogeneity(heterogeneity)
         return self
 
 
@@ -143,7 +144,7 @@ class PowerLaw:
         _finite("ceiling", self.ceiling)
         _positive("scale", self.scale)
         _positive("exponent", self.exponent)
-        _heterogeneity(self.heterogeneity)
+        check_heterogeneity(self.heterogeneity)
 
     @property
     def minimum(self) -> float:
@@ -206,7 +207,7 @@ class Saturating:
         return -self.ceiling / self.scale**2 * np.exp(-np.asarray(omega, dtype=np.float64) / self.scale)
 
     def with_heterogeneity(self, heterogeneity: float | Array) -> Saturating:
-        _heterogeneity(heterogeneity)
+        check_heterogeneity(heterogeneity)
         return self
 
 
@@ -283,7 +284,8 @@ def _positive(field: str, value: float) -> None:
         )
 
 
-def _heterogeneity(value: float | Array) -> None:
+def check_heterogeneity(value: float | Array) -> None:
+    """Refuse δ outside [0, 1), a scalar or an array of any shape, with InvalidAccuracy."""
     array = np.atleast_1d(np.asarray(value, dtype=np.float64))
     wrong = ~((array >= 0.0) & (array < 1.0))
     if wrong.any():

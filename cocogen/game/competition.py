@@ -55,6 +55,10 @@ class Competition(Protocol):
         """Σ_m σ_nm (X_n − X_m), shape (N,): the graph Laplacian of σ applied to X; its sum is zero."""
         ...
 
+    def symmetric(self) -> Array:
+        """σ as a dense matrix, shape (N, N): for designs of redistributions, not for a million organizations."""
+        ...
+
     def scaled(self, factor: float) -> Competition:
         """The operator factor · ρ, factor ≥ 0."""
         ...
@@ -107,6 +111,9 @@ class DenseCompetition:
         centred = scores - scores.mean()
         return np.asarray(self.row_sums() * centred - self._symmetric @ centred)
 
+    def symmetric(self) -> Array:
+        return self._symmetric.copy()
+
     def scaled(self, factor: float) -> DenseCompetition:
         return DenseCompetition(_factor(factor) * self.matrix)
 
@@ -152,6 +159,9 @@ class SparseCompetition:
         centred = scores - scores.mean()
         return np.asarray(self.row_sums() * centred - self._symmetric @ centred)
 
+    def symmetric(self) -> Array:
+        return np.asarray(self._symmetric.toarray())
+
     def scaled(self, factor: float) -> SparseCompetition:
         return SparseCompetition(self.matrix * _factor(factor))
 
@@ -192,6 +202,9 @@ class UniformCompetition:
 
     def laplacian(self, scores: Array) -> Array:
         return np.asarray(self.intensity * self._size * (scores - scores.mean()))
+
+    def symmetric(self) -> Array:
+        return self.intensity * (1.0 - np.eye(self._size))
 
     def scaled(self, factor: float) -> UniformCompetition:
         return UniformCompetition(_factor(factor) * self.intensity, self._size)

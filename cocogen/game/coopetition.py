@@ -116,7 +116,7 @@ class CoopetitionGame:
 
     @property
     def welfare_weights(self) -> Array:
-        """v_n = p_n + (1 − χ)(Γ_n − p_n Σ_m ρ_mn), what a unit of n's private gain is worth to all, currency, shape (N,).
+        """What a unit of private gain is worth to all, v_n = p_n + (1 − χ)(Γ_n − p_n Σ_m ρ_mn), currency, shape (N,).
 
         Social welfare is concave when all are at least 0, or without private gain.
         """

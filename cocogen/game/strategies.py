@@ -54,8 +54,8 @@ class Segments:
         """L."""
         return int(self.lower.shape[1])
 
-    def block(self, rows: slice) -> Segments:
-        """The segments of a range of organizations, as views."""
+    def block(self, rows: slice | IntArray) -> Segments:
+        """The segments of some organizations, as views where ``rows`` is a slice."""
         return Segments(*(getattr(self, entry.name)[rows] for entry in fields(self)))
 
     def pick(self, table: Array, level: IntArray) -> Array:
@@ -63,6 +63,10 @@ class Segments:
         if self.count == 1:
             return table[:, 0]
         return table[np.arange(table.shape[0]), level]
+
+    def at(self, levels: IntArray) -> Segments:
+        """Fix levels: column b of the result is the one segment of each organization at ``levels[:, b]``, (N, B)."""
+        return Segments(*(np.take_along_axis(getattr(self, entry.name), levels, axis=1) for entry in fields(self)))
 
     def effect(self, position: Array, level: IntArray) -> Effect:
         """Evaluate one position and level per organization."""

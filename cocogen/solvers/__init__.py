@@ -1,8 +1,9 @@
 """From a game to a certified equilibrium.
 
 One algorithm is one module: ``fixed_point`` (bracketing and the published damped iteration), ``best_response``
-(sequential dynamics), ``planner`` (the welfare maximiser). :func:`solve` runs one of them and certifies its result with
-``certificate``, which shares nothing with any of them.
+(sequential best responses), ``improvement`` (improving moves on a grid), ``benders`` (the global maximum over discrete
+levels), ``enumeration`` (the same by exhaustion), ``planner`` (the welfare maximiser). :func:`solve` runs one of them
+and certifies its result with ``certificate``, which shares nothing with any of them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from typing import Any
 
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.game.coopetition import CoopetitionGame
+from cocogen.solvers.benders import generalized_benders
 from cocogen.solvers.best_response import best_response_dynamics
 from cocogen.solvers.certificate import Certificate, certify
+from cocogen.solvers.enumeration import exhaustive_search
 from cocogen.solvers.equilibrium import Candidate, Equilibrium, Trace, conclude
 from cocogen.solvers.fixed_point import bracketing, damped_iteration
+from cocogen.solvers.improvement import finite_improvement
 from cocogen.solvers.planner import planner_optimum
 
 __all__ = ["METHODS", "Certificate", "Equilibrium", "Trace", "certify", "solve"]
@@ -25,7 +29,10 @@ METHODS: dict[str, Callable[..., Candidate]] = {
     "fixed-point": bracketing,
     "damped": damped_iteration,
     "best-response": best_response_dynamics,
+    "benders": generalized_benders,
+    "enumeration": exhaustive_search,
     "planner": planner_optimum,
+    "improvement": finite_improvement,
 }
 """Every algorithm by its name. The planner's result is an optimum; its certificate says how far it is from stable."""
 

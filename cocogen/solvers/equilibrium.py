@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cocogen.game.arrays import Array, frozen
+from cocogen.game.arrays import Array, IntArray, frozen
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.solvers.certificate import Certificate, certify
 from cocogen.solvers.price_response import PriceResponse
@@ -20,6 +20,10 @@ __all__ = ["Candidate", "Equilibrium", "Trace", "conclude", "potential_bound"]
 
 def _empty() -> Array:
     return np.empty(0)
+
+
+def _none() -> IntArray:
+    return np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,17 +40,32 @@ class Trace:
         Φ, shape (K,); empty where the algorithm never forms a profile on its way.
     payoffs : ndarray
         U, currency, shape (K, N); empty likewise.
+    lower_bound, upper_bound : ndarray
+        Bounds on the optimum of the algorithm's own objective (Φ, or SW for the planner), shape (K,); empty where it
+        keeps none.
+    optimality_cuts, feasibility_cuts : ndarray
+        Benders' cuts so far, int64, shape (K,); empty likewise.
+    updates : ndarray
+        Strategy changes so far, int64, shape (K,); empty where organizations do not move one after another.
     """
 
     aggregate: Array
     residual: Array
     potential: Array = field(default_factory=_empty)
     payoffs: Array = field(default_factory=_empty)
+    lower_bound: Array = field(default_factory=_empty)
+    upper_bound: Array = field(default_factory=_empty)
+    optimality_cuts: IntArray = field(default_factory=_none)
+    feasibility_cuts: IntArray = field(default_factory=_none)
+    updates: IntArray = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """What an algorithm found, before anyone checked it; fields as in :class:`Equilibrium`."""
+    """What an algorithm found, before anyone checked it; fields as in :class:`Equilibrium`.
+
+    ``upper_bound`` is the algorithm's own bound on Φ, where it has one.
+    """
 
     method: str
     strategies: Array
@@ -54,6 +73,7 @@ class Candidate:
     converged: bool
     residual: float
     trace: Trace
+    upper_bound: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +91,7 @@ class Equilibrium:
     potential : float
         Φ at the profile, units of accuracy.
     upper_bound : float
-        No profile has a larger Φ (:func:`potential_bound`).
+        No profile has a larger Φ: the smaller of :func:`potential_bound` and the algorithm's own bound.
     iterations : int
         Iterations, or evaluations of the aggregate map, of the algorithm.
     converged : bool
@@ -108,12 +128,17 @@ class Equilibrium:
 
 def conclude(game: CoopetitionGame, candidate: Candidate, seconds: float) -> Equilibrium:
     """Certify what an algorithm found."""
+    potential = game.potential(candidate.strategies)
+    bounds = [potential_bound(game, candidate.strategies)]
+    if candidate.upper_bound is not None:
+        bounds.append(candidate.upper_bound)
     return Equilibrium(
         method=candidate.method,
         strategies=frozen(candidate.strategies),
         certificate=certify(game, candidate.strategies),
-        potential=game.potential(candidate.strategies),
-        upper_bound=potential_bound(game, candidate.strategies),
+        potential=potential,
+        # Only rounding puts a bound below what was reached.
+        upper_bound=max(min(bounds), potential),
         iterations=candidate.iterations,
         converged=candidate.converged,
         residual=candidate.residual,
@@ -134,16 +159,7 @@ def potential_bound(game: CoopetitionGame, strategies: Array) -> float:
     float
         Units of accuracy.
     """
-    segments = game.family.segments
     omega = float(game.effective_samples(strategies).sum())
     price = float(game.accuracy.derivative(omega))
-    positions = PriceResponse(game)(price)
-    best = np.full(game.size, -np.inf)
-    for index in range(segments.count):
-        effect = segments.effect(positions[:, index], np.full(game.size, index, dtype=np.int64))
-        own = game.score_rates * effect.score_input - effect.cost
-        if game.private_gain > 0.0:
-            own += game.private_weights * game.private_gains(effect.samples)
-        worth = price * effect.samples + own / game.potential_weights
-        best = np.where(segments.feasible[:, index], np.maximum(best, worth), best)
-    return float(game.accuracy.value(omega)) + float(best.sum() - price * omega)
+    worth = np.where(game.family.segments.feasible, PriceResponse.of(game).worth(price), -np.inf).max(axis=1)
+    return float(game.accuracy.value(omega)) + float((worth / game.potential_weights).sum() - price * omega)

@@ -2,8 +2,9 @@
 
 T(Ω) adds up what everyone contributes at the price P'(Ω). P' falls, so T does not rise and the fixed point is unique.
 Bracketing always converges, and costs one vectorised pass over the organizations for each evaluation, which is what
-carries it to a million of them. The damped iteration is the one published with CoCoGen+ (arXiv 2604.14886).
-It needs strictly convex costs and one segment for each organization: otherwise T jumps and may have no fixed point.
+carries it to a million of them. The damped iteration is the one published with CoCoGen+ (arXiv 2604.14886); it needs
+strictly convex costs, because with linear ones T jumps. Both need one segment for each organization: with several the
+potential is not concave, and a crossing need not be an equilibrium.
 """
 
 from __future__ import annotations
@@ -13,51 +14,39 @@ import numpy as np
 from cocogen.errors import ConfigurationError, FieldProblem, SolverError
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
+from cocogen.solvers.crossing import best_positions, reachable
 from cocogen.solvers.equilibrium import Candidate, Trace
 from cocogen.solvers.price_response import PriceResponse
 
 __all__ = ["bracketing", "contraction_bound", "damped_iteration"]
 
-_EPS = float(np.finfo(np.float64).eps)
 _GRID = 65
 
 
 def bracketing(game: CoopetitionGame) -> Candidate:
     """Solve T(Ω) = Ω by Brent's method between the least and the most that can be contributed.
 
+    Linear costs make T jump where an organization is indifferent; it then contributes what meets Ω exactly [ours].
+
     Parameters
     ----------
     game : CoopetitionGame
-        One segment for each organization, strictly convex costs.
+        One segment for each organization.
 
     Returns
     -------
     Candidate
-        ``residual`` is |T(Ω) − Ω| / Ω at the reported profile; ``trace`` has one entry for each evaluation of T.
+        ``residual`` is |Ω' − Ω| / Ω, Ω' what the reported profile adds up to; ``trace`` has one entry for each
+        evaluation of T.
 
     Raises
     ------
     SolverError
         The game is outside this solver's domain.
     """
-    from scipy.optimize import brentq
-
-    respond, (low, high) = _prepare(game), _range(game)
-    visited: list[tuple[float, float]] = []
-
-    def excess(omega: float) -> float:
-        value = respond.samples(float(game.accuracy.derivative(omega))) - omega
-        visited.append((omega, value))
-        return value
-
-    # T maps into [low, high], so the excess changes sign; equality at an end happens when every cap or floor binds.
-    if excess(low) <= 0.0:
-        omega = low
-    elif excess(high) >= 0.0:
-        omega = high
-    else:
-        omega = float(brentq(excess, low, high, xtol=4.0 * _EPS * low, rtol=4.0 * _EPS))
-    return _candidate("fixed-point", game, respond, omega, visited, tolerance=1e-9)
+    _require_one_segment(game)
+    position, found = best_positions(game.accuracy, PriceResponse.of(game))
+    return _candidate("fixed-point", game, position, found.omega, found.visited, tolerance=1e-9)
 
 
 def damped_iteration(
@@ -89,7 +78,13 @@ def damped_iteration(
     SolverError
         The game is outside this solver's domain.
     """
-    respond, (low, high) = _prepare(game), _range(game)
+    _require_one_segment(game)
+    if not bool((game.family.segments.cost_curvature > 0.0).all()):
+        raise SolverError(
+            "the damped iteration needs strictly convex costs; with linear ones the aggregate map jumps",
+            hint='use method "fixed-point", which brackets the jump',
+        )
+    respond, (low, high) = PriceResponse.of(game), reachable(game.family.segments)
     bound = contraction_bound(game)
     theta = 2.0 / (2.0 + bound) if damping is None else float(damping)
     if not 0.0 < theta < 2.0 / (1.0 + bound):
@@ -98,13 +93,15 @@ def damped_iteration(
     omega = low
     visited: list[tuple[float, float]] = []
     for _ in range(maximum_iterations):
-        excess = respond.samples(float(game.accuracy.derivative(omega))) - omega
+        positions = respond(float(game.accuracy.derivative(omega)))
+        excess = float(respond.samples(positions).sum()) - omega
         visited.append((omega, excess))
         if abs(excess) <= tolerance * omega:
             break
         # θ > 1 may overshoot the range in which the bound L holds.
         omega = min(max(omega + theta * excess, low), high)
-    return _candidate("damped", game, respond, omega, visited, tolerance=max(1e-9, 10.0 * tolerance))
+    position = respond(float(game.accuracy.derivative(omega)))[:, 0]
+    return _candidate("damped", game, position, omega, visited, tolerance=max(1e-9, 10.0 * tolerance))
 
 
 def contraction_bound(game: CoopetitionGame) -> float:
@@ -114,38 +111,29 @@ def contraction_bound(game: CoopetitionGame) -> float:
     Private gain only makes responses flatter.
     """
     segments = game.family.segments
-    grid = np.geomspace(*_range(game), _GRID)
+    grid = np.geomspace(*reachable(segments), _GRID)
     sensitivity = (game.potential_weights * segments.samples_slope[:, 0] ** 2 / segments.cost_curvature[:, 0]).sum()
     return float(sensitivity * np.abs(game.accuracy.second_derivative(grid)).max())
 
 
-def _prepare(game: CoopetitionGame) -> PriceResponse:
-    segments = game.family.segments
-    if segments.count != 1 or not bool((segments.cost_curvature > 0.0).all()):
+def _require_one_segment(game: CoopetitionGame) -> None:
+    count = game.family.segments.count
+    if count != 1:
         raise SolverError(
-            f"the fixed point needs strictly convex costs and one segment an organization (found {segments.count})",
-            hint='use method "best-response"',
+            f"the fixed point needs one segment for each organization (found {count})",
+            hint='use method "benders", which chooses among them, or "best-response"',
         )
-    return PriceResponse(game)
-
-
-def _range(game: CoopetitionGame) -> tuple[float, float]:
-    segments = game.family.segments
-    least = (segments.samples_base + segments.samples_slope * segments.lower).sum()
-    most = (segments.samples_base + segments.samples_slope * segments.upper).sum()
-    return float(least), float(most)
 
 
 def _candidate(
     method: str,
     game: CoopetitionGame,
-    respond: PriceResponse,
+    position: Array,
     omega: float,
     visited: list[tuple[float, float]],
     tolerance: float,
 ) -> Candidate:
-    positions = respond(float(game.accuracy.derivative(omega)))[:, 0]
-    strategies = game.family.assemble(positions, np.zeros(game.size, dtype=np.int64))
+    strategies = game.family.assemble(position, np.zeros(game.size, dtype=np.int64))
     reached = float(game.effective_samples(strategies).sum())
     residual = abs(reached - omega) / omega
     aggregate, excess = (np.array(column) for column in zip(*visited, strict=True))

@@ -1,31 +1,23 @@
-"""The planner's optimum g°: the profile with the largest social welfare, the yardstick of welfare efficiency.
+"""The planner's optimum: the profile with the largest social welfare, the yardstick of welfare efficiency.
 
-Transfers cancel in SW = Σ U_n, which leaves
-
-    SW = Σ z_n P(Ω) + χ Σ Γ_n P(Ω − q_n) + Σ v_n ψ_n − Σ C_n,   v_n = p_n + (1 − χ)(Γ_n − p_n Σ_m ρ_mn),
-
-concave when every v_n ≥ 0 (or ψ = 0). Its Hessian is a diagonal plus a matrix of rank two, so a projected Newton step
-costs O(N) by the Woodbury identity, for any N [ours].
-
-References
-----------
-.. [1] D. P. Bertsekas, Projected Newton methods for optimization problems with simple constraints, SIAM J. Control
-   and Optimization 20 (1982).
+With one segment for each organization it is one concave maximisation (``welfare``). With several, welfare is the
+objective of a Benders decomposition [ours]: its tangent at effective samples q has a price of its own for each
+organization, ∂SW/∂q_n = Σ z P'(Ω) + χ Σ_{m≠n} Γ_m P'(Ω − q_m), and the maximum over positions and levels separates.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from cocogen.errors import SolverError
-from cocogen.game.arrays import Array, BoolArray
+from cocogen.game.arrays import Array, IntArray
 from cocogen.game.coopetition import CoopetitionGame
+from cocogen.solvers.benders import decompose
+from cocogen.solvers.crossing import crossing, reachable
 from cocogen.solvers.equilibrium import Candidate, Trace
+from cocogen.solvers.price_response import PriceResponse
+from cocogen.solvers.welfare import WelfareFunction, maximise, require_concave
 
-__all__ = ["planner_optimum"]
-
-_ARMIJO = 1e-4
-_EPS = float(np.finfo(np.float64).eps)
+__all__ = ["Welfare", "planner_optimum"]
 
 
 def planner_optimum(game: CoopetitionGame, *, tolerance: float = 1e-10, maximum_iterations: int = 200) -> Candidate:
@@ -34,120 +26,85 @@ def planner_optimum(game: CoopetitionGame, *, tolerance: float = 1e-10, maximum_
     Parameters
     ----------
     game : CoopetitionGame
-        One segment for each organization, strictly convex costs.
+        Any family.
     tolerance : float
-        Stop when the projected Newton step moves no position by more than ``tolerance`` times max(1, its magnitude).
+        One segment: stop when a step moves no position by more than ``tolerance`` times max(1, its magnitude).
+        Several: stop when the bounds on welfare are within ``tolerance`` · max(1, |SW|) of each other.
     maximum_iterations : int
-        Give up after as many; the result then says ``converged = False``.
+        Give up after as many steps or master problems; the result then says ``converged = False``.
 
     Returns
     -------
     Candidate
-        ``residual`` is the largest relative move of the last Newton step.
+        ``residual`` is the largest relative move of the last step, or the relative gap; the bounds in ``trace`` are
+        those of social welfare, currency.
 
     Raises
     ------
     SolverError
-        The game is outside this solver's domain, or welfare is not concave; the message names the organization.
+        Welfare is not concave; the message names the organization.
     """
-    problem = _Welfare(game)
-    low, high = game.family.segments.lower[:, 0], game.family.segments.upper[:, 0]
-    t = low.copy()
-    value = problem.value(t)
-    aggregate, moves = [problem.omega(t)], [np.inf]
-    for _ in range(maximum_iterations):
-        gradient = problem.gradient(t)
-        near = np.minimum(1e-6 * (high - low), np.abs(np.clip(t + gradient, low, high) - t))
-        held = ((t <= low + near) & (gradient <= 0.0)) | ((t >= high - near) & (gradient >= 0.0))
-        direction = problem.newton_direction(t, gradient, ~held)
-        step, best, best_value = 1.0, t, value
-        while step > _EPS:
-            moved = np.clip(t + step * direction, low, high)
-            gained = problem.value(moved) - value
-            # Rounding hides gains below this; a full Newton step so close to the optimum is then taken on trust.
-            if gained >= _ARMIJO * float(gradient @ (moved - t)) - 16.0 * _EPS * problem.scale(t):
-                best, best_value = moved, value + gained
-                break
-            step *= 0.5
-        moves.append(float((np.abs(best - t) / np.maximum(1.0, np.abs(t))).max()))
-        t, value = best, best_value
-        aggregate.append(problem.omega(t))
-        if moves[-1] <= tolerance:
-            break
+    require_concave(game)
+    if game.family.segments.count > 1:
+        return _over_levels(game, tolerance, maximum_iterations)
+    ascent = maximise(WelfareFunction(game, game.family.segments), tolerance, maximum_iterations)
     return Candidate(
         method="planner",
-        strategies=game.family.assemble(t, np.zeros(game.size, dtype=np.int64)),
-        iterations=len(moves) - 1,
-        converged=moves[-1] <= tolerance and step > _EPS,
-        residual=moves[-1],
-        trace=Trace(aggregate=np.array(aggregate), residual=np.array(moves)),
+        strategies=game.family.assemble(ascent.position, np.zeros(game.size, dtype=np.int64)),
+        iterations=ascent.moves.size - 1,
+        converged=ascent.converged,
+        residual=float(ascent.moves[-1]),
+        trace=Trace(
+            aggregate=ascent.aggregate, residual=ascent.moves, lower_bound=ascent.value, upper_bound=ascent.bound
+        ),
     )
 
 
-class _Welfare:
-    """SW without constants and transfers, as a function of the positions, shape (N,)."""
+def _over_levels(game: CoopetitionGame, tolerance: float, maximum_iterations: int) -> Candidate:
+    found = decompose(Welfare(game), tolerance, maximum_iterations)
+    return Candidate(
+        method="planner",
+        strategies=game.family.assemble(found.position, found.level),
+        iterations=found.trace.aggregate.size,
+        converged=found.converged,
+        residual=found.relative_gap,
+        trace=found.trace,
+    )
+
+
+class Welfare:
+    """SW, currency, as the decomposition wants it."""
 
     def __init__(self, game: CoopetitionGame) -> None:
-        segments = game.family.segments
-        if segments.count != 1 or not bool((segments.cost_curvature > 0.0).all()):
-            raise SolverError(
-                f"the planner needs strictly convex costs and one segment an organization (found {segments.count})",
-                hint="compare with another yardstick than the planner's optimum",
-            )
-        self._accuracy = game.accuracy
+        self.segments = game.family.segments
+        self._game = game
         self._shared = float(game.potential_weights.sum())
         self._damage = game.damage * game.damage_weights
-        standing = game.damage_weights - game.profitability * game.competition.column_sums()
-        self._private = game.private_gain * (game.profitability + (1.0 - game.damage) * standing)
-        if (self._private < 0.0).any():
-            n = int(np.argmin(self._private))
-            raise SolverError(
-                f"social welfare is not concave: a unit of private gain of {game.label(n)} costs its competitors more "
-                f"than it earns ({self._private[n]:g}, valid: at least 0)",
-                hint="lower the competition that others feel from it, or the private gain",
-            )
-        self._private_base = game.private_base
-        self._q0, self._q1 = segments.samples_base[:, 0], segments.samples_slope[:, 0]
-        self._c1, self._c2 = segments.cost_slope[:, 0], segments.cost_curvature[:, 0]
+        self._respond = self._response(np.ones(game.size))
 
-    def omega(self, t: Array) -> float:
-        return float((self._q0 + self._q1 * t).sum())
+    def start(self) -> Array:
+        # Whoever stays out of the damage done to it faces this price, up to the difference of P'(Ω) and P'(Ω − q).
+        respond = self._response(self._shared + self._damage.sum() - self._damage)
+        accuracy = self._game.accuracy
+        supply = crossing(accuracy, lambda price: float(respond.best_samples(price).sum()), *reachable(self.segments))
+        return supply.mix(respond.best_samples)
 
-    def value(self, t: Array) -> float:
-        return float(self._terms(t).sum())
+    def primal(self, level: IntArray) -> Array:
+        return maximise(WelfareFunction(self._game, self.segments.at(level[:, None])), 1e-10, 200).position
 
-    def scale(self, t: Array) -> float:
-        """Magnitude of the summands, which sets the rounding error of :meth:`value`."""
-        return float(np.abs(self._terms(t)).sum())
+    def value(self, position: Array, level: IntArray) -> float:
+        welfare = WelfareFunction(self._game, self.segments.at(level[:, None]))
+        return float(welfare.terms(position).sum())
 
-    def _terms(self, t: Array) -> Array:
-        q = self._q0 + self._q1 * t
-        omega = q.sum()
-        private = self._private * np.log1p(q / self._private_base)
-        own = self._damage * self._accuracy.value(omega - q) + private - (self._c1 + 0.5 * self._c2 * t) * t
-        return np.append(own, self._shared * self._accuracy.value(omega))
+    def cut(self, samples: Array) -> tuple[float, Array]:
+        accuracy = self._game.accuracy
+        omega = samples.sum()
+        kept = self._damage * accuracy.derivative(omega - samples)
+        prices = self._shared * accuracy.derivative(omega) + kept.sum() - kept
+        coupling = self._shared * accuracy.value(omega) + (self._damage * accuracy.value(omega - samples)).sum()
+        return float(coupling - prices @ samples), self._respond.worth(prices[:, None])
 
-    def gradient(self, t: Array) -> Array:
-        q = self._q0 + self._q1 * t
-        omega = q.sum()
-        kept = self._damage * self._accuracy.derivative(omega - q)
-        price = self._shared * self._accuracy.derivative(omega) + kept.sum()
-        marginal = price - kept + self._private / (self._private_base + q)
-        return np.asarray(self._q1 * marginal - self._c1 - self._c2 * t)
-
-    def newton_direction(self, t: Array, gradient: Array, free: BoolArray) -> Array:
-        """Ascent direction: −H⁻¹ ∇ on the free positions, the diagonally scaled gradient on those held at an end.
-
-        With h_n = χ Γ_n P''(Ω − q_n) and c = Σz P''(Ω) + Σh, −H = D + V M Vᵀ, V = [q', q' h], M = [[−c, 1], [1, 0]].
-        """
-        q = self._q0 + self._q1 * t
-        omega = q.sum()
-        h = self._damage * self._accuracy.second_derivative(omega - q)
-        c = float(self._shared * self._accuracy.second_derivative(omega) + h.sum())
-        diagonal = self._c2 + self._q1**2 * (self._private / (self._private_base + q) ** 2 - h)
-        v = np.stack([self._q1, self._q1 * h], axis=1)[free]
-        scaled = v / diagonal[free, None]
-        core = np.array([[0.0, 1.0], [1.0, c]]) + v.T @ scaled
-        direction = gradient / diagonal
-        direction[free] -= scaled @ np.linalg.solve(core, scaled.T @ gradient[free])
-        return direction
+    def _response(self, weights: Array) -> PriceResponse:
+        game = self._game
+        private = game.private_gain * game.welfare_weights
+        return PriceResponse(self.segments, weights, np.zeros(game.size), private, game.private_base)

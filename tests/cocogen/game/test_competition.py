@@ -33,6 +33,7 @@ def test_property_operators_follow_their_definitions(seed, size):
         np.testing.assert_allclose(operator.column_sums(), [sum(rho[:, m]) for m in range(size)], rtol=1e-13)
         np.testing.assert_allclose(operator.row_sums(), [sum(row) for row in sigma], rtol=1e-13)
         np.testing.assert_allclose(operator.laplacian(x), laplacian, rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(operator.symmetric(), sigma, rtol=1e-15)
         np.testing.assert_allclose(operator.scaled(2.5).laplacian(x), 2.5 * np.array(laplacian), rtol=1e-11, atol=1e-11)
 
 
@@ -46,6 +47,7 @@ def test_property_uniform_competition_is_the_full_matrix(seed, size):
     np.testing.assert_allclose(uniform.damage_weights(p), full.damage_weights(p), rtol=1e-12)
     np.testing.assert_allclose(uniform.column_sums(), full.column_sums(), rtol=1e-12)
     np.testing.assert_allclose(uniform.row_sums(), full.row_sums(), rtol=1e-12)
+    np.testing.assert_array_equal(uniform.symmetric(), full.symmetric())
     np.testing.assert_allclose(uniform.laplacian(x), full.laplacian(x), rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(uniform.scaled(3.0).row_sums(), 3.0 * full.row_sums(), rtol=1e-12)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocogen import CoopetitionGame, GenerationAmounts, PowerLaw, Redistribution, UniformCompetition
-from cocogen.errors import ConfigurationError
+from cocogen.errors import ConfigurationError, SolverError
 from cocogen.solvers import certify, solve
 from cocogen.solvers.fixed_point import bracketing, contraction_bound
 
@@ -213,3 +213,64 @@ def test_a_hundred_thousand_organizations_are_one_vectorised_solve():
     assert equilibrium.converged
     assert equilibrium.iterations < 40
     assert equilibrium.epsilon < 1e-9
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(seed=SEEDS, size=st.integers(2, 12), twins=st.booleans(), binding=st.booleans())
+def test_property_linear_costs_give_a_certified_maximum(make_deadline, seed, size, twins, binding):
+    game = make_deadline(seed, size=size, levels=1, binding=binding, twins=twins)
+    fixed, oracle = solve(game), solve(game, "enumeration")
+    assert fixed.converged
+    assert fixed.epsilon <= 1e-12
+    assert fixed.gap <= 1e-14
+    assert fixed.potential == pytest.approx(oracle.potential, abs=1e-14)
+    if twins:
+        assert np.ptp(fixed.strategies[:, 0]) <= 1e-12
+
+
+def test_the_marginal_organization_contributes_what_meets_the_aggregate(make_deadline):
+    marginal = 0
+    for seed in range(20):
+        game = make_deadline(seed, size=6, levels=1, binding=False)
+        d = solve(game).strategies[:, 0]
+        segments = game.family.segments
+        inside = (d > segments.lower[:, 0]) & (d < segments.upper[:, 0])
+        assert inside.sum() <= 1
+        if inside.any():
+            marginal += 1
+            n = int(np.argmax(inside))
+            # Indifferent: what another sample is worth to it is what the sample costs it.
+            price = game.accuracy.derivative(game.effective_samples(solve(game).strategies).sum())
+            worth = game.potential_weights[n] * price * segments.samples_slope[n, 0]
+            paid = game.score_rates[n] * segments.score_slope[n, 0]
+            assert worth + paid == pytest.approx(segments.cost_slope[n, 0], rel=1e-12)
+    assert marginal >= 5
+
+
+@pytest.mark.parametrize("private_gain", [0.0, 0.02])
+def test_linear_and_curved_costs_mix(make_segments, private_gain):
+    for seed in range(20):
+        game = make_segments(seed, size=6, levels=1, private_gain=private_gain)
+        fixed = solve(game)
+        assert fixed.converged
+        assert fixed.epsilon <= 1e-12
+        assert fixed.potential == pytest.approx(solve(game, "enumeration").potential, abs=1e-13)
+
+
+def test_costs_that_are_linear_but_for_rounding_converge_too():
+    for curvature in (1e-12, 1e-15, 1e-18):
+        equilibrium = solve(_twins(cost_quadratic=curvature, incentive=0.0))
+        assert equilibrium.converged
+        assert equilibrium.epsilon < 1e-12
+
+
+def test_the_damped_iteration_refuses_linear_costs(make_deadline):
+    with pytest.raises(SolverError, match="strictly convex costs") as caught:
+        solve(make_deadline(1, levels=1), "damped")
+    assert "fixed-point" in caught.value.hint
+
+
+def test_several_segments_are_sent_to_benders(make_deadline):
+    with pytest.raises(SolverError, match=r"one segment .*found 3") as caught:
+        solve(make_deadline(1, levels=3))
+    assert "benders" in caught.value.hint

@@ -25,7 +25,7 @@ def test_every_method_returns_a_certified_result_under_its_name(make_game, metho
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones(make_game):
-    with pytest.raises(ConfigurationError, match="fixed-point, damped, best-response, planner"):
+    with pytest.raises(ConfigurationError, match="fixed-point, damped, best-response, benders"):
         solve(make_game(9), "simplex")
 
 
