@@ -18,7 +18,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from cocogen.errors import IsolatedOrganization, NegativeScoreWeight, NoImplementingWeight, NoRationalSharing
+from cocogen.errors import (
+    IsolatedOrganization,
+    NegativeScoreWeight,
+    NoImplementingWeight,
+    NoRationalSharing,
+    SolverError,
+)
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.rationality import outside_options
@@ -28,6 +34,7 @@ from cocogen.mechanisms.planning import equilibrium_method, solve_certified
 from cocogen.mechanisms.sharing import bonds, equal_surplus, least_bonds
 from cocogen.solvers import solve
 from cocogen.solvers.certificate import Certificate, certify
+from cocogen.solvers.welfare import require_concave
 
 __all__ = ["Decode", "Offsets", "OptimalRedistribution", "optimal_redistribution"]
 
@@ -165,14 +172,12 @@ def optimal_redistribution(
 
 
 def _require_concave_welfare(game: CoopetitionGame) -> None:
-    weights = game.welfare_weights
-    if game.private_gain > 0.0 and (weights < 0.0).any():
-        n = int(np.argmin(weights))
+    try:
+        require_concave(game)
+    except SolverError as error:
         raise NoRationalSharing(
-            f"social welfare is not concave: a unit of private gain of {game.label(n)} costs its competitors more than "
-            f"it earns ({weights[n]:g}, valid: at least 0), so the planner's optimum is no equilibrium to aim at",
-            hint="lower the competition that others feel from it or the private gain, or use the uniform rule",
-        )
+            f"the planner's optimum is not to be had: {error.message}", hint=f"{error.hint}, or use the uniform rule"
+        ) from error
 
 
 def _score_rates(game: CoopetitionGame, planner: Array) -> Array:

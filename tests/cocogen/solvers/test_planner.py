@@ -282,3 +282,24 @@ def test_an_organization_that_nobody_harms_has_no_curvature_of_its_own(make_dead
         assert game.welfare(planner.strategies) >= _by_optimiser(game) * (1.0 - 1e-12)
         steps = max(steps, planner.iterations)
     assert steps >= 3  # Newton's step was asked for
+
+
+def test_a_market_at_the_edge_of_stability_needs_the_line_search(make_deadline):
+    # Damage outweighs what is shared, so that the separable model misses much of the curvature: full steps cycle here.
+    template = make_deadline(147, size=3, levels=1, binding=False, dear=3.0)
+    competition = 30.0 * template.competition.matrix
+    competition *= min(1.0, 0.97 / (competition @ template.profitability / template.profitability).max())
+    game = CoopetitionGame(template.profitability, competition, template.accuracy, template.family)
+    planner = solve(game, "planner")
+    assert planner.converged
+    assert planner.iterations < 50
+    assert game.welfare(planner.strategies) >= _by_optimiser(game) * (1.0 - 1e-12)
+
+
+def test_an_optimisation_that_is_cut_short_bounds_the_optimum(make_game):
+    game = make_game(5)
+    short, whole = solve(game, "planner", maximum_iterations=1).trace, solve(game, "planner")
+    optimum = game.welfare(whole.strategies)
+    assert (short.lower_bound < optimum).all()
+    assert (short.upper_bound > optimum).all()
+    assert whole.trace.upper_bound[-1] == pytest.approx(optimum, rel=1e-12)
