@@ -134,7 +134,8 @@ def plan(request: Request, organization: str | None) -> None:
             ["organization", "real", "to generate", "effective", "transfer", "payoff", "over alone"],
             rows,
             caption=f"epsilon {result.epsilon:.1e} (as integers {result.epsilon_executed:.1e}); "
-            f"welfare {result.welfare:,.2f}, {result.efficiency:.4%} of the planner's",
+            f"welfare {result.welfare:,.2f}, {result.planner_welfare - result.welfare:,.4f} below the best that those "
+            "who take part could reach",
         )
 
     emit(data, text, as_json=request.as_json)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chain.deployment import load_deployment
 from chain.errors import ContractError
@@ -19,6 +19,9 @@ from cocogen.ledger import Contribution, Deployment, Ledger
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cocogen.terms import Terms
 
 __all__ = [
     "EMBEDDED",
@@ -52,6 +55,14 @@ class Request:
                 "no terms file was named", hint="name one, for example: cocogen run examples/clinics.toml"
             )
         return load_consortium(self.config)
+
+    def terms(self) -> Terms:
+        """The terms file that was named, of either kind; ConfigurationError when none was."""
+        from cocogen.terms import load_terms
+
+        if self.config is None:
+            return self.consortium()
+        return load_terms(self.config)
 
     def new_workspace(self, consortium: Consortium) -> Workspace:
         """The workspace of a consortium that may not be deployed yet."""

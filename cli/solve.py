@@ -7,71 +7,83 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, progress, table
+from cli.output import emit, progress, table, units
 
 if TYPE_CHECKING:
-    from cli.output import Progress
+    from cli.market import OpenMarket
     from cli.session import Request
-    from cocogen.consortium import Consortium
-    from cocogen.ledger import Ledger
-    from cocogen.resolved import ResolvedTerms
 
 __all__ = ["solve"]
+
+_METHODS = (
+    "plan",
+    "fixed-point",
+    "damped",
+    "best-response",
+    "benders",
+    "improvement",
+    "enumeration",
+    "planner",
+)
 
 
 @click.command(short_help="Compute and certify one round's equilibrium.")
 @click.option(
     "--method",
-    type=click.Choice(["fixed-point", "damped", "best-response", "planner"]),
-    default="fixed-point",
+    type=click.Choice(_METHODS),
+    default="plan",
     show_default=True,
-    help="Algorithm; the planner's optimum is what maximises welfare, not an equilibrium.",
+    help="Algorithm; `plan` takes the exact one for the market, as rounds do. The planner's optimum is what maximises "
+    "welfare, which is an equilibrium only under the optimal redistribution.",
 )
 @common(config_argument=True)
 def solve(request: Request, method: str) -> int:
     """Compute what every organization of CONFIG contributes in the first round, on the terms that a ledger would hold.
 
-    Uses the resolved terms of the workspace if CONFIG is deployed there, and measures them anew otherwise.
+    CONFIG is a consortium's terms file, or a TradeFL market (mechanism = "tradefl"). Uses the resolved terms of the
+    workspace if CONFIG is deployed there, and measures them anew otherwise.
     Exit code 1: the result is not certified as an equilibrium (epsilon above 1e-6).
     """
-    import numpy as np
-
+    from cli.market import open_market
     from cocogen.errors import ConfigurationError
-    from cocogen.ledger import Contribution
-    from cocogen.mechanisms import build_game
-    from cocogen.mechanisms.planning import TOLERANCE
-    from cocogen.registration import market
+    from cocogen.mechanisms import UNPAID, build_game
+    from cocogen.mechanisms.planning import TOLERANCE, solve_certified
     from cocogen.solvers import solve as run_solver
 
-    rule = request.consortium().consortium.mechanism
-    if rule != "cocogen+":
-        raise ConfigurationError(
-            f"{rule} is a rule to compare with and has no equilibrium to solve for",
-            hint='set consortium.mechanism = "cocogen+", or see what the rule does with `cocogen run`',
-        )
     with progress() as bars:
-        resolved, ledger = _resolved(request, bars)
-    quality = np.array([organization.quality for organization in resolved.organization])
-    state = market(resolved, ledger.decoded, quality)
-    game = build_game(state)
-    result = run_solver(game, method)
-    profile = state.resources.integers(result.strategies, state.participants)
+        opened = open_market(request, bars)
+    if opened.mechanism in UNPAID and opened.mechanism != "cocogen":
+        raise ConfigurationError(
+            f"{opened.mechanism} is a rule to compare with and has no equilibrium to solve for",
+            hint='set consortium.mechanism = "cocogen+", or see what the rule does with `cocogen compare`',
+        )
+    game = build_game(opened.market)
+    result = solve_certified(game, opened.mechanism) if method == "plan" else run_solver(game, method)
+    data = _data(opened, game, result, method)
+    emit(data, lambda: _print(opened, data), as_json=request.as_json)
+    return 0 if method == "planner" or result.epsilon <= TOLERANCE else 1
+
+
+def _data(opened: OpenMarket, game: Any, result: Any, method: str) -> dict[str, Any]:
+    from cocogen.game.rationality import outside_options
+    from cocogen.ledger import Contribution
+    from cocogen.solvers import solve as run_solver
+
+    profile = opened.market.resources.integers(result.strategies, opened.market.participants)
     evidence = b"\x01" * 32
-    wei = ledger.predict(
-        [Contribution(int(d), int(g), 0, evidence) for d, g in zip(profile.data, profile.generated, strict=True)]
-    )
-    planner = run_solver(game, "planner")
-    names = resolved.names
-    payoffs, transfers = game.payoffs(result.strategies), game.transfers(result.strategies)
-    welfare, best = game.welfare(result.strategies), game.welfare(planner.strategies)
+    counts = zip(profile.data.tolist(), profile.generated.tolist(), profile.compute.tolist(), strict=True)
+    wei = opened.ledger.predict([Contribution(d, g, c, evidence) for d, g, c in counts])
+    best = game.welfare(run_solver(game, "planner").strategies)
+    welfare, payoffs, outside = game.welfare(result.strategies), game.payoffs(result.strategies), outside_options(game)
+    names = opened.market.names
 
     def by_name(values: Any) -> dict[str, float]:
         return {name: float(value) for name, value in zip(names, values, strict=True)}
 
-    data = {
-        "method": method,
-        "incentive": resolved.incentive,
-        "strategies": by_name(result.strategies),
+    return {
+        "method": result.method if method == "plan" else method,
+        "incentive": opened.incentive,
+        "strategies": {name: opened.strategy(result.strategies, n) for n, name in enumerate(names)},
         "epsilon": result.epsilon,
         "potential": result.potential,
         "upper_bound": result.upper_bound,
@@ -81,44 +93,42 @@ def solve(request: Request, method: str) -> int:
         "seconds": result.seconds,
         "welfare": welfare,
         "efficiency": welfare / best if best > 0 else None,
+        "planner_welfare": best,
         "payoffs": by_name(payoffs),
-        "transfers": by_name(transfers),
+        "transfers": by_name(game.transfers(result.strategies)),
         "transfers_wei": {name: str(amount) for name, amount in zip(names, wei, strict=True)},
+        "outside_options": by_name(outside),
+        "surplus": by_name(payoffs - outside),
+        "liabilities": {
+            name: str(amount) for name, amount in zip(names, opened.ledger.decoded.liabilities, strict=True)
+        },
     }
 
-    def text() -> None:
-        rows = [
-            [name, f"{g:,.2f}", f"{transfer:+,.4f}", str(amount), f"{payoff:,.2f}"]
-            for name, g, transfer, amount, payoff in zip(names, result.strategies, transfers, wei, payoffs, strict=True)
+
+def _print(opened: OpenMarket, data: dict[str, Any]) -> None:
+    unit = opened.wei_per_unit
+    fractions = any(isinstance(strategy, dict) for strategy in data["strategies"].values())
+    rows = [
+        [
+            name,
+            *(
+                [f"{strategy['data_fraction']:.4f}", f"{strategy['compute'] / 1e9:g}"]
+                if fractions
+                else [f"{strategy:,.2f}"]
+            ),
+            units(int(data["transfers_wei"][name]), unit),
+            f"{data['payoffs'][name]:,.2f}",
+            f"{data['surplus'][name]:+,.2f}",
+            units(int(data["liabilities"][name]), unit),
         ]
-        table(
-            f"{resolved.consortium.name}: {method}",
-            ["organization", "generates", "transfer", "in wei, as integers", "payoff"],
-            rows,
-            caption=f"epsilon {result.epsilon:.1e} after {result.iterations} iterations in {result.seconds:.3f} s; "
-            f"incentive {resolved.incentive:.4g}; welfare {welfare:,.2f}, planner {best:,.2f}",
-        )
-
-    emit(data, text, as_json=request.as_json)
-    return 0 if method == "planner" or result.epsilon <= TOLERANCE else 1
-
-
-def _resolved(request: Request, bars: Progress) -> tuple[ResolvedTerms, Ledger]:
-    from chain.memory import MemoryProvider
-    from cli.session import load_resolved
-
-    consortium: Consortium = request.consortium()
-    provider = MemoryProvider(consortium.consortium.seed)
-    workspace = request.new_workspace(consortium)
-    if workspace.resolved.exists():
-        resolved = load_resolved(workspace)
-        if not resolved.disagreements(consortium):
-            return resolved, provider.deploy(resolved.settlement_terms())
-    from cocogen.learning.task import LearningTask
-    from cocogen.registration import register
-
-    task = LearningTask(
-        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
+        for name, strategy in data["strategies"].items()
+    ]
+    strategy_columns = ["data", "GHz"] if fractions else ["generates"]
+    table(
+        f"{opened.name}: {data['method']}",
+        ["organization", *strategy_columns, "transfer", "payoff", "over alone", "bond needed"],
+        rows,
+        caption=f"epsilon {data['epsilon']:.1e} after {data['iterations']} iterations in {data['seconds']:.3f} s; "
+        f"incentive {data['incentive']:.4g}; welfare {data['welfare']:,.2f}, planner {data['planner_welfare']:,.2f}. "
+        "Transfers are those of the integers that a ledger settles.",
     )
-    resolved = register(consortium, provider, task, progress=bars).resolved
-    return resolved, provider.deploy(resolved.settlement_terms())

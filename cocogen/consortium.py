@@ -11,29 +11,28 @@ import hashlib
 import itertools
 import math
 import re
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
-from cocogen.competition_table import competition_matrix, read_competition_csv
-from cocogen.errors import ConfigurationError, FieldProblem
+from cocogen.errors import ConfigurationError, FieldProblem, InvalidAccuracy
+from cocogen.game.calibrated import Calibrated, Loss
+from cocogen.terms_checks import MAXIMUM_ORGANIZATIONS, check_market, check_names, check_rule, load_competition, unique
+from cocogen.terms_file import read_terms, validate_terms
 
 __all__ = [
-    "MAXIMUM_ORGANIZATIONS",
-    "MINIMUM_ORGANIZATIONS",
-    "ROLES",
     "AccuracyTerms",
+    "CalibratedTerms",
     "Consortium",
     "ConsortiumSection",
     "Generation",
     "GenerationCost",
     "Incentive",
     "Learning",
+    "LossTerms",
     "Market",
     "Organization",
     "Partition",
@@ -42,15 +41,10 @@ __all__ = [
     "Settlement",
     "SquareRootTerms",
     "TermsSection",
-    "field_problems",
     "load_consortium",
     "parse_duration",
 ]
 
-MINIMUM_ORGANIZATIONS = 2
-MAXIMUM_ORGANIZATIONS = 120
-ROLES = ("attester", "arbiter", "operator")
-_MAXIMUM_FILE_BYTES = 1_000_000
 _DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day|week)s?\s*$")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _HOUR, _YEAR = 3_600, 365 * 86_400
@@ -184,7 +178,50 @@ class SaturatingTerms(TermsSection):
     scale: Annotated[float, Field(gt=0)]
 
 
-AccuracyTerms = Annotated[PowerLawTerms | SquareRootTerms | SaturatingTerms, Field(discriminator="kind")]
+class LossTerms(TermsSection):
+    """(data + skew·δ̄)(1 + Ω/scale)^-exponent, a part of the error rate that shrinks with data."""
+
+    scale: Annotated[float, Field(gt=0)]
+    exponent: Annotated[float, Field(gt=0, le=100)]
+    data: Annotated[float, Field(ge=0, le=1)]
+    skew: Annotated[float, Field(ge=-1, le=1)]
+
+
+class CalibratedTerms(TermsSection):
+    """P(Ω) = 1 - floor - skew·δ̄ - Σ losses, fitted to measured accuracies (:mod:`cocogen.game.calibrated`).
+
+    A terms file names the ``file`` that ``cocogen calibrate`` wrote; loading puts its content here, so that the
+    resolved terms hold the function itself. ``dataset``, ``model``: what it was measured on. ``samples``,
+    ``heterogeneity``: least and largest Ω and δ̄ measured. ``rmse``: of the fit, in accuracy.
+    """
+
+    kind: Literal["calibrated"]
+    dataset: str
+    model: str
+    floor: Annotated[float, Field(ge=0, le=1)]
+    skew: Annotated[float, Field(ge=0, le=1)]
+    losses: Annotated[tuple[LossTerms, ...], Field(max_length=200)]
+    samples: tuple[float, float]
+    heterogeneity: tuple[float, float]
+    rmse: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def _is_increasing_and_concave(self) -> CalibratedTerms:
+        try:
+            self.function()
+        except InvalidAccuracy as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def function(self) -> Calibrated:
+        """The accuracy function, without heterogeneity."""
+        losses = tuple(Loss(loss.scale, loss.exponent, loss.data, loss.skew) for loss in self.losses)
+        return Calibrated(self.floor, self.skew, losses, self.samples, self.heterogeneity)
+
+
+AccuracyTerms = Annotated[
+    PowerLawTerms | SquareRootTerms | SaturatingTerms | CalibratedTerms, Field(discriminator="kind")
+]
 
 
 class Market(TermsSection):
@@ -321,38 +358,33 @@ class Consortium(TermsSection):
             ) from None
 
 
-def load_consortium(path: str | Path) -> Consortium:
+def load_consortium(path: str | Path, *, accuracy: AccuracyTerms | None = None) -> Consortium:
     """Read and validate a terms file.
+
+    ``accuracy`` stands in for the accuracy function that the file states: it may not have been measured yet.
 
     Raises
     ------
     ConfigurationError
         Naming the file and, for every field at fault, its value and its valid range.
     """
+    from cocogen.calibration_record import inline_accuracy
+
     file = Path(path)
-    source = _read(file)
-    try:
-        document = tomllib.loads(source.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+    source, document = read_terms(file)
+    section = document.get("consortium")
+    if isinstance(section, dict) and section.get("mechanism") == "tradefl":
         raise ConfigurationError(
-            f"not a TOML file: {error}", file=str(file), hint="see examples/clinics.toml for a complete terms file"
-        ) from error
-    try:
-        consortium = Consortium.model_validate(document)
-    except RecursionError as error:
-        raise ConfigurationError("nested too deeply: not a terms file", file=str(file)) from error
-    except ValidationError as error:
-        raise ConfigurationError(
-            "the terms are not valid:",
+            'mechanism = "tradefl" states resources and trains nothing, so it cannot be deployed or run',
             file=str(file),
-            problems=field_problems(error),
-            hint="correct these fields; see examples/clinics.toml and docs/terms.md for their meaning",
-        ) from error
+            hint="use `cocogen solve` or `cocogen compare` with it",
+        )
+    consortium = validate_terms(Consortium, inline_accuracy(document, file, accuracy), file)
     problems = _cross_check(consortium)
     if not problems:
-        competition, problems = _competition(consortium, file)
+        competition, problems = load_competition(consortium.market.competition, consortium.names, file)
         if not problems:
-            problems = _check_market(consortium, competition)
+            problems = check_market(consortium, competition)
             consortium._competition = competition
     if problems:
         raise ConfigurationError("the terms are not valid:", file=str(file), problems=problems)
@@ -361,80 +393,20 @@ def load_consortium(path: str | Path) -> Consortium:
     return consortium
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            source = stream.read(_MAXIMUM_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"cannot be read: {getattr(error, 'strerror', None) or error}",
-            file=str(file),
-            hint="name an existing terms file (TOML)",
-        ) from error
-    if len(source) > _MAXIMUM_FILE_BYTES:
-        raise ConfigurationError(f"larger than {_MAXIMUM_FILE_BYTES:,} bytes: not a terms file", file=str(file))
-    return source
-
-
-_ACCURACY_KINDS = ("power-law", "square-root", "saturating")
-_VALID = {
-    "missing": "required, but not there",
-    "extra_forbidden": "unknown key; remove it or correct its spelling",
-    "finite_number": "must be a finite number",
-}
-
-
-def field_problems(error: ValidationError) -> list[FieldProblem]:
-    """Every problem that pydantic found, as field, value and valid range."""
-    return [_problem(item) for item in error.errors(include_url=False)]
-
-
-def _problem(item: Mapping[str, Any]) -> FieldProblem:
-    location = [part for part in item["loc"] if part not in _ACCURACY_KINDS]
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    field = "".join(parts).lstrip(".") or "(file)"
-    value = "nothing" if item["type"] == "missing" else _shorten(item.get("input"))
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return FieldProblem(field, value, _VALID.get(item["type"], message))
-
-
-def _shorten(value: object) -> str:
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # too deep, or an integer too long to print
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _cross_check(terms: Consortium) -> list[FieldProblem]:
     from cocogen.learning.catalogue import known_datasets
 
-    problems = []
+    problems = check_names(terms.names)
+    problems += unique("address", [o.address.lower() if o.address else None for o in terms.organization])
     count = len(terms.organization)
-    if not MINIMUM_ORGANIZATIONS <= count <= MAXIMUM_ORGANIZATIONS:
-        valid = f"between {MINIMUM_ORGANIZATIONS} and {MAXIMUM_ORGANIZATIONS} organizations"
-        problems.append(FieldProblem("organization", f"{count} entries", valid))
-    for label, values in (
-        ("name", [o.name for o in terms.organization]),
-        ("address", [o.address.lower() if o.address else None for o in terms.organization]),
-    ):
-        seen: dict[str, int] = {}
-        for index, value in enumerate(values):
-            if value is None:
-                continue
-            if value in seen:
-                valid = f"must be unique, but organization[{seen[value]}] has it too"
-                problems.append(FieldProblem(f"organization[{index}].{label}", repr(value), valid))
-            seen.setdefault(value, index)
     for index, organization in enumerate(terms.organization):
-        if organization.name in (*ROLES, "default"):
-            problems.append(FieldProblem(f"organization[{index}].name", repr(organization.name), "a reserved word"))
         if organization.address is not None and int(organization.address, 16) == 0:
             problems.append(FieldProblem(f"organization[{index}].address", organization.address, "must not be zero"))
     if terms.learning.dataset not in known_datasets():
         valid = f"one of {', '.join(sorted(known_datasets()))}"
         problems.append(FieldProblem("learning.dataset", repr(terms.learning.dataset), valid))
     problems += _check_incentive(terms)
+    problems += _check_calibration(terms)
     sizes = terms.learning.partition.sizes
     if sizes is not None and len(sizes) != count:
         valid = f"one size for each of the {count} organizations"
@@ -451,6 +423,18 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
     return problems
 
 
+def _check_calibration(terms: Consortium) -> list[FieldProblem]:
+    accuracy, learning = terms.market.accuracy, terms.learning
+    if not isinstance(accuracy, CalibratedTerms):
+        return []
+    pairs = {"dataset": (accuracy.dataset, learning.dataset), "model": (accuracy.model, learning.model)}
+    return [
+        FieldProblem("market.accuracy.file", f"measured with {name} {found!r}", f"the terms have {name} {needed!r}")
+        for name, (found, needed) in pairs.items()
+        if found != needed
+    ]
+
+
 def _check_incentive(terms: Consortium) -> list[FieldProblem]:
     rule, strength = terms.incentive, terms.incentive.strength
     if terms.consortium.mechanism != "cocogen+":
@@ -458,49 +442,4 @@ def _check_incentive(terms: Consortium) -> list[FieldProblem]:
             return []
         valid = f'"auto" or 0: {terms.consortium.mechanism} redistributes nothing'
         return [FieldProblem("incentive.strength", f"{strength:g}", valid)]
-    problems = []
-    if rule.redistribution == "optimal" and strength != "auto":
-        valid = '"auto": the optimal redistribution sets it, so that the median score weight is 1'
-        problems.append(FieldProblem("incentive.strength", f"{strength:g}", valid))
-    if (rule.redistribution == "uniform") != (rule.sharing == "local"):
-        fitting = '"local"' if rule.redistribution == "uniform" else '"equal-surplus" or "min-bond"'
-        valid = f'{fitting} with redistribution = "{rule.redistribution}"'
-        problems.append(FieldProblem("incentive.offsets", f'"{rule.sharing}"', valid))
-    return problems
-
-
-def _competition(terms: Consortium, file: Path) -> tuple[NDArray[np.float64], list[FieldProblem]]:
-    value = terms.market.competition
-    if isinstance(value, str):
-        return read_competition_csv(file.parent / value, terms.names)
-    return competition_matrix(value, terms.names)
-
-
-def _check_market(terms: Consortium, competition: NDArray[np.float64]) -> list[FieldProblem]:
-    profitability = terms.profitability
-    damage = terms.market.damage * (competition @ profitability)
-    problems = []
-    for index in np.flatnonzero(profitability - damage <= 0):
-        largest = profitability[index] / damage[index]
-        value = terms.market.competition
-        valid = (
-            f"below {value * largest:.6g}"
-            if isinstance(value, float)
-            else f"scale the competition of this organization by less than {largest:.6g}"
-        )
-        problems.append(
-            FieldProblem(
-                "market.competition",
-                f"{float(competition[index].max()):.6g} (largest for {terms.names[index]})",
-                f"the potential weight of {terms.names[index]} is {profitability[index] - damage[index]:.6g}, "
-                f"but must be positive: {valid}",
-            )
-        )
-    strength = terms.incentive.strength
-    if isinstance(strength, float):
-        sigma = float((competition + competition.T).max()) / 2
-        limit = 2.0**160 / (max(sigma, 1e-300) * terms.settlement.wei_per_unit * 1e18)
-        if strength >= limit:
-            valid = f"below {limit:.6g}: strength · competition · wei_per_unit · 1e18 must fit 160 bits"
-            problems.append(FieldProblem("incentive.strength", f"{strength:.6g}", valid))
-    return problems
+    return check_rule(rule)

@@ -18,20 +18,18 @@ from numpy.typing import NDArray
 from cocogen.consortium import AccuracyTerms, Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
-from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
 from cocogen.game.arrays import Array
-from cocogen.game.redistribution import Redistribution
-from cocogen.mechanisms import UNPAID, build_game
+from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
+from cocogen.mechanisms import UNPAID
+from cocogen.mechanisms.agreement import Agreement, Encoding, agree_optimal, agree_uniform
 from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
-from cocogen.mechanisms.optimal import OptimalRedistribution, optimal_redistribution
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.resolved import ResolvedOrganization, ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask, SharedModel
 
-__all__ = ["Registration", "accuracy_function", "market", "register", "rule_disagreements"]
+__all__ = ["Registration", "accuracy_function", "encoding_of", "market", "register", "rule_disagreements"]
 
 _AGREEMENT = 1e-6  # relative; another processor may round the same computation otherwise
 
@@ -42,14 +40,12 @@ Progress = Callable[[str, int, int], None]
 class Registration:
     """The resolved terms, the shared model that they name by digest, and how the redistribution was chosen.
 
-    ``incentive`` reports the search behind an automatic strength, ``optimal`` the design of an optimal redistribution;
-    None where the terms ask for neither.
+    ``agreement`` holds the evidence behind an automatic strength or an optimal design.
     """
 
     resolved: ResolvedTerms
     shared: SharedModel
-    incentive: IncentiveReport | None
-    optimal: OptimalRedistribution | None
+    agreement: Agreement
 
 
 def register(
@@ -114,8 +110,8 @@ def register(
         organization=organizations,
     )
 
-    resolved, report, optimal = _agree(draft, provider.decode)
-    return Registration(resolved, shared, report, optimal)
+    resolved, agreement = _agree(draft, provider.decode)
+    return Registration(resolved, shared, agreement)
 
 
 def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> list[str]:
@@ -128,7 +124,7 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
     GameError
         The rule has no answer for these measurements.
     """
-    follows, _, _ = _agree(resolved, decode)
+    follows, _ = _agree(resolved, decode)
     pairs = [("incentive.strength", resolved.incentive, follows.incentive)]
     for mine, other in zip(resolved.organization, follows.organization, strict=True):
         pairs.append((f"organization.{mine.name} (score weight)", mine.score_weight, other.score_weight))
@@ -138,41 +134,31 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
     ]
 
 
-def _agree(
-    draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]
-) -> tuple[ResolvedTerms, IncentiveReport | None, OptimalRedistribution | None]:
+def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> tuple[ResolvedTerms, Agreement]:
     """Fill in what the rule of the terms computes from the measurements: incentive, score weights and offsets."""
-    rule = draft.incentive_rule
-    quality = np.array([organization.quality for organization in draft.organization])
-    local = np.array([organization.local for organization in draft.organization], dtype=np.float64)
-    published = draft.with_rule(0.0, np.ones(local.size).tolist(), (-local).tolist())
+    rule, encoding = draft.incentive_rule, encoding_of(draft, decode)
     if draft.consortium.mechanism in UNPAID:
-        return published, None, None
-    if rule.redistribution == "optimal":
-        game = build_game(market(published, decode(published.settlement_terms()), quality))
+        agreed = agree_uniform(encoding, 0.0)
+    elif rule.redistribution == "optimal":
+        agreed = agree_optimal(encoding, rule.sharing)
+    else:
+        agreed = agree_uniform(encoding, rule.strength)
+    return draft.with_rule(agreed.incentive, agreed.weights.tolist(), agreed.offsets.tolist()), agreed
 
-        def decoded_rule(incentive: float, weights: Array, offsets: Array) -> Redistribution:
-            terms = published.with_rule(incentive, weights.tolist(), offsets.tolist())
-            return Redistribution.from_decoded(decode(terms.settlement_terms()))
 
-        caps = np.array([o.data_cap + o.generated_cap for o in draft.organization], dtype=np.float64)
-        optimal = optimal_redistribution(
-            game,
-            offsets="min-bond" if rule.sharing == "min-bond" else "equal-surplus",
-            decode=decoded_rule,
-            largest_inputs=caps,
-        )
-        chosen = optimal.redistribution
-        agreed = draft.with_rule(optimal.incentive, chosen.score_weights.tolist(), chosen.score_offsets.tolist())
-        return agreed, None, optimal
-    if rule.strength != "auto":
-        return published.model_copy(update={"incentive": rule.strength}), None, None
+def encoding_of(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Encoding:
+    """The market of these measurements with its redistribution open, for any rule."""
+    quality = np.array([organization.quality for organization in resolved.organization])
 
-    def decoded_strength(incentive: float) -> DecodedTerms:
-        return decode(published.model_copy(update={"incentive": incentive}).settlement_terms())
+    def decoded(incentive: float, weights: Array, offsets: Array) -> DecodedTerms:
+        return decode(resolved.with_rule(incentive, weights.tolist(), offsets.tolist()).settlement_terms())
 
-    report = automatic_incentive(market(published, decoded_strength(0.0), quality), decoded_strength)
-    return published.model_copy(update={"incentive": report.incentive}), report, None
+    return Encoding(
+        decode=decoded,
+        market=lambda terms: market(resolved, terms, quality),
+        published_offsets=-np.array([organization.local for organization in resolved.organization], dtype=np.float64),
+        largest_inputs=np.array([o.data_cap + o.generated_cap for o in resolved.organization], dtype=np.float64),
+    )
 
 
 def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated: str | None) -> str:
@@ -192,6 +178,8 @@ def accuracy_function(terms: AccuracyTerms) -> AccuracyFunction:
         return PowerLaw(terms.ceiling, terms.scale, terms.exponent)
     if terms.kind == "square-root":
         return SquareRootBound(terms.ceiling, terms.epochs)
+    if terms.kind == "calibrated":
+        return terms.function()
     return Saturating(terms.ceiling, terms.scale)
 
 

@@ -26,10 +26,10 @@ from cocogen.consortium import (
     Learning,
     Settlement,
     TermsSection,
-    field_problems,
 )
 from cocogen.errors import ConfigurationError
 from cocogen.ledger import Member, SettlementTerms
+from cocogen.terms_file import field_problems
 
 __all__ = ["ResolvedOrganization", "ResolvedTerms"]
 

@@ -75,8 +75,8 @@ class StudyRun:
     consortium
         Valid terms.
     incentive
-        Currency per effective sample; replaces "auto", so that all folds play the agreed game. An optimal redistribution
-        is designed anew in each fold, as its weights follow from the members' samples.
+        Currency per effective sample; replaces "auto", so that all folds play the agreed game. An optimal
+        redistribution is designed anew in each fold, as its weights follow from the members' samples.
     provider
         Makes a fresh in-memory ledger; must be picklable.
     first_fold

@@ -52,7 +52,7 @@ def write_atomically(path: Path, content: bytes) -> None:
                 Path(temporary).unlink()
         raise WorkspaceError(
             f"{path} cannot be written: {error.strerror or error}",
-            hint="make room or choose another folder with --workspace; nothing that was there before is lost",
+            hint="make room or write to another folder; nothing that was there before is lost",
         ) from error
 
 

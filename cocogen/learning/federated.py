@@ -1,21 +1,21 @@
-"""Evaluation of a shared classifier, and the organizations' alternative of training alone.
+"""Evaluation of a shared classifier, and training that needs no evidence: together on real data only, or alone.
 
 Left out: aggregation (:func:`cocogen.learning.states.average`) with the weights that the attester measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.learning.models import Classifier
-from cocogen.learning.states import ModelState
+from cocogen.learning.states import ModelState, average
 from cocogen.learning.training import LocalWork, Schedule, train
 
-__all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone"]
+__all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone", "train_together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,22 @@ def evaluate(
 def balanced_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     """Mean over the classes that are there of the share predicted right, in [0, 1]."""
     return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
+
+
+def train_together(
+    classifier: Classifier,
+    initial: ModelState,
+    works: Callable[[int, ModelState], Sequence[LocalWork]],
+    schedule: Schedule,
+    rounds: int,
+) -> ModelState:
+    """Federated averaging over everybody's samples; ``works`` gives the organizations' parts of a round, from 1."""
+    state = initial
+    for number in range(1, rounds + 1):
+        parts = works(number, state)
+        results = train(classifier, parts, schedule)
+        state = average([result.state for result in results], [len(part.labels) for part in parts])
+    return state
 
 
 def train_alone(

@@ -21,7 +21,7 @@ from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
 from cocogen.learning.datasets import load
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
-from cocogen.learning.federated import Evaluation, evaluate, train_alone
+from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.generators.quality import panel_labels
@@ -263,6 +263,20 @@ class LearningTask:
         """The classifier on the test fold."""
         with _one_thread():
             return evaluate(self._classifier, shared.classifier, self._test.features, self._test.labels)
+
+    def train_together(self, rounds: int) -> Evaluation:
+        """All organizations together on all their real data, without generation or evidence, on the test fold."""
+
+        def works(number: int, state: ModelState) -> list[LocalWork]:
+            return [
+                LocalWork(state, own.features, own.labels, self._streams.get(Purpose.CLASSIFIER_BATCHES, number, n))
+                for n, own in enumerate(self._own)
+            ]
+
+        with _one_thread():
+            initial = self.initial_state().classifier
+            state = train_together(self._classifier, initial, works, self._schedule, rounds)
+            return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
     def train_alone(self, rounds: int) -> list[Evaluation]:
         """Each organization by itself: its own real data, the epochs of ``rounds`` rounds, the same initial model.

@@ -41,6 +41,7 @@ UNPAID: tuple[str, ...] = ("cocogen", *BASELINES)
 _ALL: tuple[Mechanism, ...] = (
     EquilibriumPlan("cocogen+"),
     EquilibriumPlan("cocogen", redistributed=False),
+    EquilibriumPlan("tradefl"),
     NoGeneration(),
     WithoutCompetition(),
     RandomGeneration(),

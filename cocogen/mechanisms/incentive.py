@@ -3,6 +3,7 @@
 Among the incentives under which nobody earns less than alone, take the one with the largest welfare, under the
 published uniform redistribution. A larger incentive makes low contributors pay more, a smaller one leaves damage
 uncompensated, so the rational incentives need not be an interval: they are reported as a list of intervals [ours].
+:func:`scan_incentives` reports all of it, also where no incentive is rational; :func:`automatic_incentive` chooses.
 Left out: optimal redistribution, which is not a search.
 """
 
@@ -19,11 +20,11 @@ from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.rationality import outside_options
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.planning import TOLERANCE, build_game
+from cocogen.mechanisms.planning import TOLERANCE, build_game, equilibrium_method
+from cocogen.solvers import METHODS
 from cocogen.solvers.certificate import certify
-from cocogen.solvers.fixed_point import bracketing
 
-__all__ = ["IncentiveReport", "automatic_incentive"]
+__all__ = ["IncentiveReport", "IncentiveScan", "automatic_incentive", "scan_incentives"]
 
 _DECADES = 6
 _POINTS_PER_DECADE = 16
@@ -51,10 +52,8 @@ class IncentiveReport:
         The participant that attains it (its place among the participants).
     epsilon : float
         ε of the equilibrium's certificate.
-    rational : tuple of (float, float)
-        Closed intervals of rational incentives in the searched range, ascending; an isolated grid point has equal ends.
-    incentives, welfares, least_surpluses : ndarray
-        The scanned grid, shape (K,), starting at incentive 0.
+    scan : IncentiveScan
+        Everything that was searched.
     """
 
     incentive: float
@@ -64,20 +63,67 @@ class IncentiveReport:
     least_surplus: float
     worst: int
     epsilon: float
-    rational: tuple[tuple[float, float], ...]
+    scan: IncentiveScan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IncentiveScan:
+    """Welfare and rationality over the incentives, played on the floats; arrays have shape (K,).
+
+    Attributes
+    ----------
+    incentives, welfares, least_surpluses : ndarray
+        The grid from 0 upwards (currency per unit of score difference), Σ U_n and min_n (U_n − outside option) there.
+    rational : tuple of (float, float)
+        Closed intervals of incentives that leave everyone at least its outside option, ascending, edges refined; an
+        isolated grid point has equal ends. Empty when there are none.
+    tuned : float
+        The incentive with the largest welfare, rational or not, refined by a bounded scalar search.
+    """
+
     incentives: Array
     welfares: Array
     least_surpluses: Array
+    rational: tuple[tuple[float, float], ...]
+    tuned: float
+
+
+def scan_incentives(market: Market) -> IncentiveScan:
+    """Search 0 and six decades up to the incentive at which everyone would contribute all it can for transfers alone.
+
+    Sixteen points a decade; a rational interval narrower than a grid step can be missed.
+
+    Parameters
+    ----------
+    market : Market
+        The first round's state; its rates are not used.
+    """
+    search = _Search(market)
+    return _scan(search, [search.at(float(incentive)) for incentive in search.grid()])
+
+
+def _scan(search: _Search, points: Sequence[_Point]) -> IncentiveScan:
+    rational = np.array([point.rational for point in points])
+    top = int(np.argmax([point.welfare for point in points]))
+    tuned = points[top].incentive
+    if top > 0:
+        around = (points[top - 1].incentive, points[min(top + 1, len(points) - 1)].incentive)
+        tuned = _refined(search, *around)
+    return IncentiveScan(
+        incentives=frozen(np.array([point.incentive for point in points])),
+        welfares=frozen(np.array([point.welfare for point in points])),
+        least_surpluses=frozen(np.array([point.least_surplus for point in points])),
+        rational=tuple(_intervals(search, points, rational)),
+        tuned=tuned,
+    )
 
 
 def automatic_incentive(market: Market, decode: Callable[[float], DecodedTerms]) -> IncentiveReport:
     """Find the welfare-maximising incentive under which every participant earns at least its outside option.
 
-    The scan plays the floats: rates incentive · σ with the market's score weights and offsets. It covers 0 and six
-    decades up to the incentive at which everyone would generate its maximum for the transfers alone, sixteen points a
-    decade; a rational interval narrower than a grid step can be missed. Edges are refined by bisection, the best point
-    by a bounded scalar search. The choice is then decoded and checked again, and moved into its interval when rounding
-    to the ledger's integers has pushed it over an edge.
+    The scan (:func:`scan_incentives`) plays the floats: rates incentive · σ with the market's score weights and
+    offsets. The choice is then decoded and checked again, and moved into its interval when rounding to the ledger's
+    integers has pushed it over an edge.
 
     Parameters
     ----------
@@ -99,13 +145,11 @@ def automatic_incentive(market: Market, decode: Callable[[float], DecodedTerms])
         The equilibrium at the choice fails its certificate.
     """
     search = _Search(market)
-    grid = search.grid()
-    points = [search.at(float(incentive)) for incentive in grid]
-    rational = np.array([point.rational for point in points])
-    if not rational.any():
+    points = [search.at(float(incentive)) for incentive in search.grid()]
+    scan = _scan(search, points)
+    if not scan.rational:
         raise _none_rational(search, points)
-    intervals = _intervals(search, points, rational)
-    chosen, interval = _best(search, points, intervals)
+    chosen, interval = _best(search, points, scan.rational)
     for retreat in _RETREATS:
         incentive = chosen + retreat * (0.5 * sum(interval) - chosen)
         decoded = decode(incentive)
@@ -122,13 +166,10 @@ def automatic_incentive(market: Market, decode: Callable[[float], DecodedTerms])
                 least_surplus=point.least_surplus,
                 worst=point.worst,
                 epsilon=certificate.epsilon,
-                rational=tuple(intervals),
-                incentives=frozen(grid),
-                welfares=frozen(np.array([entry.welfare for entry in points])),
-                least_surpluses=frozen(np.array([entry.least_surplus for entry in points])),
+                scan=scan,
             )
     raise NoRationalIncentive(
-        f"the rational incentives {intervals} are lost when encoded: {search.names[point.worst]} would earn "
+        f"the rational incentives {list(scan.rational)} are lost when encoded: {search.names[point.worst]} would earn "
         f"{-point.least_surplus:.6g} less than alone",
         hint="raise wei_per_unit, so that the ledger's integers are finer",
     )
@@ -160,11 +201,12 @@ class _Search:
     def grid(self) -> Array:
         """0, then a logarithmic grid up to where transfers alone pay for everyone's last sample."""
         segments = self._unpaid.family.segments
-        paid = self._game(1.0).score_rates * segments.score_slope[:, 0]
-        if not (paid > 0.0).any():
+        paid = self._game(1.0).score_rates[:, None] * segments.score_slope
+        reached = (paid > 0.0) & segments.feasible
+        if not reached.any():
             return np.zeros(1)
-        last_sample = segments.cost_slope[:, 0] + segments.cost_curvature[:, 0] * segments.upper[:, 0]
-        ceiling = float((last_sample[paid > 0.0] / paid[paid > 0.0]).max())
+        last_sample = segments.cost_slope + segments.cost_curvature * segments.upper
+        ceiling = float((last_sample[reached] / paid[reached]).max())
         if ceiling <= 0.0:
             return np.zeros(1)
         count = _DECADES * _POINTS_PER_DECADE + 1
@@ -174,7 +216,7 @@ class _Search:
         return self.measure(incentive, self._game(incentive))
 
     def measure(self, incentive: float, game: CoopetitionGame) -> _Point:
-        strategies = bracketing(game).strategies
+        strategies = METHODS[equilibrium_method(game)](game).strategies
         payoffs = game.payoffs(strategies)
         surplus = payoffs - self._outside
         worst = int(np.argmin(surplus))
@@ -214,8 +256,6 @@ def _best(
     search: _Search, points: Sequence[_Point], intervals: Sequence[tuple[float, float]]
 ) -> tuple[float, tuple[float, float]]:
     """The best rational incentive, with the interval that holds it; ties go to the weakest incentive."""
-    from scipy.optimize import minimize_scalar
-
     scored: list[tuple[float, float, tuple[float, float]]] = []
     for low, high in intervals:
         inner = [point.incentive for point in points if low < point.incentive < high]
@@ -224,14 +264,8 @@ def _best(
         top = int(np.argmax(welfares))
         left, right = candidates[max(top - 1, 0)], candidates[min(top + 1, len(candidates) - 1)]
         if left < right:
-            found = minimize_scalar(
-                lambda incentive: -search.at(float(incentive)).welfare,
-                bounds=(left, right),
-                method="bounded",
-                options={"xatol": 1e-8 * right},
-            )
-            candidates.append(float(found.x))
-            welfares.append(-float(found.fun))
+            candidates.append(_refined(search, left, right))
+            welfares.append(search.at(candidates[-1]).welfare)
         scored += [
             (welfare, -incentive, (low, high))
             for incentive, welfare in zip(candidates, welfares, strict=True)
@@ -239,6 +273,19 @@ def _best(
         ]
     _, negated, interval = max(scored)
     return -negated, interval
+
+
+def _refined(search: _Search, low: float, high: float) -> float:
+    """The incentive with the largest welfare between two others."""
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda incentive: -search.at(float(incentive)).welfare,
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-8 * high},
+    )
+    return float(found.x)
 
 
 def _none_rational(search: _Search, points: Sequence[_Point]) -> NoRationalIncentive:

@@ -54,7 +54,7 @@ def equal_surplus(
         A component's surplus is negative.
     """
     del largest
-    rates = _matrix(rule)
+    rates = rule.rates.symmetric()
     member = components(rates)
     wanted = _targets(member, unpaid, outside, label) - unpaid
     scores = np.zeros(rule.size)
@@ -78,7 +78,7 @@ def least_bonds(
     from scipy.optimize import linprog
     from scipy.sparse import coo_array, hstack, vstack
 
-    rates = _matrix(rule)
+    rates = rule.rates.symmetric()
     member = components(rates)
     _targets(member, unpaid, outside, label)
     shared = equal_surplus(rule, inputs, unpaid, outside, reference, largest, label)
@@ -134,7 +134,7 @@ def bonds(rule: Redistribution, largest: Array) -> Array:
     """
     best = rule.score_offsets + rule.score_weights * largest
     gaps = np.maximum(best[None, :] - rule.score_offsets[:, None], 0.0)
-    return np.asarray((_matrix(rule) * gaps).sum(axis=1))
+    return np.asarray((rule.rates.symmetric() * gaps).sum(axis=1))
 
 
 def components(rates: Array) -> IntArray:
@@ -143,14 +143,6 @@ def components(rates: Array) -> IntArray:
     from scipy.sparse.csgraph import connected_components
 
     return np.asarray(connected_components(coo_array(rates), directed=False)[1], dtype=np.int64)
-
-
-def _matrix(rule: Redistribution) -> Array:
-    """The rates as a dense symmetric matrix, shape (N, N)."""
-    columns = [rule.rates.laplacian(unit) for unit in np.eye(rule.size)]
-    matrix = -np.stack(columns, axis=1)
-    np.fill_diagonal(matrix, 0.0)
-    return np.maximum(0.5 * (matrix + matrix.T), 0.0)
 
 
 def _targets(member: IntArray, unpaid: Array, outside: Array, label: Label) -> Array:

@@ -207,7 +207,8 @@ class TestOrder:
         assert "does not outlive" in cocogen.json("deploy clinics.toml --ledger memory", code=2)["message"]
 
     def test_amounts_that_do_not_fit_the_contract_are_a_configuration_error(self, cocogen, terms):
-        text = terms.read_text().replace('redistribution = "optimal"', "strength = 1e9").replace('"equal-surplus"', '"local"')
+        text = terms.read_text().replace('redistribution = "optimal"', "strength = 1e9")
+        text = text.replace('"equal-surplus"', '"local"')
         terms.write_text(text.replace("wei_per_unit = 1_000_000_000_000_000", f"wei_per_unit = {10**24}"))
         error = cocogen.json("deploy clinics.toml", code=2)
         assert error["code"] == "ConfigurationError"

@@ -61,11 +61,11 @@ def test_deterministic_rules_leave_the_generator_untouched(golden_games):
 
 
 def test_mechanisms_are_found_by_their_own_names():
-    assert set(MECHANISMS) == {"cocogen+", *UNPAID}
+    assert set(MECHANISMS) == {"cocogen+", "tradefl", *UNPAID}
     assert set(BASELINES) < set(UNPAID)
     assert all(mechanism(name).name == name for name in MECHANISMS)
 
 
 def test_an_unknown_mechanism_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"cocogen\+, cocogen, vcfl, wco, radg"):
+    with pytest.raises(ConfigurationError, match=r"cocogen\+, cocogen, tradefl, vcfl, wco, radg"):
         mechanism("auction")

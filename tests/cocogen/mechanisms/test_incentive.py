@@ -62,7 +62,7 @@ def test_no_rational_incentive_on_a_fine_grid_has_a_larger_welfare():
     welfare, least = _played(market, report.incentive)
     assert report.welfare == pytest.approx(welfare, rel=1e-12)
     assert report.least_surplus == pytest.approx(least, rel=1e-9)
-    for incentive in np.linspace(0.0, report.incentives[-1], 200):
+    for incentive in np.linspace(0.0, report.scan.incentives[-1], 200):
         welfare, least = _played(market, float(incentive))
         assert least < 0.0 or welfare <= report.welfare * (1 + 1e-12)
 
@@ -70,7 +70,7 @@ def test_no_rational_incentive_on_a_fine_grid_has_a_larger_welfare():
 def test_welfare_falls_on_both_sides_of_an_unconstrained_choice():
     market = _market()
     report = automatic_incentive(market, _decoder(market))
-    assert all(low < report.incentive < high for low, high in report.rational)
+    assert all(low < report.incentive < high for low, high in report.scan.rational)
     for factor in (0.98, 0.998, 1.002, 1.02):
         assert _played(market, factor * report.incentive)[0] < report.welfare
 
@@ -78,11 +78,11 @@ def test_welfare_falls_on_both_sides_of_an_unconstrained_choice():
 def test_the_reported_intervals_are_where_everyone_gains():
     market = _market()
     report = automatic_incentive(market, _decoder(market))
-    for low, high in report.rational:
+    for low, high in report.scan.rational:
         for incentive, inside in ((low, True), (high, True), (high * 1.001, False)):
-            if incentive <= report.incentives[-1]:
+            if incentive <= report.scan.incentives[-1]:
                 assert (_played(market, incentive)[1] >= 0.0) == inside
-    assert any(low <= report.incentive <= high for low, high in report.rational)
+    assert any(low <= report.incentive <= high for low, high in report.scan.rational)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_choice_at_an_edge_that_rounding_would_push_over_retreats_inside(compe
     # welfare still rises (already falls).
     market = _market(competition, heterogeneity=np.array(own))
     exact = automatic_incentive(market, _decoder(market))
-    assert len(exact.rational) == 1
-    assert exact.incentive == exact.rational[0][edge] > 0.0
+    assert len(exact.scan.rational) == 1
+    assert exact.incentive == exact.scan.rational[0][edge] > 0.0
     pushed = automatic_incentive(market, _decoder(market, rounding=1e-4 if edge else -1e-4))
     assert pushed.least_surplus >= 0.0
     assert (pushed.incentive < exact.incentive) if edge else (pushed.incentive > exact.incentive)
@@ -103,7 +103,7 @@ def test_a_choice_at_an_edge_that_rounding_would_push_over_retreats_inside(compe
 
 def test_the_rational_set_need_not_contain_zero():
     market = _market(0.05, heterogeneity=np.array([0.2, 0.3, 0.3, 0.3]))
-    low = automatic_incentive(market, _decoder(market)).rational[0][0]
+    low = automatic_incentive(market, _decoder(market)).scan.rational[0][0]
     assert _played(market, 0.0)[1] < 0.0
     assert _played(market, 0.999 * low)[1] < 0.0 <= _played(market, low)[1]
 
@@ -121,8 +121,8 @@ def test_without_competition_there_is_nothing_to_pay_for():
     market = _market(competition=0.0)
     report = automatic_incentive(market, _decoder(market))
     assert report.incentive == 0.0
-    assert report.rational == ((0.0, 0.0),)
-    assert report.incentives.tolist() == [0.0]
+    assert report.scan.rational == ((0.0, 0.0),)
+    assert report.scan.incentives.tolist() == [0.0]
 
 
 def test_decoding_that_ruins_every_rational_incentive_is_an_error():
@@ -148,4 +148,4 @@ def test_the_search_is_deterministic():
     market = _market()
     first, second = (automatic_incentive(market, _decoder(market)) for _ in range(2))
     assert first.incentive == second.incentive
-    assert first.rational == second.rational
+    assert first.scan.rational == second.scan.rational

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.errors import (
-    IsolatedOrganization,
-    NegativeScoreWeight,
-    NoRationalSharing,
-)
-from cocogen.game.accuracy import PowerLaw
+from cocogen.errors import IsolatedOrganization, NegativeScoreWeight, NoImplementingWeight, NoRationalSharing
+from cocogen.game.accuracy import PowerLaw, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
+from cocogen.game.data_fractions import DataFractions
 from cocogen.game.rationality import outside_options
 from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import GenerationAmounts
@@ -274,3 +271,71 @@ def test_property_the_rule_does_not_depend_on_the_games_own_redistribution():
     game = _generation_game(4)
     paid = game.with_redistribution(Redistribution.uniform(game.competition, 3.0, game.family.local))
     np.testing.assert_array_equal(optimal_redistribution(game).weights, optimal_redistribution(paid).weights)
+
+
+def _tradefl_game(seed, *, binding):
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 6))
+    mean = rng.uniform(0.01, 0.05)
+    competition = np.clip(rng.normal(mean, mean / 5, (size, size)), 0.0, 1.0)
+    np.fill_diagonal(competition, 0.0)
+    bits = rng.uniform(15e9, 25e9, size)
+    levels = np.sort(rng.uniform(3e9, 5e9, (size, 4)), axis=1)
+    # Between a tenth and nine tenths of the time that the slowest level needs for all data.
+    needed = (rng.uniform(0.8, 1.2, size) * bits / levels[:, 0]).min()
+    deadline = float(rng.uniform(0.1, 0.9) * needed) if binding else 1e3
+    family = DataFractions(
+        bits,
+        rng.integers(1000, 2001, size).astype(float),
+        levels,
+        1.0,
+        deadline,
+        overhead_weight=float(10 ** rng.uniform(-2.0, 0.5)),
+        compute_weight=0.0,
+    )
+    return CoopetitionGame(rng.uniform(500.0, 2500.0, size), competition, SquareRootBound(1.0, 20.0), family)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_tradefl_is_certified_at_the_planners_optimum_or_the_interval_is_said_to_be_empty(seed):
+    game = _tradefl_game(seed, binding=seed % 2 == 0)
+    segments = game.family.segments
+    if seed % 2 == 0:
+        assert (segments.upper < 1.0).any()
+    caps = np.stack([np.ceil(game.family.bits), np.zeros(game.size), game.family.compute_levels[:, -1]], axis=1)
+    try:
+        found = optimal_redistribution(game, decode=_decode(game, caps))
+    except NoImplementingWeight as error:
+        assert "interval of weights is empty" in str(error)  # noqa: PT017 - one of two right outcomes
+        return
+    np.testing.assert_allclose(found.strategies, found.planner)
+    assert found.certificate.epsilon <= 1e-6
+    assert found.efficiency == pytest.approx(1.0, abs=1e-9)
+    assert (found.surplus >= -1e-9).all()
+    np.testing.assert_allclose(found.surplus, found.surplus.mean(), rtol=1e-6)
+
+
+def test_an_optimum_below_the_concave_hull_of_the_levels_has_no_implementing_weight():
+    # Two levels far apart: the planner pays for the fast one, but any weight at which that is worth it to the
+    # organization makes the slow one, or even more data, better still.
+    rng = np.random.default_rng(266)
+    size = int(rng.integers(2, 5))
+    bits, deadline = rng.uniform(15e9, 25e9, size), 25.0 * rng.uniform(0.05, 0.9)
+    family = DataFractions(
+        bits,
+        rng.integers(10, 2001, size).astype(float),
+        [1e9, 5e9],
+        1.0,
+        deadline,
+        overhead_weight=float(10 ** rng.uniform(-3, 1)),
+        compute_weight=0.0,
+    )
+    competition = 0.02 * (1.0 - np.eye(size))
+    profitability = rng.uniform(500, 2500, size)
+    game = CoopetitionGame(profitability, competition, SquareRootBound(1.0, float(rng.uniform(1, 20))), family)
+    with pytest.raises(NoImplementingWeight, match=r"organization 1 choose the planner's strategy .* is empty"):
+        optimal_redistribution(game)
+    planner = solve(game, "planner").strategies
+    for rate in np.geomspace(1e-12, 1e-3, 400):
+        rates = np.where(np.arange(size) == 1, rate, 0.0)
+        assert certify(game.with_score_rates(rates), planner).gains[1] > 0.0

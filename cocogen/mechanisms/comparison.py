@@ -1,0 +1,257 @@
+"""All mechanisms and baselines of one market, side by side: who contributes, what it is worth, who gains and loses.
+
+Each scheme is judged by the same yardsticks: welfare against the planner's optimum, the surplus of every organization
+over going alone, and how far its profile is from an equilibrium. The published rule is shown at its best rational
+strength and at its best strength whatsoever, since the second is what tuned comparisons usually report. Left out:
+training; a comparison of accuracies needs runs (``cocogen run``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cocogen.errors import GameError
+from cocogen.game.arrays import Array
+from cocogen.game.coopetition import CoopetitionGame
+from cocogen.game.data_fractions import DataFractions
+from cocogen.game.rationality import outside_options
+from cocogen.mechanisms import tradefl_schemes
+from cocogen.mechanisms.agreement import Encoding, design_optimal
+from cocogen.mechanisms.base import Market
+from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
+from cocogen.mechanisms.incentive import IncentiveScan, scan_incentives
+from cocogen.mechanisms.optimal import OptimalRedistribution
+from cocogen.mechanisms.planning import build_game, solve_certified
+from cocogen.solvers import solve
+from cocogen.solvers.certificate import certify
+
+__all__ = ["Comparison", "SchemeRow", "compare_schemes"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SchemeRow:
+    """One scheme in the market; arrays of shape (N,), currency unless said otherwise.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the terms or the literature.
+    rule : str
+        How its money is shared: "optimal, equal-surplus", "uniform, rational" and so on; empty without redistribution.
+    incentive : float or None
+        Currency per unit of score difference; None without redistribution.
+    strategies : ndarray
+        In the family's format, continuous.
+    samples : ndarray
+        q, effective samples.
+    contributed : float
+        Σ of synthetic samples, or of samples trained on.
+    payoffs, transfers, surplus : ndarray
+        U, R, and U less the outside option.
+    welfare : float
+        Σ U_n.
+    efficiency : float or None
+        SW / SW(g°); None where the planner's welfare is not positive.
+    improvement : float or None
+        (SW − SW without redistribution) / (SW(g°) − SW without); None where nothing can be improved.
+    epsilon : float or None
+        ε in the market; None where the profile is infeasible in it.
+    note : str
+        What a reader must know, such as a missed deadline or why the scheme has no numbers.
+    """
+
+    name: str
+    rule: str
+    incentive: float | None
+    strategies: Array
+    samples: Array
+    contributed: float
+    payoffs: Array
+    transfers: Array
+    surplus: Array
+    welfare: float
+    efficiency: float | None
+    improvement: float | None
+    epsilon: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """The schemes, best ones first by design not by rank, and what the rules' designs found.
+
+    ``missing``: schemes that this market does not admit, by name, with the reason. ``price_of_anarchy``: SW(g°) over
+    the welfare of the equilibrium without redistribution; None where that is not positive.
+    """
+
+    rows: tuple[SchemeRow, ...]
+    missing: dict[str, str]
+    outside_options: Array
+    planner_welfare: float
+    price_of_anarchy: float | None
+    scan: IncentiveScan
+    optimal: OptimalRedistribution | None
+
+
+def compare_schemes(
+    encoding: Encoding, optimal: Encoding, rng: np.random.Generator, progress: Progress | None = None
+) -> Comparison:
+    """Play every mechanism and baseline of the market's family on the ledger's decoded terms.
+
+    Parameters
+    ----------
+    encoding, optimal : Encoding
+        The market with its redistribution open, for the published rule and for the optimal one (which may score less).
+    rng : numpy.random.Generator
+        For baselines that contribute at random.
+    progress : callable, optional
+        Told (step, done, total).
+    """
+    unpaid_market = encoding.market(encoding.published(0.0))
+    unpaid = build_game(unpaid_market, redistributed=False)
+    fractions = isinstance(unpaid.family, DataFractions)
+    published = "tradefl" if fractions else "cocogen+"
+    steps = iter(range(1, 100))
+
+    def told(step: str) -> None:
+        if progress is not None:
+            progress(f"comparing: {step}", next(steps), 6)
+
+    scored = build_game(optimal.market(optimal.published(0.0)), redistributed=False)
+    judge = _Judge(unpaid)
+    rows, missing = [], {}
+    told("optimal redistribution")
+    designs = []
+    for sharing in ("equal-surplus", "min-bond"):
+        try:
+            design = design_optimal(optimal, "equal-surplus" if sharing == "equal-surplus" else "min-bond")
+        except GameError as error:
+            missing[f"{published} (optimal, {sharing})"] = str(error)
+            continue
+        designs.append(design)
+        game = scored.with_redistribution(design.redistribution)
+        rows.append(judge.row(published, f"optimal, {sharing}", design.incentive, game, design.strategies))
+    told("incentives of the published rule")
+    scan = scan_incentives(unpaid_market)
+    rational = _best_rational(scan)
+    if rational is None:
+        missing[f"{published} (uniform, rational)"] = (
+            "no strength leaves every organization at least its outside option"
+        )
+    strengths = [("uniform, rational", rational), ("uniform, tuned", scan.tuned)]
+    if rational == scan.tuned:
+        strengths = [("uniform, tuned and rational", rational)]
+    for label, strength in strengths:
+        if strength is not None:
+            game = build_game(encoding.market(encoding.published(strength)))
+            equilibrium = solve_certified(game, label)
+            rows.append(judge.row(published, label, strength, game, equilibrium.strategies))
+    told("no redistribution")
+    alone = solve_certified(unpaid, "no redistribution")
+    rows.append(judge.row("wpr" if fractions else "cocogen", "", None, unpaid, alone.strategies))
+    told("baselines")
+    if fractions:
+        rows += _fraction_baselines(judge, build_game(encoding.market(encoding.published(scan.tuned))), scan.tuned)
+    else:
+        rows += _generation_baselines(judge, unpaid_market, rng)
+    told("planner")
+    planner = solve(unpaid, "planner").strategies
+    rows.append(judge.row("planner", "", None, unpaid, planner))
+    best, without = rows[-1].welfare, next(row.welfare for row in rows if row.name in ("wpr", "cocogen"))
+    told("done")
+    return Comparison(
+        rows=tuple(_against(row, best, without) for row in rows),
+        missing=missing,
+        outside_options=judge.outside,
+        planner_welfare=best,
+        price_of_anarchy=best / without if without > 0.0 else None,
+        scan=scan,
+        optimal=designs[0] if designs else None,
+    )
+
+
+class _Judge:
+    """Payoffs, surplus and ε of a profile in a game of this market."""
+
+    def __init__(self, unpaid: CoopetitionGame) -> None:
+        self.outside = outside_options(unpaid)
+
+    def row(self, name: str, rule: str, incentive: float | None, game: CoopetitionGame, strategies: Array) -> SchemeRow:
+        certificate = certify(game, strategies)
+        samples = game.effective_samples(strategies)
+        base = game.family.segments.samples_base[:, 0]
+        return SchemeRow(
+            name=name,
+            rule=rule,
+            incentive=incentive,
+            strategies=strategies,
+            samples=samples,
+            contributed=float((samples - base).sum()),
+            payoffs=certificate.payoffs,
+            transfers=game.transfers(strategies),
+            surplus=certificate.payoffs - self.outside,
+            welfare=float(certificate.payoffs.sum()),
+            efficiency=None,
+            improvement=None,
+            epsilon=certificate.epsilon,
+        )
+
+
+def _against(row: SchemeRow, best: float, without: float) -> SchemeRow:
+    achievable = best - without
+    return replace(
+        row,
+        efficiency=row.welfare / best if best > 0.0 else None,
+        improvement=(row.welfare - without) / achievable if achievable > 1e-12 * max(1.0, abs(best)) else None,
+    )
+
+
+def _best_rational(scan: IncentiveScan) -> float | None:
+    """The rational grid point or edge with the largest welfare: the tuned strength where that is rational."""
+    if any(low <= scan.tuned <= high for low, high in scan.rational):
+        return scan.tuned
+    inside = [
+        (float(np.interp(strength, scan.incentives, scan.welfares)), strength)
+        for low, high in scan.rational
+        for strength in (low, high, *scan.incentives[(scan.incentives > low) & (scan.incentives < high)].tolist())
+    ]
+    return max(inside)[1] if inside else None
+
+
+def _generation_baselines(judge: _Judge, market: Market, rng: np.random.Generator) -> list[SchemeRow]:
+    game = build_game(market, redistributed=False)
+    return [
+        judge.row(rule.name, "", None, game, rule.plan(market, rng).strategies)
+        for rule in (NoGeneration(), WithoutCompetition(), RandomGeneration())
+    ]
+
+
+def _fraction_baselines(judge: _Judge, game: CoopetitionGame, incentive: float) -> list[SchemeRow]:
+    greedy = tradefl_schemes.proportional_compute(game)
+    everything = tradefl_schemes.full_contribution(game)
+    samples = everything.strategies[:, 0] * game.family.segments.samples_slope[:, 0]
+    late = int((~everything.in_time).sum())
+    return [
+        judge.row("gca", "uniform, tuned", incentive, game, greedy.strategies),
+        SchemeRow(
+            name="tos",
+            rule="",
+            incentive=None,
+            strategies=everything.strategies,
+            samples=samples,
+            contributed=float(samples.sum()),
+            payoffs=everything.payoffs,
+            transfers=np.zeros(game.size),
+            surplus=everything.payoffs - judge.outside,
+            welfare=everything.welfare,
+            efficiency=None,
+            improvement=None,
+            epsilon=None if everything.certificate is None else everything.certificate.epsilon,
+            note=f"{late} of {game.size} miss the deadline; payoffs as if there were none" if late else "",
+        ),
+    ]
