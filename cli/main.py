@@ -53,6 +53,9 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Researcher": {
         "solve": ("cli.solve:solve", "Compute and certify one round's equilibrium."),
+        "compare": ("cli.compare:compare", "All mechanisms and baselines of one market, side by side."),
+        "calibrate": ("cli.calibrate:calibrate", "Fit the accuracy function to real federated runs."),
+        "experiment": ("cli.experiment:experiment", "Measure the papers' claims over random markets."),
     },
 }
 _COMMANDS = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
