@@ -35,6 +35,16 @@ from cocogen.errors import WorkspaceError
 __all__ = ["Workspace", "write_atomically"]
 
 
+def _usual_mode() -> int:
+    """Permissions of a new file by the user's mask; temporary files are private whatever it says."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+_FILE_MODE = _usual_mode()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` so that ``path`` holds the old or the new content, never a part; WorkspaceError on failure."""
     temporary = ""
@@ -45,6 +55,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        Path(temporary).chmod(_FILE_MODE)
         Path(temporary).replace(path)
     except OSError as error:
         if temporary:

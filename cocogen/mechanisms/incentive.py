@@ -194,6 +194,7 @@ class _Search:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._sigma = 0.5 * (market.competition + market.competition.T)
+        self._known: dict[float, _Point] = {}
         self._unpaid = self._game(0.0)
         self._outside = outside_options(self._unpaid)
         self.names = [self._unpaid.label(n) for n in range(self._unpaid.size)]
@@ -213,7 +214,9 @@ class _Search:
         return np.concatenate([[0.0], np.geomspace(ceiling * 10.0**-_DECADES, ceiling, count)])
 
     def at(self, incentive: float) -> _Point:
-        return self.measure(incentive, self._game(incentive))
+        if incentive not in self._known:
+            self._known[incentive] = self.measure(incentive, self._game(incentive))
+        return self._known[incentive]
 
     def measure(self, incentive: float, game: CoopetitionGame) -> _Point:
         strategies = METHODS[equilibrium_method(game)](game).strategies
