@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 FORGE := contracts/node_modules/.bin/forge
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 SLOW := $(if $(filter true,$(CI)),-m "slow or not slow",)
 
 .PHONY: help install run test check lint format bench forge contracts-check artifacts clean
@@ -24,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP) ## run the main job: six clinics, real data, embedded chain, audit
 	@$(BIN)/cocogen run examples/clinics.toml
 
-test: $(STAMP) forge ## the default test suite; with CI=true the slow tests too
-	$(BIN)/python -m pytest $(SLOW)
+test: $(STAMP) forge ## the default test suite on JOBS cores (all); with CI=true the slow tests too
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(SLOW)
 
 forge: ## the contract's own tests (needs node: cd contracts && npm ci)
 	@if [ -x $(FORGE) ]; then cd contracts && node_modules/.bin/forge test; \
