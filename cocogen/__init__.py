@@ -28,20 +28,25 @@ if TYPE_CHECKING:
     from cocogen.consortium import load_consortium
     from cocogen.errors import CoCoGenError
     from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
+    from cocogen.game.calibrated import Calibrated
     from cocogen.game.competition import DenseCompetition, SparseCompetition, UniformCompetition
     from cocogen.game.coopetition import CoopetitionGame
+    from cocogen.game.data_fractions import DataFractions
     from cocogen.game.redistribution import Redistribution
     from cocogen.game.strategies import GenerationAmounts, StrategyFamily
     from cocogen.mechanisms import mechanism
+    from cocogen.mechanisms.optimal import optimal_redistribution
     from cocogen.solvers import solve
     from cocogen.solvers.certificate import Certificate, certify
     from cocogen.solvers.equilibrium import Equilibrium
 
 __all__ = [
     "AccuracyFunction",
+    "Calibrated",
     "Certificate",
     "CoCoGenError",
     "CoopetitionGame",
+    "DataFractions",
     "DenseCompetition",
     "Equilibrium",
     "GenerationAmounts",
@@ -55,14 +60,17 @@ __all__ = [
     "certify",
     "load_consortium",
     "mechanism",
+    "optimal_redistribution",
     "solve",
 ]
 
 _HOME = {
     "AccuracyFunction": "cocogen.game.accuracy",
+    "Calibrated": "cocogen.game.calibrated",
     "Certificate": "cocogen.solvers.certificate",
     "CoCoGenError": "cocogen.errors",
     "CoopetitionGame": "cocogen.game.coopetition",
+    "DataFractions": "cocogen.game.data_fractions",
     "DenseCompetition": "cocogen.game.competition",
     "Equilibrium": "cocogen.solvers.equilibrium",
     "GenerationAmounts": "cocogen.game.strategies",
@@ -76,6 +84,7 @@ _HOME = {
     "certify": "cocogen.solvers.certificate",
     "load_consortium": "cocogen.consortium",
     "mechanism": "cocogen.mechanisms",
+    "optimal_redistribution": "cocogen.mechanisms.optimal",
     "solve": "cocogen.solvers",
 }
 

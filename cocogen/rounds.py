@@ -390,6 +390,7 @@ def plan_to_dict(plan: Plan, names: Sequence[str]) -> dict[str, Any]:
         "transfers": by_name(plan.transfers),
         "outside_options": by_name(plan.outside_options),
         "surplus": by_name(plan.surplus),
+        "surplus_idle": by_name(plan.surplus_idle),
         "epsilon": float(plan.epsilon),
         "epsilon_executed": float(plan.epsilon_executed),
         "potential": float(plan.potential),
