@@ -30,10 +30,14 @@ def compare(request: Request, figure: str | None) -> None:
 
     from cli.market import open_market
     from cocogen.mechanisms.comparison import compare_schemes
+    from cocogen.report.style import figure_format
 
+    if figure is not None:
+        figure_format(figure)
     with progress() as bars:
         opened = open_market(request, bars)
-        result = compare_schemes(opened.uniform, opened.optimal, np.random.default_rng([opened.seed, 0, 1]), bars)
+        rng = np.random.default_rng([opened.seed, 0, 1])
+        result = compare_schemes(opened.uniform, opened.optimal, rng, bars, stated=opened.stated)
     data = _data(opened, result)
     if figure is not None:
         from cocogen.report.comparison import draw_comparison
@@ -87,10 +91,10 @@ def _print(opened: OpenMarket, result: Comparison) -> None:
     fractions = result.rows[0].strategies.ndim > 1
     table(
         f"{opened.name}: one round under every scheme",
-        ["scheme", "welfare", "efficiency", "of the gain", "samples" if fractions else "synthetic", "lose", "epsilon"],
+        ["scheme", "welfare", "of best", "of gain", "samples" if fractions else "synthetic", "lose", "epsilon"],
         [
             [
-                _label(row),
+                _label(row).replace(" (", "\n  ("),
                 f"{row.welfare:,.2f}",
                 "-" if row.efficiency is None else f"{row.efficiency:.2%}",
                 "-" if row.improvement is None else f"{row.improvement:.1%}",
@@ -100,8 +104,9 @@ def _print(opened: OpenMarket, result: Comparison) -> None:
             ]
             for row in result.rows
         ],
-        caption="efficiency: welfare over the planner's; of the gain: share of what the planner adds to the "
-        "equilibrium without redistribution; lose: organizations below going alone; epsilon: gain from leaving it",
+        caption="of best: welfare over the planner's; of gain: share of what the planner adds to the "
+        "equilibrium without redistribution; lose: organizations below going alone; epsilon: share of its "
+        "payoff that somebody gains by leaving",
     )
     names = opened.market.names
     shown = [row for row in result.rows if row.name in ("cocogen+", "cocogen", "tradefl", "wpr")]

@@ -36,6 +36,7 @@ class OpenMarket:
     ledger: Ledger
     uniform: Encoding
     optimal: Encoding
+    stated: float | None
 
     def strategy(self, strategies: Array, n: int) -> float | dict[str, float]:
         """One organization's strategy as plain values."""
@@ -69,6 +70,7 @@ def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenM
         ledger=ledger,
         uniform=encoding,
         optimal=encoding,
+        stated=_stated_strength(resolved.incentive_rule),
     )
 
 
@@ -116,4 +118,9 @@ def _stated(terms: DataMarket) -> OpenMarket:
         ledger=ledger,
         uniform=both[0],
         optimal=both[1],
+        stated=_stated_strength(rule),
     )
+
+
+def _stated_strength(rule: Incentive) -> float | None:
+    return None if rule.strength == "auto" else float(rule.strength)

@@ -145,10 +145,16 @@ class Session:
         return self.provider.connect(self.resolved.settlement_terms(), self.deployment)
 
     def disagreements(self, consortium: Consortium) -> list[str]:
-        """In what the resolved terms are not those of a terms file, or not what its rule makes of the measurements."""
-        from cocogen.registration import rule_disagreements
+        """In what the resolved terms are not those of a terms file, its data, its roles, or its rule."""
+        from cocogen.registration import measurement_disagreements, rule_disagreements
 
-        return self.resolved.disagreements(consortium) or rule_disagreements(self.resolved, self.provider.decode)
+        resolved = self.resolved
+        found = resolved.disagreements(consortium) or measurement_disagreements(resolved, consortium)
+        for role in ("attester", "arbiter"):
+            stated = getattr(consortium.settlement, role)
+            if stated is None and getattr(resolved, role).lower() != self.provider.account(role).lower():
+                found.append(f"settlement.{role}")
+        return found or rule_disagreements(resolved, self.provider.decode)
 
     def name_members(self, error: ContractError) -> None:
         """Put names in the place of the contract's member indices and addresses in an error's message."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, progress, table, units
+from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
     from cli.market import OpenMarket
@@ -61,7 +61,13 @@ def solve(request: Request, method: str) -> int:
     result = solve_certified(game, opened.mechanism) if method == "plan" else run_solver(game, method)
     data = _data(opened, game, result, method)
     emit(data, lambda: _print(opened, data), as_json=request.as_json)
-    return 0 if method == "planner" or result.epsilon <= TOLERANCE else 1
+    if method == "planner" or result.epsilon <= TOLERANCE:
+        return 0
+    note(
+        f"not certified: somebody gains {result.epsilon:.2g} of its payoff by leaving (allowed: {TOLERANCE:g})"
+        + ("; improvement searches a grid only" if method == "improvement" else "")
+    )
+    return 1
 
 
 def _data(opened: OpenMarket, game: Any, result: Any, method: str) -> dict[str, Any]:
@@ -125,10 +131,11 @@ def _print(opened: OpenMarket, data: dict[str, Any]) -> None:
     ]
     strategy_columns = ["data", "GHz"] if fractions else ["generates"]
     table(
-        f"{opened.name}: {data['method']}",
+        f"{opened.name}: one round, by {data['method']}",
         ["organization", *strategy_columns, "transfer", "payoff", "over alone", "bond needed"],
         rows,
         caption=f"epsilon {data['epsilon']:.1e} after {data['iterations']} iterations in {data['seconds']:.3f} s; "
-        f"incentive {data['incentive']:.4g}; welfare {data['welfare']:,.2f}, planner {data['planner_welfare']:,.2f}. "
+        f"potential {data['potential']:.9g}, at most {data['upper_bound']:.9g}; incentive {data['incentive']:.4g}; "
+        f"welfare {data['welfare']:,.2f}, planner {data['planner_welfare']:,.2f}. "
         "Transfers are those of the integers that a ledger settles.",
     )

@@ -158,8 +158,8 @@ class PowerLawTerms(TermsSection):
 
     kind: Literal["power-law"]
     ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
-    scale: Annotated[float, Field(gt=0)]
-    exponent: Annotated[float, Field(gt=0, le=10)]
+    scale: Annotated[float, Field(ge=1e-9, le=1e15)]
+    exponent: Annotated[float, Field(ge=1e-6, le=10)]
 
 
 class SquareRootTerms(TermsSection):
@@ -167,7 +167,7 @@ class SquareRootTerms(TermsSection):
 
     kind: Literal["square-root"]
     ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
-    epochs: Annotated[float, Field(ge=1)]
+    epochs: Annotated[float, Field(ge=1, le=1e15)]
 
 
 class SaturatingTerms(TermsSection):
@@ -175,7 +175,7 @@ class SaturatingTerms(TermsSection):
 
     kind: Literal["saturating"]
     ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
-    scale: Annotated[float, Field(gt=0)]
+    scale: Annotated[float, Field(ge=1e-3, le=1e15)]
 
 
 class LossTerms(TermsSection):

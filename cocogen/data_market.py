@@ -40,7 +40,7 @@ from cocogen.terms_file import read_terms, validate_terms
 
 __all__ = ["DataMarket", "DataOrganization", "Resources", "load_data_market"]
 
-Positive = Annotated[float, Field(gt=0, le=1e18)]
+Positive = Annotated[float, Field(ge=1e-9, le=1e18)]
 
 
 class DataConsortium(ConsortiumSection):
@@ -58,8 +58,8 @@ class Resources(TermsSection):
     """
 
     deadline: Positive
-    minimum_fraction: Annotated[float, Field(gt=0, le=1)] = 0.01
-    capacitance: Annotated[float, Field(gt=0, le=1)] = 1e-27
+    minimum_fraction: Annotated[float, Field(ge=1e-9, le=1)] = 0.01
+    capacitance: Annotated[float, Field(ge=1e-60, le=1)] = 1e-27
     overhead_weight: Annotated[float, Field(ge=0, le=1e15)] = 1.0
     compute_weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0
 
@@ -68,7 +68,7 @@ class DataOrganization(TermsSection):
     """``[[organization]]``: bits and samples of its data, cycles per bit, compute levels in whole Hz, communication."""
 
     name: Slug
-    profitability: Annotated[float, Field(gt=0, le=1e15)]
+    profitability: Annotated[float, Field(ge=1e-12, le=1e15)]
     bits: Annotated[int, Field(ge=1, lt=2**53, strict=True)]
     samples: Count
     compute_levels: Annotated[tuple[Annotated[int, Field(ge=1, lt=2**53)], ...], Field(min_length=1, max_length=64)]
@@ -203,7 +203,12 @@ def load_data_market(path: str | Path) -> DataMarket:
         terms._competition = competition
         problems = problems or check_market(terms, competition)
     if problems:
-        raise ConfigurationError("the terms are not valid:", file=str(file), problems=problems)
+        raise ConfigurationError(
+            "the terms are not valid:",
+            file=str(file),
+            problems=problems,
+            hint="correct these fields; see examples/tradefl.toml and docs/terms.md for their meaning",
+        )
     terms._source = source
     everyone, unpaid = np.ones(len(terms.names), dtype=np.bool_), np.zeros(len(terms.names))
     decoded = DecodedTerms(np.diag(unpaid), unpaid, unpaid, 1.0, terms.compute_weight, 1, (), bytes(32))

@@ -29,7 +29,15 @@ from cocogen.resolved import ResolvedOrganization, ResolvedTerms
 if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask, SharedModel
 
-__all__ = ["Registration", "accuracy_function", "encoding_of", "market", "register", "rule_disagreements"]
+__all__ = [
+    "Registration",
+    "accuracy_function",
+    "encoding_of",
+    "market",
+    "measurement_disagreements",
+    "register",
+    "rule_disagreements",
+]
 
 _AGREEMENT = 1e-6  # relative; another processor may round the same computation otherwise
 
@@ -117,7 +125,7 @@ def register(
 def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> list[str]:
     """Which of the computed terms do not follow from the measured ones: incentive, score weights and offsets.
 
-    They are computed anew, to a relative 1e-6, where the terms leave them to a rule ("auto", "optimal").
+    They are computed anew, to a relative 1e-6 (offsets: of the largest), where the terms leave them to a rule.
 
     Raises
     ------
@@ -125,13 +133,48 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
         The rule has no answer for these measurements.
     """
     follows, _ = _agree(resolved, decode)
-    pairs = [("incentive.strength", resolved.incentive, follows.incentive)]
-    for mine, other in zip(resolved.organization, follows.organization, strict=True):
-        pairs.append((f"organization.{mine.name} (score weight)", mine.score_weight, other.score_weight))
-        pairs.append((f"organization.{mine.name} (score offset)", mine.score_offset, other.score_offset))
+    organizations = list(zip(resolved.organization, follows.organization, strict=True))
+    largest = max(abs(other.score_offset) for _, other in organizations)
+    compared = [("incentive.strength", resolved.incentive, follows.incentive, 0.0)]
+    for mine, other in organizations:
+        compared.append((f"organization.{mine.name} (score weight)", mine.score_weight, other.score_weight, 1e-8))
+        compared.append(
+            (f"organization.{mine.name} (score offset)", mine.score_offset, other.score_offset, _AGREEMENT * largest)
+        )
     return [
-        name for name, found, expected in pairs if not math.isclose(found, expected, rel_tol=_AGREEMENT, abs_tol=1e-9)
+        name
+        for name, found, expected, rounding in compared
+        if not math.isclose(found, expected, rel_tol=_AGREEMENT, abs_tol=rounding)
     ]
+
+
+def measurement_disagreements(resolved: ResolvedTerms, consortium: Consortium) -> list[str]:
+    """Which measurements of the resolved terms the terms file's own data contradict: counts, label mixes, skew.
+
+    The data set is partitioned again as the terms say. κ and the shared model are the attester's word.
+
+    Raises
+    ------
+    DatasetError
+        The data set is not there, or too small for the partition.
+    """
+    from cocogen.learning.task import LearningTask
+
+    task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, 0)
+    local = np.asarray(task.registered, dtype=np.int64)
+    skew = np.asarray(task.heterogeneity, dtype=np.float64)
+    found = []
+    for n, organization in enumerate(resolved.organization):
+        if organization.local != local[n]:
+            found.append(f"organization.{organization.name}.local")
+        mix = np.asarray(task.label_mix[n], dtype=np.float64)
+        if len(organization.label_mix) != mix.size or not np.allclose(organization.label_mix, mix, atol=1e-9):
+            found.append(f"organization.{organization.name}.label_mix")
+        if not math.isclose(organization.heterogeneity, float(skew[n]), abs_tol=1e-9):
+            found.append(f"organization.{organization.name}.heterogeneity")
+    if not math.isclose(resolved.heterogeneity, float(skew @ local / local.sum()), abs_tol=1e-9):
+        found.append("heterogeneity")
+    return found
 
 
 def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> tuple[ResolvedTerms, Agreement]:

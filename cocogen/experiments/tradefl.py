@@ -106,7 +106,7 @@ def _judge_dynamics(table: Table) -> list[Claim]:
         claims += [
             Claim(
                 "dbr-settles",
-                "DBR settles in about 25 updates",
+                "DBR settles within 25 updates",
                 "TradeFL",
                 "about 25 updates",
                 parameters,

@@ -99,7 +99,12 @@ class Comparison:
 
 
 def compare_schemes(
-    encoding: Encoding, optimal: Encoding, rng: np.random.Generator, progress: Progress | None = None
+    encoding: Encoding,
+    optimal: Encoding,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+    *,
+    stated: float | None = None,
 ) -> Comparison:
     """Play every mechanism and baseline of the market's family on the ledger's decoded terms.
 
@@ -111,6 +116,8 @@ def compare_schemes(
         For baselines that contribute at random.
     progress : callable, optional
         Told (step, done, total).
+    stated : float, optional
+        A strength of the published rule that the terms state, to be shown beside the searched ones.
     """
     unpaid_market = encoding.market(encoding.published(0.0))
     unpaid = build_game(unpaid_market, redistributed=False)
@@ -146,6 +153,8 @@ def compare_schemes(
     strengths = [("uniform, rational", rational), ("uniform, tuned", scan.tuned)]
     if rational == scan.tuned:
         strengths = [("uniform, tuned and rational", rational)]
+    if stated is not None:
+        strengths.insert(0, ("uniform, as stated", stated))
     for label, strength in strengths:
         if strength is not None:
             game = build_game(encoding.market(encoding.published(strength)))

@@ -119,9 +119,9 @@ def least_bonds(
     # The programme's tolerance may leave a surplus just below 0; going a little back towards equal shares mends it.
     change = rule.rates.laplacian(moved)
     equal = unpaid - outside + rule.rates.laplacian(shared + rule.score_weights * inputs)
-    short = equal + change < 0.0
-    kept = float((equal[short] / -change[short]).min()) if short.any() else 1.0
-    return np.asarray(shared + max(kept, 0.0) * moved)
+    short = (equal + change < 0.0) & (change < 0.0)
+    kept = float((np.maximum(equal[short], 0.0) / -change[short]).min()) if short.any() else 1.0
+    return np.asarray(shared + kept * moved)
 
 
 def bonds(rule: Redistribution, largest: Array) -> Array:

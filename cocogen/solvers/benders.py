@@ -21,6 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cocogen.errors import SolverError
 from cocogen.game.arrays import Array, IntArray
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.strategies import Segments
@@ -70,7 +71,7 @@ class Decomposition:
 
 
 def generalized_benders(
-    game: CoopetitionGame, *, tolerance: float = 1e-12, maximum_iterations: int = 1000
+    game: CoopetitionGame, *, tolerance: float = 1e-10, maximum_iterations: int = 1000
 ) -> Candidate:
     """Find the potential's global maximum over all levels, an equilibrium of every game of this package.
 
@@ -92,7 +93,7 @@ def generalized_benders(
     Raises
     ------
     SolverError
-        HiGHS did not finish a master problem.
+        HiGHS did not finish a master problem within two minutes, or the potential is not finite.
     """
     found = decompose(Potential(game), tolerance, maximum_iterations)
     return Candidate(
@@ -153,6 +154,12 @@ class _Loop:
         position = self._objective.primal(level)
         samples = self._objective.segments.effect(position, level).samples
         value = self._objective.value(position, level)
+        if not np.isfinite(value):
+            raise SolverError(
+                f"the objective is {value} at a feasible profile: the market's numbers are too large or too small for "
+                "double precision",
+                hint="state profitability, costs and accuracy in units in which they are neither tiny nor huge",
+            )
         if level.tobytes() not in self._seen:
             self._master.add(*self._objective.cut(samples))
             self._seen.add(level.tobytes())

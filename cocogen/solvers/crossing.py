@@ -21,6 +21,7 @@ from cocogen.solvers.price_response import PriceResponse
 __all__ = ["Crossing", "best_positions", "crossing", "reachable"]
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,8 @@ def crossing(accuracy: AccuracyFunction, supply: Callable[[float], float], low: 
 
     # Equality at an end happens when every cap or floor binds.
     if excess(low) > 0.0 and excess(high) < 0.0:
-        brentq(excess, low, high, xtol=4.0 * _EPS * low, rtol=4.0 * _EPS)
+        # Somebody may supply nothing, so that Ω = 0 is reachable; SciPy wants a positive tolerance all the same.
+        brentq(excess, low, high, xtol=max(4.0 * _EPS * low, _EPS**2 * high, _TINY), rtol=4.0 * _EPS)
     enough = [entry for entry in visited if entry[1] >= 0.0]
     short = [entry for entry in visited if entry[1] <= 0.0]
     first = max(enough) if enough else min(short)

@@ -21,6 +21,7 @@ from cocogen.solvers.price_response import PriceResponse
 __all__ = ["bracketing", "contraction_bound", "damped_iteration"]
 
 _GRID = 65
+_TINY = 1e-200  # samples; nobody may have anything, where accuracy is stated from 0
 
 
 def bracketing(game: CoopetitionGame) -> Candidate:
@@ -96,7 +97,7 @@ def damped_iteration(
         positions = respond(float(game.accuracy.derivative(omega)))
         excess = float(respond.samples(positions).sum()) - omega
         visited.append((omega, excess))
-        if abs(excess) <= tolerance * omega:
+        if abs(excess) <= tolerance * max(omega, _TINY):
             break
         # θ > 1 may overshoot the range in which the bound L holds.
         omega = min(max(omega + theta * excess, low), high)
@@ -111,7 +112,8 @@ def contraction_bound(game: CoopetitionGame) -> float:
     Private gain only makes responses flatter.
     """
     segments = game.family.segments
-    grid = np.geomspace(*reachable(segments), _GRID)
+    low, high = reachable(segments)
+    grid = np.geomspace(max(low, 1e-12 * high, _TINY), max(high, 2.0 * _TINY), _GRID)
     sensitivity = (game.potential_weights * segments.samples_slope[:, 0] ** 2 / segments.cost_curvature[:, 0]).sum()
     return float(sensitivity * np.abs(game.accuracy.second_derivative(grid)).max())
 
@@ -135,9 +137,9 @@ def _candidate(
 ) -> Candidate:
     strategies = game.family.assemble(position, np.zeros(game.size, dtype=np.int64))
     reached = float(game.effective_samples(strategies).sum())
-    residual = abs(reached - omega) / omega
+    residual = abs(reached - omega) / max(omega, _TINY)
     aggregate, excess = (np.array(column) for column in zip(*visited, strict=True))
-    steps: Array = np.abs(excess) / aggregate
+    steps: Array = np.abs(excess) / np.maximum(aggregate, _TINY)
     return Candidate(
         method=method,
         strategies=strategies,

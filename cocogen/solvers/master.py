@@ -10,6 +10,11 @@ left, so that the absolute tolerances of HiGHS mean a fraction of it. Left out: 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
 import numpy as np
 
 from cocogen.errors import SolverError
@@ -17,6 +22,7 @@ from cocogen.game.arrays import Array, BoolArray, IntArray
 
 __all__ = ["Master"]
 
+_TIME_LIMIT = 120.0  # seconds of one master problem; what is harder is said, not waited for
 _GAP = 1e3  # the remaining gap in the units that HiGHS sees; it stops within 1e-6 of the optimum
 
 
@@ -91,48 +97,81 @@ class Master:
         where = np.nonzero(open_levels)
         if where[0].size == 0:
             return level, value + max(float(at_best.min()), 0.0)
-        chosen, proven = _highs(relative[:, where[0], where[1]], at_best, where[0], gap)
-        proposal = level.copy()
-        proposal[where[0][chosen]] = where[1][chosen]
+        proposal, proven = _highs(relative, at_best, level, open_levels, gap)
         reached = float((at_best + relative[:, rows, proposal].sum(axis=1)).min())
         return proposal, value + min(max(proven, reached, 0.0), gap)
 
 
-def _highs(gains: Array, at_best: Array, organization: IntArray, gap: float) -> tuple[BoolArray, float]:
-    """Maximise min_k (at_best_k + Σ_j gains_kj y_j), y binary, at most one of each organization's.
+def _highs(
+    relative: Array, at_best: Array, level: IntArray, open_levels: BoolArray, gap: float
+) -> tuple[IntArray, float]:
+    """Maximise min_k (at_best_k + Σ relative_kn[level_n]) over the open levels, starting from ``level``.
+
+    Organizations that no cut tells apart are one group, of which so many take a level: exchanging two of them would
+    give the same point again, and the search would prove the same thing for each [ours].
 
     Returns
     -------
-    chosen : ndarray
-        y, bool, shape (J,).
+    level : ndarray
+        Shape (N,).
     bound : float
         The proven upper bound.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array, hstack, vstack
 
+    kinds: dict[bytes, list[int]] = {}
+    for n in np.flatnonzero(open_levels.any(axis=1)):
+        key = level[n].tobytes() + open_levels[n].tobytes() + relative[:, n, open_levels[n]].tobytes()
+        kinds.setdefault(key, []).append(int(n))
+    groups = list(kinds.values())
+    columns = [(g, int(index)) for g, group in enumerate(groups) for index in np.flatnonzero(open_levels[group[0]])]
+    group_of = np.array([g for g, _ in columns])
+    gains = relative[:, [groups[g][0] for g in group_of], [index for _, index in columns]]
+    sizes = np.array([len(group) for group in groups], dtype=np.float64)
     cuts, count = gains.shape
     scale = _GAP / gap
-    _, one_of = np.unique(organization, return_inverse=True)
-    groups = csr_array((np.ones(count), (one_of, np.arange(count))))
+    one_of = csr_array((np.ones(count), (group_of, np.arange(count))))
     matrix = vstack(
         [
             hstack([csr_array(np.ones((cuts, 1))), csr_array(-scale * gains)]),
-            hstack([csr_array((groups.shape[0], 1)), groups]),
+            hstack([csr_array((len(groups), 1)), one_of]),
         ],
         format="csr",
     )
-    limits = np.concatenate([scale * at_best, np.ones(groups.shape[0])])
-    result = milp(
-        np.concatenate([[-1.0], np.zeros(count)]),
-        integrality=np.concatenate([[0], np.ones(count)]),
-        bounds=Bounds(np.concatenate([[-np.inf], np.zeros(count)]), np.concatenate([[_GAP], np.ones(count)])),
-        constraints=LinearConstraint(matrix, ub=limits),
-        options={"mip_rel_gap": 0.0},
-    )
-    if result.x is None or result.mip_dual_bound is None:
+    with _native_output_on_stderr():
+        result = milp(
+            np.concatenate([[-1.0], np.zeros(count)]),
+            integrality=np.concatenate([[0], np.ones(count)]),
+            bounds=Bounds(np.concatenate([[-np.inf], np.zeros(count)]), np.concatenate([[_GAP], sizes[group_of]])),
+            constraints=LinearConstraint(matrix, ub=np.concatenate([scale * at_best, sizes])),
+            options={"mip_rel_gap": 0.0, "time_limit": _TIME_LIMIT},
+        )
+    if result.status != 0 or result.x is None or result.mip_dual_bound is None:
         raise SolverError(
             f"the master problem with {cuts} cuts and {count} open levels was not solved: {result.message}",
             hint='use method "best-response"',
         )
-    return result.x[1:] > 0.5, -float(result.mip_dual_bound) / scale
+    proposal = level.copy()
+    taken = [0] * len(groups)
+    for (g, index), number in zip(columns, np.rint(result.x[1:]).astype(int), strict=True):
+        proposal[groups[g][taken[g] : taken[g] + number]] = index
+        taken[g] += int(number)
+    return proposal, -float(result.mip_dual_bound) / scale
+
+
+@contextlib.contextmanager
+def _native_output_on_stderr() -> Iterator[None]:
+    """HiGHS prints some messages past Python; on standard output they would end up in somebody's JSON."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # no standard output to protect
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -81,7 +81,12 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ("sizes = [105, 85", "sizes = [85", "learning.partition.sizes", "one size for each of the 6"),
         ("maximum = 300", "maximum = 9007199254740992", "generation.maximum", "less than"),
         ("wei_per_unit = 1_000_000_000_000_000", "wei_per_unit = 1.5", "settlement.wei_per_unit = 1.5", "integer"),
-        ("profitability = 2400.0", "profitability = 0", "organization[0].profitability = 0", "greater than 0"),
+        (
+            "profitability = 2400.0",
+            "profitability = 0",
+            "organization[0].profitability = 0",
+            "greater than 0",
+        ),
         ("profitability = 2400.0", "", "organization[0].profitability = nothing", "required"),
         (
             "quadratic = 0.0040",

@@ -17,7 +17,7 @@ from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
-from cocogen.registration import Registration, register, rule_disagreements
+from cocogen.registration import Registration, measurement_disagreements, register, rule_disagreements
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
@@ -308,6 +308,49 @@ def test_scores_that_the_optimal_rule_does_not_give_disagree(consortium, registr
     altered = resolved.model_copy(update={"organization": (first, *resolved.organization[1:])})
     assert altered.disagreements(consortium) == []
     assert rule_disagreements(altered, decode) != []
+
+
+def test_measurements_that_the_data_contradict_are_named(consortium, registration):
+    resolved = registration.resolved
+    assert measurement_disagreements(resolved, consortium) == []
+    first = resolved.organization[0].model_copy(
+        update={"local": 400, "data_cap": 400, "label_mix": (5.0, -4.0), "heterogeneity": 0.95}
+    )
+    altered = resolved.model_copy(update={"organization": (first, *resolved.organization[1:]), "heterogeneity": 0.9})
+    name = resolved.names[0]
+    assert measurement_disagreements(altered, consortium) == [
+        f"organization.{name}.local",
+        f"organization.{name}.label_mix",
+        f"organization.{name}.heterogeneity",
+        "heterogeneity",
+    ]
+
+
+def test_the_rule_is_compared_in_any_unit_of_currency(consortium, registration):
+    decode = MemoryProvider(SEED).decode
+    tiny = 1e-9
+    organizations = tuple(
+        o.model_copy(
+            update={
+                "profitability": o.profitability * tiny,
+                "generation_cost": o.generation_cost.model_copy(
+                    update={"linear": o.generation_cost.linear * tiny, "quadratic": o.generation_cost.quadratic * tiny}
+                ),
+            }
+        )
+        for o in registration.resolved.organization
+    )
+    settlement = registration.resolved.settlement.model_copy(update={"wei_per_unit": 10**24})
+    small = registration.resolved.model_copy(
+        update={
+            "organization": organizations,
+            "settlement": settlement,
+            "incentive": registration.resolved.incentive * tiny,
+        }
+    )
+    assert rule_disagreements(small, decode) == []
+    dearer = small.model_copy(update={"incentive": 1.2 * small.incentive})
+    assert "incentive.strength" in rule_disagreements(dearer, decode)
 
 
 def test_an_automatic_strength_must_be_the_one_that_the_search_finds(consortium, task):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cocogen import CoopetitionGame, GenerationAmounts, PowerLaw, Redistribution, UniformCompetition
+from cocogen import CoopetitionGame, GenerationAmounts, PowerLaw, Redistribution, Saturating, UniformCompetition
 from cocogen.errors import ConfigurationError, SolverError
 from cocogen.solvers import certify, solve
 from cocogen.solvers.fixed_point import bracketing, contraction_bound
@@ -274,3 +274,15 @@ def test_several_segments_are_sent_to_benders(make_deadline):
     with pytest.raises(SolverError, match=r"one segment .*found 3") as caught:
         solve(make_deadline(1, levels=3))
     assert "benders" in caught.value.hint
+
+
+@pytest.mark.parametrize("method", ["fixed-point", "damped", "best-response", "benders", "planner", "enumeration"])
+@pytest.mark.parametrize("cost", [1e-6, 1e6])
+def test_organizations_without_any_data_are_solved_too(method, cost):
+    family = GenerationAmounts(np.zeros(3), 0.8, cost, 0.002, 400.0)
+    game = CoopetitionGame([900.0, 700.0, 500.0], 0.02 * (1 - np.eye(3)), Saturating(0.9, 500.0), family)
+    found = solve(game, method)
+    assert found.converged
+    assert (found.strategies > 0.0).all() == (cost < 1.0)
+    if method != "planner":
+        assert found.epsilon <= 1e-9

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,9 +81,51 @@ def test_the_newest_cut_alone_separates():
 
 
 def test_a_master_that_highs_gives_up_is_an_error(monkeypatch):
-    failed = SimpleNamespace(x=None, mip_dual_bound=None, message="out of memory")
+    failed = SimpleNamespace(status=4, x=None, mip_dual_bound=None, message="out of memory")
     monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: failed)
     master, tables = _random_master(np.random.default_rng(3), 4, 3, 2)
     level = np.zeros(4, dtype=np.int64)
     with pytest.raises(SolverError, match=r"2 cuts and .* open levels was not solved: out of memory"):
         master.best(level, _under_all_cuts(tables, level) - 100.0, np.inf, 0.0)
+
+
+def test_interchangeable_organizations_are_one_group_for_the_search(monkeypatch):
+    master, rng = Master((40, 3)), np.random.default_rng(1)
+    for _ in range(2):
+        master.add(float(rng.normal()), np.repeat(rng.normal(size=(2, 3)), 20, axis=0))
+    level = np.zeros(40, dtype=np.int64)
+    seen = []
+    real = scipy.optimize.milp
+    monkeypatch.setattr(scipy.optimize, "milp", lambda c, **given: seen.append(c.size) or real(c, **given))
+    value = min(c + w[np.arange(40), level].sum() for c, w in zip(master._constants, master._worths, strict=True))
+    proposal, bound = master.best(level, value - 100.0, np.inf, 0.0)
+    assert seen[0] <= 1 + 2 * 3
+    reached = min(c + w[np.arange(40), proposal].sum() for c, w in zip(master._constants, master._worths, strict=True))
+    assert reached == pytest.approx(bound, rel=1e-6)
+    best = max(
+        min(
+            c + (np.array([[a, b, 20 - a - b], [d, e, 20 - d - e]]) * w[[0, 20]]).sum()
+            for c, w in zip(master._constants, master._worths, strict=True)
+        )
+        for a in range(21)
+        for b in range(21 - a)
+        for d in range(21)
+        for e in range(21 - d)
+    )
+    assert bound == pytest.approx(best, rel=1e-6)
+
+
+def test_what_highs_prints_does_not_reach_standard_output(capfd, monkeypatch):
+    real = scipy.optimize.milp
+
+    def talkative(*arguments, **given):
+        os.write(1, b"solver chatter")
+        return real(*arguments, **given)
+
+    monkeypatch.setattr(scipy.optimize, "milp", talkative)
+    master, tables = _random_master(np.random.default_rng(3), 4, 3, 2)
+    level = np.zeros(4, dtype=np.int64)
+    master.best(level, _under_all_cuts(tables, level) - 100.0, np.inf, 0.0)
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "solver chatter" in printed.err
