@@ -42,7 +42,12 @@ _QUOTABLE = 10
     type=click.IntRange(min=1),
     help="Worker processes; results do not depend on it.  [default: one each processor]",
 )
-@click.option("--only", multiple=True, metavar="NAME", help="Run this experiment of the study only; may be repeated.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Run this experiment of the study only; may be repeated. A wrong name lists the right ones.",
+)
 @click.option(
     "--format",
     "format_",

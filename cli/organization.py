@@ -107,6 +107,9 @@ def plan(request: Request, organization: str | None) -> None:
             number, participants = state.round, list(state.participants)
         names = session.resolved.names
         result = session.loop.plan(number, participants)
+        agreed = session.resolved.consortium.rounds
+        if number > agreed:
+            note(f"all {agreed} agreed rounds are over; this is what another one would be")
     shown = names if organization is None else (names[session.index(organization)],)
     data: dict[str, Any] = {"round": number, "participants": [n for n, p in zip(names, participants, strict=True) if p]}
     data |= plan_to_dict(result, names)

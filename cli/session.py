@@ -57,12 +57,17 @@ class Request:
         return load_consortium(self.config)
 
     def terms(self) -> Terms:
-        """The terms file that was named, of either kind; ConfigurationError when none was."""
+        """The terms file that was named, of either kind, or the one that was deployed; ConfigurationError without."""
         from cocogen.terms import load_terms
 
-        if self.config is None:
+        if self.config is not None:
+            return load_terms(self.config)
+        try:
+            workspace = self.find_workspace()
+            deployed = Path(str(load_deployment(workspace.deployment).details.get("config", "")))
+        except WorkspaceError:
             return self.consortium()
-        return load_terms(self.config)
+        return load_terms(deployed if deployed.is_file() else workspace.terms)
 
     def new_workspace(self, consortium: Consortium) -> Workspace:
         """The workspace of a consortium that may not be deployed yet."""

@@ -203,6 +203,17 @@ class TestOrder:
     def test_deploying_twice_into_one_workspace_is_refused(self, deployed):
         assert "already holds a deployment" in deployed.json("deploy clinics.toml", code=2)["message"]
 
+    def test_solving_without_a_file_takes_the_deployed_terms(self, deployed):
+        assert deployed.json("solve")["strategies"] == deployed.json("solve clinics.toml")["strategies"]
+
+    def test_a_stranger_in_the_attesters_role_is_named_before_depositing(self, deployed):
+        terms = deployed.folder / "mine.toml"
+        other = "0x" + "22" * 20
+        text = (deployed.folder / "clinics.toml").read_text()
+        terms.write_text(text.replace("[settlement]", f'[settlement]\nattester = "{other}"'))
+        refused = deployed.json("deposit -o north --config mine.toml", code=2)
+        assert "settlement" in refused["message"]
+
     def test_deploying_to_a_ledger_that_does_not_last_is_refused(self, cocogen):
         assert "does not outlive" in cocogen.json("deploy clinics.toml --ledger memory", code=2)["message"]
 
