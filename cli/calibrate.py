@@ -83,7 +83,8 @@ def calibrate(
 
 def _consortium(request: Request) -> Consortium:
     """The terms; their own accuracy function is not needed, and may be the one that is about to be measured."""
-    from cocogen.consortium import SaturatingTerms, load_consortium
+    from cocogen.consortium import load_consortium
+    from cocogen.sections import SaturatingTerms
 
     if request.config is None:
         return request.consortium()

@@ -26,8 +26,8 @@ def chain() -> None:
 def advance(request: Request, duration: str) -> None:
     """Move a local chain's clock forward by SECONDS, or by text such as "1 day"."""
     from cli.session import Session
-    from cocogen.consortium import parse_duration
     from cocogen.errors import ConfigurationError
+    from cocogen.sections import parse_duration
 
     try:
         seconds = int(str(parse_duration(duration))) if not duration.strip().isdigit() else int(duration)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.consortium import Consortium, Incentive
+from cocogen.consortium import Consortium
+from cocogen.sections import Incentive
 
 if TYPE_CHECKING:
     from chain.memory import MemoryProvider

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from cocogen.consortium import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.game.calibrated import Calibrated, fit_accuracy
+from cocogen.sections import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
 from cocogen.terms_file import field_problems
 from cocogen.workspace import write_atomically
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.consortium import AccuracyTerms, Consortium
+from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.arrays import Array
@@ -25,6 +25,7 @@ from cocogen.mechanisms.agreement import Agreement, Encoding, agree_optimal, agr
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.resolved import ResolvedOrganization, ResolvedTerms
+from cocogen.sections import AccuracyTerms
 
 if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask, SharedModel

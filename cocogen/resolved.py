@@ -16,9 +16,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from cocogen.consortium import (
+from cocogen.consortium import Consortium
+from cocogen.errors import ConfigurationError
+from cocogen.ledger import Member, SettlementTerms
+from cocogen.sections import (
     AccuracyTerms,
-    Consortium,
     ConsortiumSection,
     Generation,
     GenerationCost,
@@ -27,8 +29,6 @@ from cocogen.consortium import (
     Settlement,
     TermsSection,
 )
-from cocogen.errors import ConfigurationError
-from cocogen.ledger import Member, SettlementTerms
 from cocogen.terms_file import field_problems
 
 __all__ = ["ResolvedOrganization", "ResolvedTerms"]

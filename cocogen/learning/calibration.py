@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cocogen.calibration_record import CalibrationTask, MeasuredAccuracy
-from cocogen.consortium import Generation, Partition
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.task import LearningTask, Progress
+from cocogen.sections import Generation, Partition
 
 __all__ = ["ALPHAS", "Design", "Run", "measure", "plan_design"]
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cocogen.consortium import Generation, Learning
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
@@ -39,6 +38,7 @@ from cocogen.learning.partition import (
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
+from cocogen.sections import Generation, Learning
 
 __all__ = ["Assignment", "Evaluation", "LearningTask", "Progress", "RoundEvidence", "SharedModel"]
 

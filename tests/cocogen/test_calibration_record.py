@@ -16,10 +16,11 @@ from cocogen.calibration_record import (
     read_record,
     write_record,
 )
-from cocogen.consortium import CalibratedTerms, Learning, SaturatingTerms, load_consortium
+from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError, InvalidAccuracy, WorkspaceError
 from cocogen.game.accuracy import check_accuracy
 from cocogen.registration import accuracy_function
+from cocogen.sections import CalibratedTerms, Learning, SaturatingTerms
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 STATED = 'accuracy = { kind = "power-law", ceiling = 1.0, scale = 4.0, exponent = 0.5 }'

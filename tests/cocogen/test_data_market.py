@@ -9,12 +9,13 @@ import pytest
 
 from chain.memory import MemoryProvider
 from chain.open import open_ledger
-from cocogen.consortium import Incentive, load_consortium
+from cocogen.consortium import load_consortium
 from cocogen.data_market import load_data_market
 from cocogen.errors import ConfigurationError, EmptyStrategySet
 from cocogen.ledger import Contribution
 from cocogen.mechanisms import build_game, mechanism
 from cocogen.mechanisms.agreement import agree_optimal, agree_uniform
+from cocogen.sections import Incentive
 from cocogen.terms import load_terms
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tradefl.toml"

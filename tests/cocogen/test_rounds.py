@@ -12,7 +12,7 @@ import pytest
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
 from cocogen.attested import Attested
-from cocogen.consortium import Incentive, load_consortium
+from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
@@ -20,6 +20,7 @@ from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.registration import Registration, measurement_disagreements, register, rule_disagreements
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
+from cocogen.sections import Incentive
 from cocogen.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cocogen.consortium import Generation, Learning, Partition
 from cocogen.errors import LedgerError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.task import Assignment, LearningTask, RoundEvidence, SharedModel
 from cocogen.ledger import Member
+from cocogen.sections import Generation, Learning, Partition
 
 NAMES = ("north", "harbor", "meadow", "lakeview")
 SIZES = (90, 60, 40, 20)

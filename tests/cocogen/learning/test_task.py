@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from cocogen.consortium import Partition
 from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.task import Assignment, SharedModel
+from cocogen.sections import Partition
 
 TERMS = bytes(range(32))
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cocogen.calibration_record import CalibrationRecord, CalibrationTask, MeasuredAccuracy, fit_record
-from cocogen.consortium import Learning
 from cocogen.errors import ConfigurationError
 from cocogen.report.calibration import calibration_figure
 from cocogen.report.style import save_figure
+from cocogen.sections import Learning
 
 TASK = CalibrationTask(learning=Learning(dataset="diagnostic"), organizations=6, rounds=5, seed=7)
 
