@@ -8,12 +8,13 @@ training; a comparison of accuracies needs runs (``cocogen run``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cocogen.errors import GameError
+from cocogen.errors import GameError, NoRationalIncentive
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.data_fractions import DataFractions
@@ -22,7 +23,7 @@ from cocogen.mechanisms import tradefl_schemes
 from cocogen.mechanisms.agreement import Encoding, design_optimal
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
-from cocogen.mechanisms.incentive import IncentiveScan, scan_incentives
+from cocogen.mechanisms.incentive import IncentiveScan, automatic_incentive, scan_incentives
 from cocogen.mechanisms.optimal import OptimalRedistribution
 from cocogen.mechanisms.planning import build_game, solve_certified
 from cocogen.solvers import solve
@@ -123,16 +124,15 @@ def compare_schemes(
     unpaid = build_game(unpaid_market, redistributed=False)
     fractions = isinstance(unpaid.family, DataFractions)
     published = "tradefl" if fractions else "cocogen+"
-    steps = iter(range(1, 100))
 
-    def told(step: str) -> None:
+    def told(done: int) -> None:
         if progress is not None:
-            progress(f"comparing: {step}", next(steps), 6)
+            progress("comparing the schemes", done, 5)
 
     scored = build_game(optimal.market(optimal.published(0.0)), redistributed=False)
     judge = _Judge(unpaid)
     rows, missing = [], {}
-    told("optimal redistribution")
+    told(0)
     designs = []
     for sharing in ("equal-surplus", "min-bond"):
         try:
@@ -143,36 +143,39 @@ def compare_schemes(
         designs.append(design)
         game = scored.with_redistribution(design.redistribution)
         rows.append(judge.row(published, f"optimal, {sharing}", design.incentive, game, design.strategies))
-    told("incentives of the published rule")
-    scan = scan_incentives(unpaid_market)
-    rational = _best_rational(scan)
-    if rational is None:
-        missing[f"{published} (uniform, rational)"] = (
-            "no strength leaves every organization at least its outside option"
-        )
-    strengths = [("uniform, rational", rational), ("uniform, tuned", scan.tuned)]
-    if rational == scan.tuned:
-        strengths = [("uniform, tuned and rational", rational)]
+    told(1)
+    strengths: list[tuple[str, float]] = []
+    try:
+        report = automatic_incentive(unpaid_market, encoding.published)
+    except NoRationalIncentive as error:
+        scan = scan_incentives(unpaid_market)
+        missing[f"{published} (uniform, rational)"] = f"no strength leaves everyone better off than alone: {error}"
+    else:
+        scan = report.scan
+        strengths.append(("uniform, rational", report.incentive))
+    if strengths and math.isclose(strengths[0][1], scan.tuned, rel_tol=1e-6):
+        strengths = [("uniform, tuned and rational", scan.tuned)]
+    else:
+        strengths.append(("uniform, tuned", scan.tuned))
     if stated is not None:
         strengths.insert(0, ("uniform, as stated", stated))
     for label, strength in strengths:
-        if strength is not None:
-            game = build_game(encoding.market(encoding.published(strength)))
-            equilibrium = solve_certified(game, label)
-            rows.append(judge.row(published, label, strength, game, equilibrium.strategies))
-    told("no redistribution")
+        game = build_game(encoding.market(encoding.published(strength)))
+        equilibrium = solve_certified(game, label)
+        rows.append(judge.row(published, label, strength, game, equilibrium.strategies))
+    told(2)
     alone = solve_certified(unpaid, "no redistribution")
     rows.append(judge.row("wpr" if fractions else "cocogen", "", None, unpaid, alone.strategies))
-    told("baselines")
+    told(3)
     if fractions:
         rows += _fraction_baselines(judge, build_game(encoding.market(encoding.published(scan.tuned))), scan.tuned)
     else:
         rows += _generation_baselines(judge, unpaid_market, rng)
-    told("planner")
+    told(4)
     planner = solve(unpaid, "planner").strategies
     rows.append(judge.row("planner", "", None, unpaid, planner))
     best, without = rows[-1].welfare, next(row.welfare for row in rows if row.name in ("wpr", "cocogen"))
-    told("done")
+    told(5)
     return Comparison(
         rows=tuple(_against(row, best, without) for row in rows),
         missing=missing,
@@ -218,18 +221,6 @@ def _against(row: SchemeRow, best: float, without: float) -> SchemeRow:
         efficiency=row.welfare / best if best > 0.0 else None,
         improvement=(row.welfare - without) / achievable if achievable > 1e-12 * max(1.0, abs(best)) else None,
     )
-
-
-def _best_rational(scan: IncentiveScan) -> float | None:
-    """The rational grid point or edge with the largest welfare: the tuned strength where that is rational."""
-    if any(low <= scan.tuned <= high for low, high in scan.rational):
-        return scan.tuned
-    inside = [
-        (float(np.interp(strength, scan.incentives, scan.welfares)), strength)
-        for low, high in scan.rational
-        for strength in (low, high, *scan.incentives[(scan.incentives > low) & (scan.incentives < high)].tolist())
-    ]
-    return max(inside)[1] if inside else None
 
 
 def _generation_baselines(judge: _Judge, market: Market, rng: np.random.Generator) -> list[SchemeRow]:

@@ -147,9 +147,9 @@ def optimal_redistribution(
     outside = outside_options(unpaid)
     alone = unpaid.payoffs(strategies)
     inputs = game.family.segments.effect(*game.family.locate(strategies)).score_input
-    share = equal_surplus if offsets == "equal-surplus" else least_bonds
     largest = _largest_inputs(game) if largest_inputs is None else largest_inputs
-    chosen = share(weighted.redistribution, inputs, alone, outside, _reference(game), largest, weighted.label)
+    known = (weighted.redistribution, inputs, alone, outside, _reference(game), weighted.label)
+    chosen = equal_surplus(*known) if offsets == "equal-surplus" else least_bonds(*known, largest)
     rule = ledger(incentive, weights, chosen)
     decoded = game.with_redistribution(rule)
     certificate = certify(decoded, strategies)

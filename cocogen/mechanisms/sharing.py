@@ -22,7 +22,7 @@ Label = Callable[[int], str]
 
 
 def equal_surplus(
-    rule: Redistribution, inputs: Array, unpaid: Array, outside: Array, reference: Array, largest: Array, label: Label
+    rule: Redistribution, inputs: Array, unpaid: Array, outside: Array, reference: Array, label: Label
 ) -> Array:
     """Offsets that leave everyone its outside option and an equal share of its component's surplus.
 
@@ -38,8 +38,6 @@ def equal_surplus(
         Outside options, shape (N,), currency.
     reference : ndarray
         Score inputs at which the scores of a component sum to zero, shape (N,).
-    largest : ndarray
-        Largest score inputs, shape (N,); not used here.
     label : callable
         How messages call an organization.
 
@@ -53,7 +51,6 @@ def equal_surplus(
     NoRationalSharing
         A component's surplus is negative.
     """
-    del largest
     rates = rule.rates.symmetric()
     member = components(rates)
     wanted = _targets(member, unpaid, outside, label) - unpaid
@@ -68,12 +65,13 @@ def equal_surplus(
 
 
 def least_bonds(
-    rule: Redistribution, inputs: Array, unpaid: Array, outside: Array, reference: Array, largest: Array, label: Label
+    rule: Redistribution, inputs: Array, unpaid: Array, outside: Array, reference: Array, label: Label, largest: Array
 ) -> Array:
     """Offsets with the least Σ L_n among those that leave every surplus at 0 or above: a linear programme.
 
     L_n = Σ_m rate_nm max(0, offset_m + weight_m · largest_m − offset_n) is what :func:`bonds` gives and what the ledger
-    asks for. Parameters and errors as in :func:`equal_surplus`.
+    asks for; ``largest`` are the largest score inputs, shape (N,). The rest, and the errors, are as in
+    :func:`equal_surplus`; SolverError when HiGHS does not finish.
     """
     from scipy.optimize import linprog
     from scipy.sparse import coo_array, hstack, vstack
@@ -81,7 +79,7 @@ def least_bonds(
     rates = rule.rates.symmetric()
     member = components(rates)
     _targets(member, unpaid, outside, label)
-    shared = equal_surplus(rule, inputs, unpaid, outside, reference, largest, label)
+    shared = equal_surplus(rule, inputs, unpaid, outside, reference, label)
     count = rule.size
     first, second = np.nonzero(rates)
     pairs = first.size
