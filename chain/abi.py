@@ -8,6 +8,7 @@ coding (calls, logs) is left to web3 in the chain client.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from eth_hash.auto import keccak as _keccak
 
@@ -74,6 +75,8 @@ def address_bytes(address: str) -> bytes:
     return bytes.fromhex(address[2:])
 
 
+# a consortium names the same few addresses in every call of a long log, and each costs a hash
+@lru_cache(maxsize=4096)
 def checksum_address(address: str | bytes) -> str:
     """Return the mixed-case form of an address (EIP-55) given as text in any letter case or as 20 bytes."""
     digits = (address_bytes(address) if isinstance(address, str) else address).hex()

@@ -8,7 +8,8 @@ weight = round(w·1e9), offset = round(o·1e18). Sixteen bits relative to the la
 few 1e-6.
 
 Where nobody competes (σ_max = 0) all pair weights and gammaWad are 0: the terms are valid, bonds are 0 and no round
-moves money.
+moves money. In vector mode the attester signs the transfers: competition, incentive and scores have no place in the
+contract, so they are not encoded, and decode to zero; the members' largest debits take the offsets' place.
 
 The integer kernel itself is ``chain.kernel``; packing, hash and the contract's limits are ``chain.terms``.
 """
@@ -47,13 +48,15 @@ def encode(terms: SettlementTerms) -> EncodedTerms:
     """
     problems = _Problems()
     members = [
-        _encode_member(member, f"members[{n}] ({member.name})", problems) for n, member in enumerate(terms.members)
+        _encode_member(member, f"members[{n}] ({member.name})", terms.mode == "vector", problems)
+        for n, member in enumerate(terms.members)
     ]
     _check_distinct(terms.members, problems)
-    doubled, unit = _symmetric_competition(terms, problems)
+    vector = terms.mode == "vector"
+    doubled, unit = ([[0] * len(members)] * len(members), 1) if vector else _symmetric_competition(terms, problems)
     largest = max((value for row in doubled for value in row), default=0)
     wei_per_unit = problems.integer("wei_per_unit", terms.wei_per_unit, 256, minimum=1)
-    rate = problems.exact("incentive", terms.incentive) * Fraction(largest, unit)
+    rate = Fraction(0) if vector else problems.exact("incentive", terms.incentive) * Fraction(largest, unit)
     formula = "incentive · σ_max · wei_per_unit · 1e18"
     gamma_wad = problems.fit("incentive", rate * wei_per_unit * kernel.WAD, 160, formula)
     scalars = ScalarTerms(
@@ -99,7 +102,7 @@ def decode(encoded: EncodedTerms) -> DecodedTerms:
     """Return the floats that the integers stand for, in the order of the terms file.
 
     Each is the float nearest to the exact rational: rates gammaWad·k/(65535·1e18·wei_per_unit), weights weight/1e9,
-    offsets offset/1e18.
+    offsets offset/1e18; all zero in vector mode.
     """
     order = encoded.positions
     unit = kernel.PAIR_WEIGHT_MAX * kernel.WAD * encoded.wei_per_unit
@@ -110,7 +113,9 @@ def decode(encoded: EncodedTerms) -> DecodedTerms:
     return DecodedTerms(
         rates=np.array(rates, dtype=np.float64),
         score_weights=np.array([member.weight / kernel.WEIGHT_ONE for member in members], dtype=np.float64),
-        score_offsets=np.array([member.offset / kernel.WAD for member in members], dtype=np.float64),
+        score_offsets=np.array(
+            [0.0 if encoded.is_vector else member.offset / kernel.WAD for member in members], dtype=np.float64
+        ),
         generated_weight=encoded.scalars.generated_weight_wad / kernel.WAD,
         compute_weight=encoded.scalars.lambda_wad / kernel.WAD,
         wei_per_unit=encoded.wei_per_unit,
@@ -120,7 +125,13 @@ def decode(encoded: EncodedTerms) -> DecodedTerms:
 
 
 def predict(encoded: EncodedTerms, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
-    """Return the transfers in wei for (data, generated, compute) per organization, both in the terms file's order."""
+    """Return the transfers in wei for (data, generated, compute) per organization, both in the terms file's order.
+
+    Raises
+    ------
+    WrongMode
+        In vector mode transfers do not follow from contributions.
+    """
     by_position = [contributions[organization] for organization in encoded.organizations]
     payoffs = encoded.payoffs(by_position)
     return tuple(payoffs[position] for position in encoded.positions)
@@ -193,14 +204,23 @@ class _Problems:
         return value
 
 
-def _encode_member(member: Member, name: str, problems: _Problems) -> EncodedMember:
+def _encode_member(member: Member, name: str, vector: bool, problems: _Problems) -> EncodedMember:
+    if vector:
+        weight, offset = 0, problems.integer(f"{name}.max_debit", member.max_debit, 127)
+    else:
+        weight = problems.fixed(f"{name}.score_weight", member.score_weight, kernel.WEIGHT_ONE, 64)
+        offset = problems.fixed(f"{name}.score_offset", member.score_offset, kernel.WAD, 128, signed=True)
+        if member.max_debit != 0:
+            problems.add(
+                f"{name}.max_debit", member.max_debit, "0 in pairwise mode, where the bond follows from the caps"
+            )
     return EncodedMember(
         account=problems.address(f"{name}.address", member.address),
         data_cap=problems.integer(f"{name}.data_cap", member.data_cap, 64),
         generated_cap=problems.integer(f"{name}.generated_cap", member.generated_cap, 64),
         compute_cap=problems.integer(f"{name}.compute_cap", member.compute_cap, 64),
-        weight=problems.fixed(f"{name}.score_weight", member.score_weight, kernel.WEIGHT_ONE, 64),
-        offset=problems.fixed(f"{name}.score_offset", member.score_offset, kernel.WAD, 128, signed=True),
+        weight=weight,
+        offset=offset,
     )
 
 

@@ -1,21 +1,23 @@
-"""Signatures that settlement rests on: the attester's over contributions, the members' over evidence bundles.
+"""Signatures that settlement rests on: the attester's over contributions and transfers, the members' over evidence.
 
-Both are EIP-712 messages under the consortium's own domain (name "CoCoGen", version "1", chain id, contract), so no
-signature is good for another chain, contract or purpose: a contribution signs the type ``Contribution(...)``, an
-evidence bundle the type ``Evidence(bytes32 digest)``, and the two type hashes differ. Signatures are 65 bytes
-r ‖ s ‖ v with v 27 or 28 and s in the lower half of the group order, as OpenZeppelin's ECDSA accepts them; equal
-keys and messages give equal signatures (RFC 6979).
+All are EIP-712 messages under the consortium's own domain (name "CoCoGen", version "1", chain id, contract), so no
+signature is good for another chain, contract or purpose: a contribution signs the type ``Contribution(...)``, a
+round's transfers in vector mode ``Transfers(...)``, an evidence bundle ``Evidence(bytes32 digest)``, and the type
+hashes differ. Signatures are 65 bytes r ‖ s ‖ v with v 27 or 28 and s in the lower half of the group order, as
+OpenZeppelin's ECDSA accepts them; equal keys and messages give equal signatures (RFC 6979).
 
-Left out: contract wallets (EIP-1271), which only a node can ask, and where keys come from (``chain.keys``).
+Left out: contract wallets (EIP-1271), which only a node can ask (``chain.wallets``), and where keys come from
+(``chain.keys``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import coincurve
 
-from chain.abi import checksum_address, keccak256, words
+from chain.abi import WORD, checksum_address, keccak256, words
 from chain.errors import MalformedSignature
 
 __all__ = [
@@ -23,11 +25,14 @@ __all__ = [
     "DOMAIN_NAME",
     "DOMAIN_VERSION",
     "EVIDENCE_TYPE",
+    "TRANSFERS_TYPE",
     "Domain",
     "address_of",
     "contribution_struct_hash",
     "recover",
     "sign",
+    "transfers_hash",
+    "transfers_struct_hash",
     "verify",
 ]
 
@@ -37,6 +42,7 @@ CONTRIBUTION_TYPE = (
     "Contribution(bytes32 termsHash,uint32 round,address member,uint64 data,uint64 generated,uint64 compute,"
     "bytes32 evidenceHash)"
 )
+TRANSFERS_TYPE = "Transfers(bytes32 termsHash,uint32 round,bytes32 transfersHash,bytes32 evidenceHash)"
 EVIDENCE_TYPE = "Evidence(bytes32 digest)"
 
 _DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -58,6 +64,16 @@ def contribution_struct_hash(
     return keccak256(
         words(_CONTRIBUTION_TYPEHASH, terms_hash, round_number, member, data, generated, compute, evidence_hash)
     )
+
+
+def transfers_hash(transfers: Sequence[int]) -> bytes:
+    """Return keccak256(abi.encode(transfers)) for an int256[]: the hash of a round's transfers or payoffs, wei."""
+    return keccak256(words(WORD, len(transfers), *transfers))
+
+
+def transfers_struct_hash(terms_hash: bytes, round_number: int, transfers: bytes, evidence_hash: bytes) -> bytes:
+    """EIP-712 struct hash of a round's transfers, which are given by their :func:`transfers_hash`."""
+    return keccak256(words(_TRANSFERS_TYPEHASH, terms_hash, round_number, transfers, evidence_hash))
 
 
 @dataclass(frozen=True)
@@ -142,4 +158,5 @@ _DOMAIN_TYPEHASH = keccak256(_DOMAIN_TYPE.encode())
 _NAME_HASH = keccak256(DOMAIN_NAME.encode())
 _VERSION_HASH = keccak256(DOMAIN_VERSION.encode())
 _CONTRIBUTION_TYPEHASH = keccak256(CONTRIBUTION_TYPE.encode())
+_TRANSFERS_TYPEHASH = keccak256(TRANSFERS_TYPE.encode())
 _EVIDENCE_TYPEHASH = keccak256(EVIDENCE_TYPE.encode())

@@ -40,7 +40,7 @@ __all__ = [
     "standard_json",
 ]
 
-CONTRACTS = ("ConsortiumNative",)
+CONTRACTS = ("ConsortiumNative", "ConsortiumERC20", "VectorConsortiumNative", "VectorConsortiumERC20")
 """The deployable contracts, each with an artifact of its name."""
 
 COMPILER = "0.8.37"
@@ -122,8 +122,10 @@ def load_artifact(name: str, directory: Path = _ARTIFACTS) -> Artifact:
         ) from error
 
 
-def standard_json(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
+def standard_json(name: str, sources: Path = _SOURCES, folder: str = "src") -> dict[str, Any]:
     """Return the compiler's input for contract ``name``: the sources it imports, and foundry.toml's settings.
+
+    ``folder`` is where ``NAME.sol`` lies, relative to ``sources``.
 
     Raises
     ------
@@ -134,7 +136,7 @@ def standard_json(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
         profile = tomllib.loads((sources / "foundry.toml").read_text(encoding="utf-8"))["profile"]["default"]
         return {
             "language": "Solidity",
-            "sources": dict(sorted(_import_closure(f"src/{name}.sol", sources))),
+            "sources": dict(sorted(_import_closure(f"{folder}/{name}.sol", sources))),
             "settings": {
                 "evmVersion": profile["evm_version"],
                 "viaIR": profile["via_ir"],
@@ -165,8 +167,8 @@ def input_sha256(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def compile_contract(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
-    """Compile contract ``name`` and return its artifact as JSON values.
+def compile_contract(name: str, sources: Path = _SOURCES, folder: str = "src") -> dict[str, Any]:
+    """Compile contract ``name`` of ``folder`` (relative to ``sources``) and return its artifact as JSON values.
 
     Raises
     ------
@@ -180,7 +182,7 @@ def compile_contract(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
     from solcx.exceptions import SolcError
     from solcx.wrapper import get_solc_version
 
-    request = standard_json(name, sources)
+    request = standard_json(name, sources, folder)
     compiler = _find_compiler(sources)
     try:
         # The file access of the native compiler is not needed: every source is in the request.
@@ -190,7 +192,7 @@ def compile_contract(name: str, sources: Path = _SOURCES) -> dict[str, Any]:
         raise CompilationFailed(
             f"{name} does not compile:\n{error.message}", hint="`cd contracts && npm run build` shows the same messages"
         ) from error
-    contract = output["contracts"][f"src/{name}.sol"][name]
+    contract = output["contracts"][f"{folder}/{name}.sol"][name]
     runtime = contract["evm"]["deployedBytecode"]
     names = _variable_names(output["sources"])
     settings = {key: value for key, value in request["settings"].items() if key != "outputSelection"}
@@ -248,7 +250,7 @@ def _import_closure(start: str, sources: Path) -> Iterator[tuple[str, dict[str, 
     pending, seen = [start], {start}
     while pending:
         name = pending.pop()
-        path = sources / name if name.startswith("src/") else sources / "node_modules" / name
+        path = sources / name if name.startswith(("src/", "test/")) else sources / "node_modules" / name
         content = path.read_text(encoding="utf-8")
         yield name, {"content": content}
         for target in _IMPORT.findall(content):

@@ -3,7 +3,8 @@
 Transactions are signed here, with keys that never reach the node. The node estimates the gas, so a refusal shows
 before anything is sent; should the chain move on between estimate and block, the mined failure is replayed in its
 block and raises the same error. Indices are the contract's (members sorted by address), amounts wei, times Unix
-seconds. Left out: the mapping to organizations and the round's logic (``chain.ledger``).
+seconds. Asset and mode decide which of the four contracts it is; they differ in ``depositSubmit`` alone. Left out: the
+token (``chain.token``), the mapping to organizations and the round's logic (``chain.ledger``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from web3 import Web3
 from web3.types import TxParams
@@ -19,33 +20,22 @@ from web3.types import TxParams
 from chain.abi import WORD, checksum_address, is_address
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors
+from chain.backends.logs import contract_logs
 from chain.build import load_artifact
-from chain.errors import ArgumentOutOfRange, UnknownRevert
+from chain.errors import ArgumentOutOfRange
 from chain.record import Event, EventValue, RoundView
 from chain.terms import EncodedTerms, ScalarTerms
+from chain.transactions import Mined, Sender, send_transaction
 
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
-__all__ = ["CONTRACT_NAME", "ConsortiumContract", "Log", "MemberView", "Mined"]
-
-CONTRACT_NAME = "ConsortiumNative"
-
-
-@dataclass(frozen=True, slots=True)
-class Mined:
-    """A successful transaction: the contract function, 0x hash, block number and time (s), gas used."""
-
-    operation: str
-    transaction: str
-    block: int
-    time: int
-    gas: int
+__all__ = ["ConsortiumContract", "Log", "MemberView", "Mined"]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """The contract's ``member(i)``: caps, weight (1e9 = 1), offset (1e18 = 1), liability L_i in wei."""
+    """The contract's ``member(i)``: caps, weight (1e9 = 1), offset (1e18 = 1), liability L_i in wei.
+
+    In vector mode weight and offset are zero, and the liability is the agreed largest debit.
+    """
 
     account: str
     data_cap: int
@@ -67,7 +57,7 @@ class Log:
 
 
 class ConsortiumContract:
-    """The contract at ``address``. Nothing is checked on construction; see :meth:`chain.ledger.ChainProvider.connect`.
+    """The contract at ``address``. Nothing is checked on construction: that is for ``ChainProvider.connect``.
 
     Parameters
     ----------
@@ -75,27 +65,32 @@ class ConsortiumContract:
         The chain.
     address
         The contract's address.
+    name
+        Which contract it is: see :func:`chain.terms.contract_name`.
     timeout
         Seconds to wait for a transaction to be mined.
     """
 
-    def __init__(self, backend: Backend, address: str, *, timeout: float = 120.0) -> None:
+    def __init__(
+        self, backend: Backend, address: str, *, name: str = "ConsortiumNative", timeout: float = 120.0
+    ) -> None:
         self.backend = backend
         self.address = Web3.to_checksum_address(address)
+        self.name = name
         self._timeout = timeout
-        self._contract = backend.web3.eth.contract(address=self.address, abi=load_artifact(CONTRACT_NAME).abi)
+        self._contract = backend.web3.eth.contract(address=self.address, abi=load_artifact(name).abi)
 
     @classmethod
     def deploy(
-        cls, backend: Backend, terms: EncodedTerms, account: LocalAccount, *, timeout: float = 120.0
+        cls, backend: Backend, terms: EncodedTerms, account: Sender, *, timeout: float = 120.0
     ) -> tuple[ConsortiumContract, Mined]:
         """Put ``terms`` on the chain. Raises the constructor's errors when they break one of its rules."""
-        artifact = load_artifact(CONTRACT_NAME)
+        artifact = load_artifact(terms.contract_name)
         factory = backend.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
         creation = factory.constructor(terms.records, terms.triangle, terms.scalars.values)
         call: TxParams = {"data": creation.data_in_transaction, "value": Web3.to_wei(0, "wei")}
-        mined, address = _send(backend, call, account, "deploy", timeout)
-        return cls(backend, address, timeout=timeout), mined
+        mined, address = send_transaction(backend, call, account, "deploy", timeout)
+        return cls(backend, address, name=terms.contract_name, timeout=timeout), mined
 
     def code(self) -> bytes:
         """The runtime code at the address; empty where there is no contract."""
@@ -108,9 +103,11 @@ class ConsortiumContract:
         """Try a function without sending anything: raises what a transaction sent now would meet."""
         encodable = self._encodable(function, arguments, value)
         with node_errors():
-            self._contract.functions[function](*encodable).call({"from": sender, "value": Web3.to_wei(value, "wei")})
+            self._contract.functions[function](*encodable).call(
+                {"from": sender, "value": Web3.to_wei(value, "wei")}, "pending"
+            )
 
-    def transact(self, function: str, *arguments: Any, account: LocalAccount, value: int = 0) -> Mined:
+    def transact(self, function: str, *arguments: Any, account: Sender, value: int = 0) -> Mined:
         """Send one transaction to the named function and wait until it is mined.
 
         Raises
@@ -124,13 +121,19 @@ class ConsortiumContract:
         """
         data = self._contract.encode_abi(function, args=self._encodable(function, arguments, value))
         call: TxParams = {"to": self.address, "data": data, "value": Web3.to_wei(value, "wei")}
-        return _send(self.backend, call, account, function, self._timeout)[0]
+        return send_transaction(self.backend, call, account, function, self._timeout)[0]
 
-    def deposit_submit(self, index: int, terms_hash: bytes, *, account: LocalAccount, value: int) -> Mined:
-        """Accept the terms and add ``value`` wei to the member's bond."""
-        return self.transact("depositSubmit", index, terms_hash, account=account, value=value)
+    def deposit_submit(self, index: int, terms_hash: bytes, *, account: Sender, value: int) -> Mined:
+        """Accept the terms and add ``value``, wei or approved units of the token, to the member's bond."""
+        arguments, sent = self.deposit_arguments(index, terms_hash, value)
+        return self.transact("depositSubmit", *arguments, account=account, value=sent)
 
-    def round_open(self, *, account: LocalAccount) -> Mined:
+    def deposit_arguments(self, index: int, terms_hash: bytes, value: int) -> tuple[tuple[Any, ...], int]:
+        """Return the arguments of ``depositSubmit`` and the wei to send along: a token's contract names the amount."""
+        parameters = self._contract.get_function_by_name("depositSubmit").abi["inputs"]
+        return ((index, terms_hash), value) if len(parameters) == 2 else ((index, terms_hash, value), 0)
+
+    def round_open(self, *, account: Sender) -> Mined:
         """Open the next round (the attester)."""
         return self.transact("roundOpen", account=account)
 
@@ -143,33 +146,47 @@ class ConsortiumContract:
         evidence_hash: bytes,
         attester_signature: bytes,
         *,
-        account: LocalAccount,
+        account: Sender,
     ) -> Mined:
         """Hand in an attested contribution (the member; anyone in the second half of the window)."""
         parts = (index, data, generated, compute, evidence_hash, attester_signature)
         return self.transact("contributionSubmit", *parts, account=account)
 
-    def profile_record(self, *, account: LocalAccount) -> Mined:
+    def profile_record(self, *, account: Sender) -> Mined:
         """Freeze the round's contributions, or void the round below quorum (anyone)."""
         return self.transact("profileRecord", account=account)
 
-    def payoff_calculate(self, *, account: LocalAccount) -> Mined:
+    def transfers_submit(
+        self, transfers: Sequence[int], evidence_hash: bytes, attester_signature: bytes, *, account: Sender
+    ) -> Mined:
+        """Hand in the transfers that the attester signed, wei in contract order (anyone; vector mode)."""
+        return self.transact("transfersSubmit", list(transfers), evidence_hash, attester_signature, account=account)
+
+    def dispute_raise(self, index: int, reason_hash: bytes, *, account: Sender) -> Mined:
+        """Dispute the recorded round (a participant)."""
+        return self.transact("disputeRaise", index, reason_hash, account=account)
+
+    def dispute_resolve(self, ruling: int, *, account: Sender) -> Mined:
+        """End the dispute (the arbiter; anyone with the default after the arbiter's window)."""
+        return self.transact("disputeResolve", ruling, account=account)
+
+    def payoff_calculate(self, *, account: Sender) -> Mined:
         """Compute the payoffs after the dispute window (anyone)."""
         return self.transact("payoffCalculate", account=account)
 
-    def payoff_transfer(self, *, account: LocalAccount) -> Mined:
+    def payoff_transfer(self, *, account: Sender) -> Mined:
         """Move the payoffs between balances (anyone)."""
         return self.transact("payoffTransfer", account=account)
 
-    def withdraw(self, index: int, amount: int, to: str, *, account: LocalAccount) -> Mined:
+    def withdraw(self, index: int, amount: int, to: str, *, account: Sender) -> Mined:
         """Pay ``amount`` wei of the member's balance out to ``to``."""
         return self.transact("withdraw", index, amount, to, account=account)
 
-    def exit_request(self, index: int, *, account: LocalAccount) -> Mined:
+    def exit_request(self, index: int, *, account: Sender) -> Mined:
         """Stay out of the next round."""
         return self.transact("exitRequest", index, account=account)
 
-    def exit_cancel(self, index: int, *, account: LocalAccount) -> Mined:
+    def exit_cancel(self, index: int, *, account: Sender) -> Mined:
         """Take part again."""
         return self.transact("exitCancel", index, account=account)
 
@@ -206,8 +223,10 @@ class ConsortiumContract:
 
     def round(self, *, block: int | None = None) -> RoundView:
         """The current round."""
-        number, phase, deadline, idle_since, participants, submitted, round_hash = self.view("round", block=block)
-        return RoundView(number, phase, deadline, idle_since, participants, submitted, bytes(round_hash))
+        number, phase, deadline, idle_since, participants, submitted, round_hash, *dispute = self.view(
+            "round", block=block
+        )
+        return RoundView(number, phase, deadline, idle_since, participants, submitted, bytes(round_hash), *dispute)
 
     def balances(self, *, block: int | None = None) -> tuple[int, ...]:
         """Every member's balance in wei, contract order."""
@@ -225,10 +244,11 @@ class ConsortiumContract:
     # -- events
 
     def logs(self, first: int = 0, last: int | None = None) -> tuple[Log, ...]:
-        """The contract's events from block ``first`` to block ``last`` (the latest), oldest first, in one query."""
-        until: Any = "latest" if last is None else last
+        """The contract's events from block ``first`` to block ``last`` (the latest), oldest first."""
+        web3 = self.backend.web3
         with node_errors():
-            entries = self.backend.web3.eth.get_logs({"address": self.address, "fromBlock": first, "toBlock": until})
+            until = web3.eth.block_number if last is None else last
+            entries = contract_logs(web3, self.address, first, until)
         return tuple(self._decode(entry) for entry in entries)
 
     def _decode(self, entry: Mapping[str, Any]) -> Log:
@@ -239,17 +259,23 @@ class ConsortiumContract:
 
     @cached_property
     def _decoders(self) -> dict[bytes, Any]:
-        names = [entry["name"] for entry in load_artifact(CONTRACT_NAME).abi if entry["type"] == "event"]
+        names = [entry["name"] for entry in load_artifact(self.name).abi if entry["type"] == "event"]
         events = [self._contract.events[name]() for name in names]
         return {bytes.fromhex(event.topic.removeprefix("0x")): event for event in events}
 
 
 def _encodable(name: str, kind: str, value: Any) -> Any:
     """Refuse what the ABI cannot carry, before web3 does so with an error that names no argument."""
+    if kind.endswith("[]"):
+        return [_encodable(name, kind.removesuffix("[]"), item) for item in value]
     if kind.startswith("uint"):
         bits = int(kind.removeprefix("uint"))
         if not 0 <= value < 1 << bits:
             raise ArgumentOutOfRange(name, value, f"an integer from 0 to 2^{bits} - 1")
+    elif kind.startswith("int"):
+        bits = int(kind.removeprefix("int")) - 1
+        if not -(1 << bits) <= value < 1 << bits:
+            raise ArgumentOutOfRange(name, value, f"integers from -2^{bits} to 2^{bits} - 1")
     elif kind == "bytes32" and len(value) != WORD:
         raise ArgumentOutOfRange(name, value, f"{WORD} bytes")
     elif kind == "address":
@@ -265,30 +291,3 @@ def _plain(value: Any) -> EventValue:
     if isinstance(value, list | tuple):
         return tuple(value)
     return int(value) if isinstance(value, int) else str(value)
-
-
-def _send(backend: Backend, call: TxParams, account: LocalAccount, operation: str, timeout: float) -> tuple[Mined, str]:
-    """Estimate, sign, send and wait; returns what was mined and the address of a created contract, else ""."""
-    eth = backend.web3.eth
-    with node_errors():
-        estimate = eth.estimate_gas({**call, "from": account.address})
-        tip = eth.max_priority_fee
-        base = eth.get_block("latest")["baseFeePerGas"]
-        transaction: TxParams = {
-            **call,
-            "type": 2,
-            "chainId": backend.chain_id,
-            "nonce": eth.get_transaction_count(account.address),
-            # a quarter more: state that other transactions change meanwhile can cost more than was estimated
-            "gas": estimate * 5 // 4,
-            "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": Web3.to_wei(2 * base + tip, "wei"),
-        }
-        signed = account.sign_transaction(transaction)  # type: ignore[arg-type]
-        receipt = eth.wait_for_transaction_receipt(eth.send_raw_transaction(signed.raw_transaction), timeout=timeout)
-        if receipt["status"] != 1:
-            eth.call({**call, "from": account.address, "gas": transaction["gas"]}, receipt["blockNumber"])
-            raise UnknownRevert(b"")
-        time = eth.get_block(receipt["blockNumber"])["timestamp"]
-    mined = Mined(operation, "0x" + receipt["transactionHash"].hex(), receipt["blockNumber"], time, receipt["gasUsed"])
-    return mined, receipt["contractAddress"] or ""

@@ -1,30 +1,28 @@
-"""The contract's rules as Python errors: one class per Solidity custom error, and the way back from revert data.
+"""The contract's rules as Python errors: one class per Solidity custom error.
 
 Each class is built from the same values in the same order as its counterpart in
 ``contracts/src/libraries/Errors.sol``, whichever ledger raises it: the in-memory twin directly, a chain through
-:func:`decode_revert`. ``error.values`` is that tuple; integers are int, addresses EIP-55 text, bytes32 bytes, and the
-names that TermOutOfRange and ArithmeticBound carry as bytes32 are str. Member indices are the contract's.
+:func:`chain.reverts.decode_revert`. ``error.values`` is that tuple; integers are int, addresses EIP-55 text, bytes32
+bytes, and the names that TermOutOfRange and ArithmeticBound carry as bytes32 are str. Member indices are the
+contract's. Disputes and signed transfers have theirs in ``chain.dispute_errors``.
 
 Import them from ``chain.errors``, which adds the errors of backends and codec.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
-from chain.abi import WORD, checksum_address, decode_ascii, keccak256
-from cocogen.errors import LedgerError
+from chain.reverts import ContractError, named
 
 __all__ = [
-    "CONTRACT_ERRORS",
     "AlreadyExiting",
     "AlreadySubmitted",
     "ArithmeticBound",
     "BondLocked",
     "BondTooSmall",
     "CapExceeded",
-    "ContractError",
     "EvidenceMissing",
     "InvalidRecipient",
     "InvalidSignature",
@@ -37,7 +35,6 @@ __all__ = [
     "NotMember",
     "NotParticipant",
     "RecordsLengthInvalid",
-    "ReentrancyGuardReentrantCall",
     "TermOutOfRange",
     "TermsMismatch",
     "TooEarly",
@@ -49,75 +46,10 @@ __all__ = [
     "UnsupportedToken",
     "WithdrawalExceedsBalance",
     "WrongPhase",
-    "decode_revert",
 ]
 
-_SELECTOR = 4
-_PHASES = ("idle", "open", "recorded", "calculated")
+_PHASES = ("idle", "open", "recorded", "disputed", "calculated")
 _COMPONENTS = ("data", "generated", "compute")
-
-
-class ContractError(LedgerError):
-    """The contract refused a call or its terms. Subclasses are dataclasses whose fields are the error's values.
-
-    ``abi`` gives the Solidity types of the fields ("name" stands for a bytes32 that holds ASCII), ``text`` and
-    ``advice`` are the format strings of message and hint, ``selector`` the four bytes in the revert data.
-    """
-
-    abi: ClassVar[tuple[str, ...]] = ()
-    text: ClassVar[str] = ""
-    advice: ClassVar[str] = ""
-    selector: ClassVar[bytes] = b""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        types = ",".join("bytes32" if kind == "name" else kind for kind in cls.abi)
-        cls.selector = keccak256(f"{cls.__name__}({types})".encode())[:_SELECTOR]
-        CONTRACT_ERRORS[cls.selector] = cls
-
-    def __post_init__(self) -> None:
-        shown = self._shown()
-        super().__init__(self.text.format(**shown), hint=self.advice.format(**shown))
-
-    def __reduce__(self) -> tuple[type[ContractError], tuple[Any, ...]]:
-        return type(self), self.values
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """The error's values in the order of the Solidity declaration."""
-        return tuple(getattr(self, item.name) for item in fields(self))  # type: ignore[arg-type]
-
-    def _shown(self) -> dict[str, Any]:
-        """Return what the format strings may use: the values, bytes as 0x text."""
-        names = (item.name for item in fields(self))  # type: ignore[arg-type]
-        return {
-            name: "0x" + value.hex() if isinstance(value, bytes) else value
-            for name, value in zip(names, self.values, strict=True)
-        }
-
-
-CONTRACT_ERRORS: dict[bytes, type[ContractError]] = {}
-"""Selector → class, filled by the subclasses below."""
-
-
-def decode_revert(data: bytes) -> ContractError | None:
-    """Turn revert data into the typed error, or None when it holds no known custom error."""
-    cls = CONTRACT_ERRORS.get(data[:_SELECTOR])
-    if cls is None or len(data) != _SELECTOR + WORD * len(cls.abi):
-        return None
-    body = data[_SELECTOR:]
-    values: list[Any] = [_decode_word(kind, body[WORD * i : WORD * (i + 1)]) for i, kind in enumerate(cls.abi)]
-    return cls(*values)
-
-
-def _decode_word(kind: str, word: bytes) -> int | str | bytes:
-    if kind == "address":
-        return checksum_address(word[-20:])
-    if kind == "name":
-        return decode_ascii(word)
-    if kind == "bytes32":
-        return word
-    return int.from_bytes(word, "big")
 
 
 @dataclass(eq=False)
@@ -178,11 +110,12 @@ class TermOutOfRange(ContractError):
 
 @dataclass(eq=False)
 class UnsupportedToken(ContractError):
-    """The contract settles in ether and has no token."""
+    """A contract that settles in ether has no token; one that settles in a token needs one that has code and delivers
+    exactly what is transferred."""
 
     abi = ("address",)
-    text = "this contract settles in ether, not in the token {token}"
-    advice = "leave the token out of the terms"
+    text = "the token {token} cannot be settled in: it is no contract, or does not deliver exactly what is transferred"
+    advice = "name a standard ERC-20 token on this chain that takes no fee, or none to settle in ether"
     token: str
 
 
@@ -272,7 +205,7 @@ class WrongPhase(ContractError):
     expected: int
 
     def _shown(self) -> dict[str, Any]:
-        names = {"actual_name": _name(_PHASES, self.actual), "expected_name": _name(_PHASES, self.expected)}
+        names = {"actual_name": named(_PHASES, self.actual), "expected_name": named(_PHASES, self.expected)}
         return ContractError._shown(self) | names
 
 
@@ -293,7 +226,7 @@ class TooLate(ContractError):
 
     abi = ("uint256", "uint256")
     text = "it is {time}, after the deadline {deadline} (Unix seconds)"
-    advice = "record the round; whoever has not contributed is left out of it"
+    advice = "the window is over: take the round's next step (whoever has not contributed is left out of it)"
     time: int
     deadline: int
 
@@ -343,7 +276,7 @@ class CapExceeded(ContractError):
     cap: int
 
     def _shown(self) -> dict[str, Any]:
-        return ContractError._shown(self) | {"component_name": _name(_COMPONENTS, self.component)}
+        return ContractError._shown(self) | {"component_name": named(_COMPONENTS, self.component)}
 
 
 @dataclass(eq=False)
@@ -369,11 +302,11 @@ class EvidenceMissing(ContractError):
 
 @dataclass(eq=False)
 class InvalidSignature(ContractError):
-    """The signature is not the attester's over this contribution."""
+    """The signature is not the attester's over this contribution, or over these transfers."""
 
     abi = ("address",)
-    text = "the attestation is not signed by the attester {expected} for exactly this contribution and round"
-    advice = "have the attester sign the contribution to the current round"
+    text = "the attestation is not signed by the attester {expected} for exactly these values and this round"
+    advice = "have the attester sign the contribution to the current round, or its transfers"
     expected: str
 
 
@@ -413,11 +346,11 @@ class InvalidRecipient(ContractError):
 
 @dataclass(eq=False)
 class TransferFailed(ContractError):
-    """The recipient did not take the money."""
+    """The recipient did not take the ether, or the token did not move: to the contract, on a deposit."""
 
     abi = ("address", "uint256")
-    text = "{to} did not accept {amount} wei"
-    advice = "withdraw to another address"
+    text = "{amount} wei did not get to {to}"
+    advice = "withdraw to another address; for a deposit see that enough tokens are there and approved"
     to: str
     amount: int
 
@@ -440,15 +373,3 @@ class NotExiting(ContractError):
     text = "member {index} has not announced an exit"
     advice = "nothing to cancel"
     index: int
-
-
-@dataclass(eq=False)
-class ReentrancyGuardReentrantCall(ContractError):
-    """A recipient called back into the contract (OpenZeppelin's guard)."""
-
-    text = "the recipient called back into the contract while it was paying out"
-    advice = "withdraw to an address that does not call the contract"
-
-
-def _name(names: tuple[str, ...], index: int) -> str:
-    return names[index] if index < len(names) else str(index)

@@ -3,15 +3,19 @@
 ::
 
     LedgerError                      (cocogen.errors)
-    ├── ContractError                the contract's rules say no; one class per Solidity custom error
-    │   ├── MemberCountOutOfRange … NotExiting
-    │   └── ReentrancyGuardReentrantCall
+    ├── ContractError                a contract says no; one class per Solidity error
+    │   ├── MemberCountOutOfRange … NotExiting          the consortium's rules
+    │   ├── WrongMode … NotDefaultRuling                its rules on disputes and signed transfers
+    │   └── RefusedWithReason … ERC20InvalidSpender     the compiler's, the libraries' and the token's
     ├── UnencodableTerms             the terms do not fit the contract's integers
     ├── ArgumentOutOfRange           an argument does not fit the type that a call gives it
+    ├── InsufficientTokens           a depositor holds too few tokens
     ├── MissingKey                   a signature is asked of an address whose key is not at hand
+    ├── WalletMustSend               a transaction is asked of a contract wallet; it says which
     ├── MalformedSignature           bytes that are no signature
     └── backends: ChainUnavailable, ChainLocked, IncompatibleChainFile, NoContract, ArtifactMismatch, WrongChain,
-        NotALocalChain, TransactionRejected, TransactionTimeout, UnknownRevert
+        NodeNotInstalled, NotALocalChain, TransactionPending, TransactionRejected, TransactionReplaced,
+        TransactionTimeout, UnknownRevert
 """
 
 from __future__ import annotations
@@ -19,14 +23,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chain.contract_errors import (
-    CONTRACT_ERRORS,
     AlreadyExiting,
     AlreadySubmitted,
     ArithmeticBound,
     BondLocked,
     BondTooSmall,
     CapExceeded,
-    ContractError,
     EvidenceMissing,
     InvalidRecipient,
     InvalidSignature,
@@ -39,7 +41,6 @@ from chain.contract_errors import (
     NotMember,
     NotParticipant,
     RecordsLengthInvalid,
-    ReentrancyGuardReentrantCall,
     TermOutOfRange,
     TermsMismatch,
     TooEarly,
@@ -51,9 +52,37 @@ from chain.contract_errors import (
     UnsupportedToken,
     WithdrawalExceedsBalance,
     WrongPhase,
-    decode_revert,
 )
-from cocogen.errors import FieldProblem, LedgerError
+from chain.dispute_errors import (
+    DisputeBondTooSmall,
+    NotArbiter,
+    NotDefaultRuling,
+    ReasonMissing,
+    RulingOutOfRange,
+    TransferOutOfRange,
+    TransfersAlreadySubmitted,
+    TransfersEvidenceMissing,
+    TransfersLengthInvalid,
+    TransfersMissing,
+    TransfersUnbalanced,
+    WrongMode,
+)
+from chain.foreign_errors import (
+    ERC20InsufficientAllowance,
+    ERC20InsufficientBalance,
+    ERC20InvalidApprover,
+    ERC20InvalidReceiver,
+    ERC20InvalidSender,
+    ERC20InvalidSpender,
+    InvalidShortString,
+    Panicked,
+    ReentrancyGuardReentrantCall,
+    RefusedWithReason,
+    SafeERC20FailedOperation,
+    StringTooLong,
+)
+from chain.reverts import CONTRACT_ERRORS, ContractError, decode_revert
+from cocogen.errors import FieldProblem, KeyUnavailable, LedgerError
 
 __all__ = [
     "CONTRACT_ERRORS",
@@ -68,9 +97,18 @@ __all__ = [
     "ChainLocked",
     "ChainUnavailable",
     "ContractError",
+    "DisputeBondTooSmall",
+    "ERC20InsufficientAllowance",
+    "ERC20InsufficientBalance",
+    "ERC20InvalidApprover",
+    "ERC20InvalidReceiver",
+    "ERC20InvalidSender",
+    "ERC20InvalidSpender",
     "EvidenceMissing",
     "IncompatibleChainFile",
+    "InsufficientTokens",
     "InvalidRecipient",
+    "InvalidShortString",
     "InvalidSignature",
     "MalformedSignature",
     "MemberCountOutOfRange",
@@ -78,29 +116,48 @@ __all__ = [
     "MissingKey",
     "NoContract",
     "NoRoundsLeft",
+    "NodeNotInstalled",
     "NotALocalChain",
+    "NotArbiter",
     "NotAttester",
+    "NotDefaultRuling",
     "NotEnoughMembers",
     "NotExiting",
     "NotMember",
     "NotParticipant",
+    "Panicked",
+    "ReasonMissing",
     "RecordsLengthInvalid",
     "ReentrancyGuardReentrantCall",
+    "RefusedWithReason",
+    "RulingOutOfRange",
+    "SafeERC20FailedOperation",
+    "StringTooLong",
     "TermOutOfRange",
     "TermsMismatch",
     "TooEarly",
     "TooLate",
     "TotalBalanceTooLarge",
+    "TransactionPending",
     "TransactionRejected",
+    "TransactionReplaced",
     "TransactionTimeout",
     "TransferFailed",
+    "TransferOutOfRange",
+    "TransfersAlreadySubmitted",
+    "TransfersEvidenceMissing",
+    "TransfersLengthInvalid",
+    "TransfersMissing",
+    "TransfersUnbalanced",
     "TriangleLengthInvalid",
     "UnencodableTerms",
     "UnknownMember",
     "UnknownRevert",
     "UnsupportedToken",
+    "WalletMustSend",
     "WithdrawalExceedsBalance",
     "WrongChain",
+    "WrongMode",
     "WrongPhase",
     "decode_revert",
 ]
@@ -126,15 +183,42 @@ class ArgumentOutOfRange(LedgerError):
         super().__init__(f"{name} is {value!r}", hint=f"give {valid}")
 
 
-class MissingKey(LedgerError):
-    """A signature is asked of an address whose key is not at hand."""
+class InsufficientTokens(LedgerError):
+    """A depositor holds fewer of the token's smallest units than it wants to deposit."""
 
-    def __init__(self, address: str, role: str) -> None:
+    def __init__(self, token: str, owner: str, held: int, needed: int) -> None:
+        self.token = token
+        self.owner = owner
+        self.held = held
+        self.needed = needed
+        super().__init__(
+            f"{owner} holds {held} units of the token {token}, but the deposit takes {needed}",
+            hint=f"send {needed - held} more units of the token to {owner}, or deposit less",
+        )
+
+
+class MissingKey(KeyUnavailable):
+    """A signature or transaction is asked of an address whose key is not at hand; ``wallet`` tells that the address is
+    a contract, which has none."""
+
+    def __init__(self, address: str, role: str, *, wallet: bool = False, hint: str = "") -> None:
         self.address = address
         self.role = role
+        hint = hint or "development accounts are derived from the seed: leave the address out of the terms to use them"
+        if wallet:
+            hint = "it is a contract wallet (EIP-1271): have its owners sign, and hand their signature in"
+        super().__init__(f"there is no key for {role} at {address}", hint=hint, wallet=wallet)
+
+
+class WalletMustSend(LedgerError):
+    """A transaction of a contract wallet, which only its owners can send: it would pass now. ``details`` holds it."""
+
+    def __init__(self, name: str, wallet: str, to: str, value: int, data: str) -> None:
+        self.details = {"from": wallet, "to": to, "value": str(value), "data": data}
         super().__init__(
-            f"there is no key for {role} at {address}",
-            hint="development accounts are derived from the seed: leave the address out of the terms to use them",
+            f"{name} at {wallet} is a contract wallet; let its owners send this transaction from it, it would pass now:"
+            f"\n  to     {to}\n  value  {value} wei\n  data   {data}",
+            hint="once it is mined, go on; `cocogen status` says where the consortium stands",
         )
 
 
@@ -147,6 +231,10 @@ class MalformedSignature(LedgerError):
 
 class ChainUnavailable(LedgerError):
     """The node or the chain file cannot be reached, read or written."""
+
+
+class NodeNotInstalled(ChainUnavailable):
+    """A private node was asked for whose program is not on this machine."""
 
 
 class ChainLocked(LedgerError):
@@ -177,17 +265,26 @@ class TransactionRejected(LedgerError):
     """The node did not take a transaction: too little ether for value and gas, or a wrong nonce."""
 
 
+class TransactionPending(LedgerError):
+    """The account has earlier transactions under way; sending another could do the same thing twice."""
+
+
+class TransactionReplaced(LedgerError):
+    """Another transaction of the account took the place (the nonce) of this one, which did nothing."""
+
+
 class TransactionTimeout(LedgerError):
     """A transaction was not mined in time."""
 
 
 class UnknownRevert(LedgerError):
-    """The contract reverted with data that is none of its errors; ``data`` holds it."""
+    """A contract reverted with data that is no known error; ``data`` holds it."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        shown = "0x" + data.hex() if data else "no data"
+        selector = f"an error that is none of the contract's (selector 0x{data[:4].hex()})" if data else "no reason"
         super().__init__(
-            f"the contract reverted with {shown}",
-            hint="this is not one of the contract's rules: check that the address and the artifact belong together",
+            f"the call was refused with {selector}",
+            hint="this is not one of the contract's rules: check that address and artifact belong together, and that "
+            "token and wallets are what they should be",
         )

@@ -11,8 +11,8 @@ from typing import Any
 
 from chain.record import Event, LedgerEvent
 from chain.terms import EncodedTerms
-from chain.twin import bits
-from cocogen.ledger import Contribution, RoundOutcome
+from chain.twin import RULINGS, bits
+from cocogen.ledger import Contribution, Dispute, RoundOutcome
 
 __all__ = ["round_outcomes"]
 
@@ -41,6 +41,13 @@ def round_outcomes(events: Iterable[Event | LedgerEvent], terms: EncodedTerms) -
             rounds[number] = replace(rounds[number], contributions=tuple(contributions))
         elif event.name == "ProfileRecorded":
             rounds[number] = replace(rounds[number], status="recorded")
+        elif event.name == "DisputeRaised":
+            dispute = Dispute(organization=terms.organizations[args["index"]], reason_hash=args["reasonHash"])
+            rounds[number] = replace(rounds[number], status="disputed", dispute=dispute)
+        elif event.name == "DisputeResolved":
+            raised: Any = rounds[number].dispute
+            resolved = replace(raised, ruling=RULINGS[args["ruling"]], forfeited=args["forfeited"])
+            rounds[number] = replace(rounds[number], status="recorded", dispute=resolved)
         elif event.name == "RoundVoided":
             rounds[number] = replace(rounds[number], status="voided")
         elif event.name == "PayoffCalculated":

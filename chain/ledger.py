@@ -1,10 +1,9 @@
 """The ``Ledger`` protocol over the contract on any chain.
 
-Organizations keep the order of the terms file; the contract's order (by address) stays inside. Accounts derive from
-the seed (``chain.keys``). On a local chain every sender is given ether for value and gas before it sends, deposits
-included, since money is worthless there; on any other chain an account must hold it already. Settlement can be
-interrupted between its two transactions and goes on where it stopped. Left out: transactions and their errors
-(``chain.contract``), encoding (``chain.arithmetic``), what an auditor reads (``chain.collect``).
+Organizations keep the order of the terms file; the contract's order (by address) stays inside. Whose key signs is
+the rule of ``chain.accounts``. Settlement can be interrupted between its two transactions and goes on where it stopped.
+Left out: deploying and connecting (``chain.provider``), transactions and their errors (``chain.contract``), encoding
+(``chain.arithmetic``), what an auditor reads (``chain.collect``).
 """
 
 from __future__ import annotations
@@ -15,19 +14,26 @@ from typing import TYPE_CHECKING
 
 from chain import attestation
 from chain.abi import checksum_address
-from chain.arithmetic import decode, encode, predict
-from chain.backends.base import Backend
-from chain.build import load_artifact
-from chain.bytecode import is_artifact_code
+from chain.arithmetic import decode, predict
 from chain.collect import collect_record
-from chain.contract import CONTRACT_NAME, ConsortiumContract, Mined
-from chain.errors import ArgumentOutOfRange, ArtifactMismatch, MissingKey, NoContract, TermsMismatch, WrongChain
+from chain.contract import ConsortiumContract, Mined
+from chain.errors import (
+    ArgumentOutOfRange,
+    MissingKey,
+    TransferFailed,
+    UnknownRevert,
+    WrongMode,
+)
+from chain.funding import FundedAccounts
 from chain.history import round_outcomes
-from chain.keys import development_account
 from chain.record import Event, LedgerRecord
-from chain.terms import EncodedTerms, check_terms
-from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, bits
+from chain.terms import PAIRWISE, VECTOR, EncodedTerms
+from chain.token import Token
+from chain.transactions import ContractWallet, Sender
+from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
+from chain.wallets import is_contract, wallet_accepts
 from cocogen.ledger import (
+    ZERO_ADDRESS,
     Contribution,
     DecodedTerms,
     Deployment,
@@ -35,129 +41,16 @@ from cocogen.ledger import (
     Phase,
     Receipt,
     RoundOutcome,
+    Ruling,
     SettlementTerms,
 )
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["ChainLedger", "ChainProvider"]
+__all__ = ["ChainLedger"]
 
-_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "calculated")
-
-_GAS_LOW = 10**17
-"""Wei below which a local account is filled up; the dearest transaction, a deployment, costs a tenth of it."""
-_GAS_MONEY = 10**18
-"""Wei for gas after filling up: thousands of transactions."""
-
-
-class ChainProvider:
-    """Consortia on one chain, with accounts derived from ``seed``. Closing it closes the backend.
-
-    Parameters
-    ----------
-    backend
-        An open chain; the provider owns it from here on.
-    seed
-        Any integer; names and seed determine the accounts.
-    """
-
-    def __init__(self, backend: Backend, seed: int) -> None:
-        self._backend = backend
-        self._wallet = _Wallet(backend, seed)
-
-    @property
-    def backend(self) -> Backend:
-        """The chain."""
-        return self._backend
-
-    def account(self, name: str) -> str:
-        """Return the address of an organization or of a role ("attester", "arbiter", "operator")."""
-        return self._wallet.account(name).address
-
-    def decode(self, terms: SettlementTerms) -> DecodedTerms:
-        """Return what the terms become on the ledger.
-
-        Raises
-        ------
-        UnencodableTerms, ContractError
-            They do not fit the contract's integers, or break one of its rules.
-        """
-        encoded = encode(terms)
-        check_terms(encoded)
-        return decode(encoded)
-
-    def deploy(self, terms: SettlementTerms) -> ChainLedger:
-        """Put a consortium on the chain, paid by the operator. Raises as :meth:`decode` does."""
-        encoded = encode(terms)
-        deployer = self._wallet.ready(self._wallet.account("operator"))
-        contract, mined = ConsortiumContract.deploy(self._backend, encoded, deployer)
-        deployment = Deployment(
-            backend=self._backend.location,
-            address=contract.address,
-            terms_hash="0x" + encoded.terms_hash.hex(),
-            chain_id=self._backend.chain_id,
-            block=mined.block,
-            details={"transaction": mined.transaction, "gas": mined.gas, "time": mined.time},
-        )
-        return ChainLedger(terms, encoded, contract, deployment, self._wallet)
-
-    def connect(self, terms: SettlementTerms, deployment: Deployment) -> ChainLedger:
-        """Connect to a deployed consortium, after making sure that it is the shipped contract with these terms.
-
-        Raises
-        ------
-        WrongChain
-            The chain has another identifier than the deployment names.
-        NoContract
-            There is no code at the address.
-        ArtifactMismatch
-            The code is not that of the shipped contract.
-        TermsMismatch
-            The contract holds other terms than these, or than the deployment names.
-        """
-        encoded = encode(terms)
-        if deployment.chain_id != self._backend.chain_id:
-            raise WrongChain(
-                f"the consortium is deployed on chain {deployment.chain_id}, but {self._backend.location} is chain "
-                f"{self._backend.chain_id}",
-                hint=f"connect to the chain of the deployment record: {deployment.backend}",
-            )
-        contract, code = self._contract(deployment)
-        if not is_artifact_code(code, load_artifact(CONTRACT_NAME)):
-            raise ArtifactMismatch(
-                f"the code at {deployment.address} is not that of the shipped {CONTRACT_NAME}",
-                hint="do not deposit; connect with the version of CoCoGen that deployed it, or deploy again",
-            )
-        for given in (encoded.terms_hash, bytes.fromhex(deployment.terms_hash.removeprefix("0x"))):
-            if given != contract.terms_hash:
-                raise TermsMismatch(given, contract.terms_hash)
-        return ChainLedger(terms, encoded, contract, deployment, self._wallet)
-
-    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
-        """Return everything an audit needs without judging it, unlike :meth:`connect`: that is the audit's task.
-
-        Raises
-        ------
-        NoContract
-            There is no code at the address.
-        """
-        contract, _ = self._contract(deployment)
-        return ChainLedger(terms, encode(terms), contract, deployment, self._wallet).collect()
-
-    def close(self) -> None:
-        """Close the backend."""
-        self._backend.close()
-
-    def _contract(self, deployment: Deployment) -> tuple[ConsortiumContract, bytes]:
-        contract = ConsortiumContract(self._backend, deployment.address)
-        code = contract.code()
-        if not code:
-            raise NoContract(
-                f"there is no contract at {deployment.address} on {self._backend.location}",
-                hint=f"connect to the chain of the deployment record: {deployment.backend}",
-            )
-        return contract, code
+_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "disputed", "calculated")
 
 
 class ChainLedger:
@@ -172,14 +65,14 @@ class ChainLedger:
         encoded: EncodedTerms,
         contract: ConsortiumContract,
         deployment: Deployment,
-        wallet: _Wallet,
+        accounts: FundedAccounts,
     ) -> None:
         self._terms = terms
         self._encoded = encoded
         self._decoded = decode(encoded)
         self._contract = contract
         self._deployment = deployment
-        self._wallet = wallet
+        self._accounts = accounts
         self._domain = attestation.Domain(deployment.chain_id, contract.address)
         self._addresses = {member.name: checksum_address(member.address) for member in terms.members}
         self._events: list[Event] = []
@@ -228,7 +121,7 @@ class ChainLedger:
             round=current.number,
             phase=_PHASES[current.phase],
             now=now,
-            deadline=current.deadline if current.phase in (OPEN, RECORDED) else 0,
+            deadline=current.deadline if current.phase in (OPEN, RECORDED, DISPUTED) else 0,
             relay_from=relay_from if current.phase == OPEN else 0,
             next_round_from=current.idle_since + scalars.min_gap if current.idle_since else 0,
             accepted=self._flags(contract.view("accepted", block=block)),
@@ -240,6 +133,8 @@ class ChainLedger:
             liabilities=self._decoded.liabilities,
             total_balance=contract.view("totalBalance", block=block),
             ledger_hash=bytes(contract.view("ledger", block=block)),
+            disputant=self._encoded.organizations[current.disputant] if current.phase == DISPUTED else None,
+            transfers_submitted=current.transfers_submitted,
         )
 
     def outcomes(self) -> tuple[RoundOutcome, ...]:
@@ -259,14 +154,46 @@ class ChainLedger:
         return round_outcomes(self._events, self._encoded)
 
     def deposit(self, index: int, amount: int) -> Receipt:
-        """Accept the terms and add ``amount`` wei to the member's bond; a local chain gives the member the ether."""
+        """Accept the terms and add ``amount`` to the member's bond.
+
+        A local chain gives the member the ether. Tokens the member must hold; the contract is allowed to take exactly
+        ``amount`` of them, in a transaction of its own where it may not yet.
+
+        Raises
+        ------
+        InsufficientTokens
+            The member holds fewer tokens; nothing was sent.
+        UnsupportedToken
+            What the terms name as the token is none, or keeps a part of what is transferred.
+        """
         position, terms_hash = self._position(index), self._encoded.terms_hash
-        account = self._member(index, amount)
+        in_ether = self._encoded.scalars.token == ZERO_ADDRESS
+        account = self._member(index, amount if in_ether else 0)
+        if not in_ether:
+            self._allow_deposit(position, amount, account)
         return _receipt(self._contract.deposit_submit(position, terms_hash, account=account, value=amount))
+
+    def _allow_deposit(self, position: int, amount: int, account: Sender) -> None:
+        """Approve the deposit, but not one that the consortium's own rules refuse."""
+        arguments, _ = self._contract.deposit_arguments(position, self._encoded.terms_hash, amount)
+        try:
+            self._contract.call("depositSubmit", *arguments, sender=account.address)
+        except (TransferFailed, UnknownRevert):
+            token = Token(self._contract.backend, self._encoded.scalars.token)
+            token.allow(self._contract.address, amount, account=account)
 
     def open_round(self) -> Receipt:
         """Open the next round as the attester."""
         return _receipt(self._contract.round_open(account=self._sender("attester")))
+
+    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
+        """Return the 32 bytes that the attester signs for a contribution to the current round."""
+        member = self._encoded.members[self._position(index)].account
+        number = self._contract.round().number
+        parts = (*_parts(contribution), contribution.evidence_hash)
+        return self._domain.digest(
+            attestation.contribution_struct_hash(self._encoded.terms_hash, number, member, *parts)
+        )
 
     def attest(self, index: int, contribution: Contribution) -> bytes:
         """Return the attester's signature over a contribution to the current round.
@@ -274,17 +201,13 @@ class ChainLedger:
         Raises
         ------
         MissingKey
-            The terms name an attester whose key is not derived from the seed.
+            The terms name an attester whose key is not derived from the seed, or that is a contract wallet, whose
+            owners sign.
         """
-        member = self._encoded.members[self._position(index)].account
-        struct_hash = attestation.contribution_struct_hash(
-            self._encoded.terms_hash,
-            self._contract.round().number,
-            member,
-            *_parts(contribution),
-            contribution.evidence_hash,
-        )
-        return attestation.sign(self._domain.digest(struct_hash), bytes(self._account("attester").key))
+        return attestation.sign(self.attestation_digest(index, contribution), self._attester_key())
+
+    def _attester_key(self) -> bytes:
+        return bytes(self._account("attester").key)
 
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
@@ -299,16 +222,52 @@ class ChainLedger:
         """Freeze the round's contributions, or void the round."""
         return _receipt(self._contract.profile_record(account=self._sender("operator")))
 
+    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
+        """Return the attester's signature over the recorded round's transfers, wei per organization.
+
+        Raises
+        ------
+        WrongMode
+            In pairwise mode nobody signs transfers.
+        ArgumentOutOfRange
+            There is not one transfer for every organization.
+        MissingKey
+            As :meth:`attest` does.
+        """
+        if not self._encoded.is_vector:
+            raise WrongMode(PAIRWISE, VECTOR)
+        digest = attestation.transfers_hash(self._encoded.in_contract_order(transfers))
+        number = self._contract.round().number
+        struct_hash = attestation.transfers_struct_hash(self._encoded.terms_hash, number, digest, evidence_hash)
+        return attestation.sign(self._domain.digest(struct_hash), self._attester_key())
+
+    def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
+        """Hand in the transfers that the attester signed, wei per organization."""
+        ordered, operator = self._encoded.in_contract_order(transfers), self._sender("operator")
+        return _receipt(self._contract.transfers_submit(ordered, evidence_hash, attestation, account=operator))
+
+    def dispute(self, index: int, reason_hash: bytes) -> Receipt:
+        """Dispute the recorded round within its window, which locks the organization's dispute bond."""
+        position, account = self._position(index), self._member(index)
+        return _receipt(self._contract.dispute_raise(position, reason_hash, account=account))
+
+    def resolve(self, ruling: Ruling, *, as_arbiter: bool = True) -> Receipt:
+        """End the dispute as the arbiter, or, after its window, as the operator with the terms' default."""
+        number, account = ruling_number(ruling), self._sender("arbiter" if as_arbiter else "operator")
+        return _receipt(self._contract.dispute_resolve(number, account=account))
+
     def settle(self) -> RoundOutcome:
         """Calculate and transfer; goes on where an interrupted settlement stopped.
 
-        ``receipts`` of the outcome are those of the transactions that this call sent.
+        In vector mode a round without transfers is voided instead, as the outcome's status says. ``receipts`` of the
+        outcome are those of the transactions that this call sent.
         """
         operator = self._sender("operator")
         receipts = []
         if self._contract.round().phase != CALCULATED:
             receipts.append(_receipt(self._contract.payoff_calculate(account=operator)))
-        receipts.append(_receipt(self._contract.payoff_transfer(account=operator)))
+        if self._contract.round().phase == CALCULATED:
+            receipts.append(_receipt(self._contract.payoff_transfer(account=operator)))
         return replace(self.outcomes()[-1], receipts=tuple(receipts))
 
     def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt:
@@ -323,7 +282,13 @@ class ChainLedger:
         return _receipt(call(position, account=account))
 
     def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle (None: masked)."""
+        """Return the transfers in wei to which exactly these contributions settle (None: masked).
+
+        Raises
+        ------
+        WrongMode
+            In vector mode the attester signs the transfers.
+        """
         return predict(self._encoded, [None if c is None else _parts(c) for c in contributions])
 
     def advance(self, seconds: int) -> None:
@@ -334,6 +299,10 @@ class ChainLedger:
         """Return when the next operation will see a time ≥ ``timestamp``: local chains jump."""
         self._contract.backend.wait_until(timestamp)
 
+    def evidence_digest(self, digest: bytes) -> bytes:
+        """Return the 32 bytes that an organization signs for an evidence bundle's digest."""
+        return self._domain.evidence_digest(digest)
+
     def sign(self, name: str, digest: bytes) -> bytes:
         """Return the signature of an evidence bundle's digest by the named organization or role.
 
@@ -342,32 +311,43 @@ class ChainLedger:
         MissingKey
             The terms give that name an address whose key is not derived from the seed.
         """
-        return attestation.sign(self._domain.evidence_digest(digest), bytes(self._account(name).key))
+        return attestation.sign(self.evidence_digest(digest), bytes(self._account(name).key))
 
-    def recover(self, digest: bytes, signature: bytes) -> str:
-        """Return the address that signed an evidence bundle's digest; MalformedSignature when none can have."""
-        return attestation.recover(self._domain.evidence_digest(digest), signature)
+    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
+        """Tell whether ``address`` signed an evidence bundle's digest; a contract wallet is asked itself (EIP-1271)."""
+        signed, web3 = self._domain.evidence_digest(digest), self._contract.backend.web3
+        if is_contract(web3, address):
+            return wallet_accepts(web3, address, signed, signature)
+        return attestation.verify(signed, signature, address)
 
-    def collect(self) -> LedgerRecord:
-        """Return everything an audit needs, as of the latest block."""
+    def collect(self, *, receipts: bool = False) -> LedgerRecord:
+        """Return everything an audit needs, as of the latest block; ``receipts`` adds gas and status."""
         transaction = self._deployment.details.get("transaction")
         return collect_record(
             self._contract,
             created_block=self._deployment.block,
             created_transaction=None if transaction is None else str(transaction),
+            receipts=receipts,
         )
 
     def _account(self, name: str) -> LocalAccount:
-        account = self._wallet.account(name)
-        address = self._addresses.get(name, account.address)
-        if address != account.address:
-            raise MissingKey(address, name)
-        return account
+        address = self._addresses.get(name)
+        try:
+            return self._accounts.signer(name, address)
+        except MissingKey:
+            if address is not None and is_contract(self._contract.backend.web3, address):
+                raise MissingKey(address, name, wallet=True) from None
+            raise
 
-    def _sender(self, name: str, value: int = 0) -> LocalAccount:
-        return self._wallet.ready(self._account(name), value)
+    def _sender(self, name: str, value: int = 0) -> Sender:
+        try:
+            return self._accounts.ready(self._account(name), value)
+        except MissingKey as error:
+            if error.wallet:
+                return ContractWallet(name, error.address)
+            raise
 
-    def _member(self, index: int, value: int = 0) -> LocalAccount:
+    def _member(self, index: int, value: int = 0) -> Sender:
         return self._sender(self._terms.members[self._organization(index)].name, value)
 
     def _organization(self, index: int) -> int:
@@ -384,25 +364,6 @@ class ChainLedger:
 
     def _amounts(self, by_position: Sequence[int]) -> tuple[int, ...]:
         return tuple(by_position[position] for position in self._encoded.positions)
-
-
-class _Wallet:
-    """Development accounts, filled with ether on a local chain before they send."""
-
-    def __init__(self, backend: Backend, seed: int) -> None:
-        self._backend = backend
-        self._seed = seed
-        self._accounts: dict[str, LocalAccount] = {}
-
-    def account(self, name: str) -> LocalAccount:
-        if name not in self._accounts:
-            self._accounts[name] = development_account(self._seed, name)
-        return self._accounts[name]
-
-    def ready(self, account: LocalAccount, value: int = 0) -> LocalAccount:
-        if self._backend.local and self._backend.web3.eth.get_balance(account.address) < value + _GAS_LOW:
-            self._backend.fund(account.address, value + _GAS_MONEY)
-        return account
 
 
 def _receipt(mined: Mined) -> Receipt:

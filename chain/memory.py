@@ -19,7 +19,7 @@ from chain.history import round_outcomes
 from chain.keys import development_key
 from chain.record import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
 from chain.terms import EncodedTerms, check_terms
-from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, Twin, bits
+from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, Twin, bits, ruling_number
 from cocogen.ledger import (
     ZERO_ADDRESS,
     Contribution,
@@ -29,6 +29,7 @@ from cocogen.ledger import (
     Phase,
     Receipt,
     RoundOutcome,
+    Ruling,
     SettlementTerms,
 )
 
@@ -36,7 +37,7 @@ __all__ = ["MemoryLedger", "MemoryProvider"]
 
 BACKEND = "memory"
 
-_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "calculated")
+_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "disputed", "calculated")
 
 
 class _Clock:
@@ -111,8 +112,9 @@ class MemoryProvider:
             )
         return ledger
 
-    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
-        """Return everything an audit needs; NoContract as :meth:`connect` raises it."""
+    def inspect(self, terms: SettlementTerms, deployment: Deployment, *, receipts: bool = False) -> LedgerRecord:
+        """Return everything an audit needs; NoContract as :meth:`connect` raises it. There are no ``receipts`` here."""
+        del receipts
         return self.connect(terms, deployment).collect()
 
     def close(self) -> None:
@@ -168,7 +170,7 @@ class MemoryLedger:
     def state(self) -> LedgerState:
         """Return a snapshot."""
         twin = self._twin
-        live = twin.phase in (OPEN, RECORDED)
+        live = twin.phase in (OPEN, RECORDED, DISPUTED)
         return LedgerState(
             round=twin.number,
             phase=_PHASES[twin.phase],
@@ -185,6 +187,8 @@ class MemoryLedger:
             liabilities=self._decoded.liabilities,
             total_balance=twin.total_balance,
             ledger_hash=twin.ledger,
+            disputant=self._encoded.organizations[twin.disputant] if twin.phase == DISPUTED else None,
+            transfers_submitted=twin.transfers is not None,
         )
 
     def outcomes(self) -> tuple[RoundOutcome, ...]:
@@ -199,13 +203,18 @@ class MemoryLedger:
             "depositSubmit",
             lambda time: self._twin.deposit_submit(position, terms_hash, sender=sender, time=time, value=amount),
             sender,
-            amount,
+            amount if self._encoded.scalars.token == ZERO_ADDRESS else 0,
         )
 
     def open_round(self) -> Receipt:
         """Open the next round as the attester."""
         sender = self._terms.attester
         return self._execute("roundOpen", lambda time: self._twin.round_open(sender=sender, time=time), sender)
+
+    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
+        """Return the 32 bytes that the attester signs for a contribution to the current round."""
+        parts = (*_parts(contribution), contribution.evidence_hash)
+        return self._twin.contribution_digest(self._position(index), *parts)
 
     def attest(self, index: int, contribution: Contribution) -> bytes:
         """Return the attester's signature over a contribution to the current round.
@@ -215,10 +224,7 @@ class MemoryLedger:
         MissingKey
             The terms name an attester whose key is not derived from the seed.
         """
-        digest = self._twin.contribution_digest(
-            self._position(index), *_parts(contribution), contribution.evidence_hash
-        )
-        return attestation.sign(digest, self._key("attester"))
+        return attestation.sign(self.attestation_digest(index, contribution), self._key("attester"))
 
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
@@ -238,8 +244,51 @@ class MemoryLedger:
         sender = self._operator
         return self._execute("profileRecord", lambda time: self._twin.profile_record(sender=sender, time=time), sender)
 
+    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
+        """Return the attester's signature over the recorded round's transfers, wei per organization.
+
+        Raises
+        ------
+        WrongMode
+            In pairwise mode nobody signs transfers.
+        ArgumentOutOfRange
+            There is not one transfer for every organization.
+        MissingKey
+            The terms name an attester whose key is not derived from the seed.
+        """
+        digest = attestation.transfers_hash(self._encoded.in_contract_order(transfers))
+        return attestation.sign(self._twin.transfers_digest(digest, evidence_hash), self._key("attester"))
+
+    def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
+        """Hand in the transfers that the attester signed, wei per organization."""
+        sender, ordered = self._operator, self._encoded.in_contract_order(transfers)
+        return self._execute(
+            "transfersSubmit",
+            lambda time: self._twin.transfers_submit(ordered, evidence_hash, attestation, sender=sender, time=time),
+            sender,
+        )
+
+    def dispute(self, index: int, reason_hash: bytes) -> Receipt:
+        """Dispute the recorded round within its window, which locks the organization's dispute bond."""
+        position, sender = self._position(index), self._terms.members[index].address
+        return self._execute(
+            "disputeRaise",
+            lambda time: self._twin.dispute_raise(position, reason_hash, sender=sender, time=time),
+            sender,
+        )
+
+    def resolve(self, ruling: Ruling, *, as_arbiter: bool = True) -> Receipt:
+        """End the dispute as the arbiter, or, after its window, as the operator with the terms' default."""
+        sender, number = self._terms.arbiter if as_arbiter else self._operator, ruling_number(ruling)
+        return self._execute(
+            "disputeResolve", lambda time: self._twin.dispute_resolve(number, sender=sender, time=time), sender
+        )
+
     def settle(self) -> RoundOutcome:
-        """Calculate and transfer; goes on where an interrupted settlement stopped."""
+        """Calculate and transfer; goes on where an interrupted settlement stopped.
+
+        In vector mode a round without transfers is voided instead, as the outcome's status says.
+        """
         sender = self._operator
         receipts = []
         if self._twin.phase != CALCULATED:
@@ -248,9 +297,12 @@ class MemoryLedger:
                     "payoffCalculate", lambda time: self._twin.payoff_calculate(sender=sender, time=time), sender
                 )
             )
-        receipts.append(
-            self._execute("payoffTransfer", lambda time: self._twin.payoff_transfer(sender=sender, time=time), sender)
-        )
+        if self._twin.phase == CALCULATED:
+            receipts.append(
+                self._execute(
+                    "payoffTransfer", lambda time: self._twin.payoff_transfer(sender=sender, time=time), sender
+                )
+            )
         return replace(self.outcomes()[-1], receipts=tuple(receipts))
 
     def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt:
@@ -271,7 +323,13 @@ class MemoryLedger:
         return self._execute(name, lambda time: call(position, sender=sender, time=time), sender)
 
     def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle (None: masked)."""
+        """Return the transfers in wei to which exactly these contributions settle (None: masked).
+
+        Raises
+        ------
+        WrongMode
+            In vector mode the attester signs the transfers.
+        """
         return predict(self._encoded, [None if c is None else _parts(c) for c in contributions])
 
     def advance(self, seconds: int) -> None:
@@ -284,6 +342,10 @@ class MemoryLedger:
         """Move the clock so that the next operation sees a time ≥ ``timestamp``."""
         self._clock.now = max(self._clock.now, timestamp - 1)
 
+    def evidence_digest(self, digest: bytes) -> bytes:
+        """Return the 32 bytes that an organization signs for an evidence bundle's digest."""
+        return self._twin.domain.evidence_digest(digest)
+
     def sign(self, name: str, digest: bytes) -> bytes:
         """Return the signature of an evidence bundle's digest by the named organization or role.
 
@@ -292,11 +354,11 @@ class MemoryLedger:
         MissingKey
             The terms give that name an address whose key is not derived from the seed.
         """
-        return attestation.sign(self._twin.domain.evidence_digest(digest), self._key(name))
+        return attestation.sign(self.evidence_digest(digest), self._key(name))
 
-    def recover(self, digest: bytes, signature: bytes) -> str:
-        """Return the address that signed an evidence bundle's digest; MalformedSignature when none can have."""
-        return attestation.recover(self._twin.domain.evidence_digest(digest), signature)
+    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
+        """Tell whether ``address`` signed an evidence bundle's digest. There are no wallet contracts in memory."""
+        return attestation.verify(self._twin.domain.evidence_digest(digest), signature, address)
 
     def collect(self) -> LedgerRecord:
         """Return everything an audit needs."""

@@ -2,58 +2,100 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import os
+from typing import TYPE_CHECKING, Protocol
 
 from chain.backends.base import BACKENDS, open_backend
+from chain.backends.urls import is_url, masked
 from chain.record import LedgerRecord
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
 
-__all__ = ["LEDGERS", "AuditableProvider", "open_ledger"]
+if TYPE_CHECKING:
+    from chain.accounts import KeySource
+
+__all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
 
 LEDGERS = {"memory": "the contract's twin in memory, without chain or gas", **BACKENDS}
 """Every valid ledger specification and what it opens."""
+
+EPHEMERAL = ("memory", "tester", "anvil", "ganache")
+"""Ledgers that end with the process that opened them."""
 
 
 class AuditableProvider(LedgerProvider, Protocol):
     """A settlement system that can be audited."""
 
-    def inspect(self, terms: SettlementTerms, deployment: Deployment) -> LedgerRecord:
-        """Return everything an audit needs to know of a deployment, whatever its state."""
+    def inspect(self, terms: SettlementTerms, deployment: Deployment, *, receipts: bool = False) -> LedgerRecord:
+        """Return everything an audit needs to know of a deployment, whatever its state.
+
+        ``receipts`` adds gas and status of every call, where there are any.
+        """
         ...
 
 
-def open_ledger(specification: str, *, seed: int, lock_timeout: float = 0.0) -> AuditableProvider:
+def storable(specification: str) -> str:
+    """Return what may be written down of a ledger specification: a node's URL without its secrets.
+
+    What comes back unchanged can be opened again; of a masked URL the user is asked for the whole.
+    """
+    return masked(specification)
+
+
+def open_ledger(
+    specification: str, *, seed: int, lock_timeout: float = 0.0, keys: KeySource | None = None
+) -> AuditableProvider:
     """Open the settlement system that ``specification`` names; whatever it needs is imported only then.
+
+    On a real node the environment variable COCOGEN_CONFIRMATIONS says how many blocks must follow a transaction's
+    block before it counts, 0 to 1000 (default 1).
 
     Parameters
     ----------
     specification
-        ``"memory"``, ``"tester"`` or ``"embedded:PATH"``.
+        One of :data:`LEDGERS`.
     seed
         Development accounts derive from it.
     lock_timeout
         Seconds to wait for another process to let go of an embedded chain.
+    keys
+        Keystores, for addresses that the terms name and for chains that are not local.
 
     Raises
     ------
     ConfigurationError
-        The specification names no ledger.
+        The specification names no ledger, its URL was stored without its secret part, or COCOGEN_CONFIRMATIONS is no
+        such number.
     ChainLocked, IncompatibleChainFile, ChainUnavailable
-        The embedded chain's file is in use, is not one of ours, or cannot be read or written.
+        The embedded chain's file is in use, is not one of ours, or cannot be read or written; or no Ethereum node
+        answers.
+    NodeNotInstalled
+        The program of anvil or ganache is missing.
     """
     if specification == "memory":
         from chain.memory import MemoryProvider
 
         return MemoryProvider(seed)
     kind, _, argument = specification.partition(":")
-    if specification != "tester" and not (kind == "embedded" and argument):
+    if specification not in EPHEMERAL and not (kind == "embedded" and argument) and not is_url(specification):
         valid = "; ".join(f'"{name}": {meaning}' for name, meaning in LEDGERS.items())
         raise ConfigurationError(
             "no such ledger",
             problems=[FieldProblem("ledger", repr(specification), f"one of {valid}")],
             hint='an embedded chain names its file, for example "embedded:chain.sqlite"',
         )
-    from chain.ledger import ChainProvider
+    confirmations = _confirmations() if is_url(specification) else 0
+    from chain.provider import ChainProvider
 
-    return ChainProvider(open_backend(specification, lock_timeout=lock_timeout), seed)
+    backend = open_backend(specification, lock_timeout=lock_timeout, confirmations=confirmations)
+    return ChainProvider(backend, seed, keys)
+
+
+def _confirmations() -> int:
+    text = os.environ.get("COCOGEN_CONFIRMATIONS", "1")
+    if not text.isascii() or not text.isdigit() or int(text) > 1000:
+        raise ConfigurationError(
+            "the number of confirmations is wrong",
+            problems=[FieldProblem("COCOGEN_CONFIRMATIONS", repr(text), "an integer from 0 to 1000")],
+        )
+    return int(text)

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["MEMORY_CHAIN_ID", "Event", "EventValue", "LedgerEvent", "LedgerRecord", "RoundView", "StorageView"]
+__all__ = [
+    "MEMORY_CHAIN_ID",
+    "BlockView",
+    "Event",
+    "EventValue",
+    "LedgerEvent",
+    "LedgerRecord",
+    "RoundView",
+    "StorageView",
+]
 
 MEMORY_CHAIN_ID = 0
 """Chain id of ledgers in memory. No real chain has it, so what is signed there counts nowhere else, and a record
@@ -35,7 +44,10 @@ class LedgerEvent:
 
     ``transaction`` is the 0x-prefixed hash; ``log_index`` the position among all logs of the block. ``sender`` and
     ``value`` (wei) are those of the call when the transaction calls the contract directly, and None when it goes
-    through another contract (a multi-signature wallet), where the logs alone do not tell them.
+    through another contract (a multi-signature wallet), where the logs alone do not tell them. ``gas`` (used by the
+    transaction) and ``status`` (1: it succeeded) come from the receipt; None where no receipt was asked for.
+    ``attested`` is what an attester that is a contract (EIP-1271) said of the event's signature at the event's block;
+    None where nobody asked it (a private key's signature proves itself) or the node no longer has the state to ask.
     """
 
     name: str
@@ -46,11 +58,27 @@ class LedgerEvent:
     log_index: int
     sender: str | None
     value: int | None
+    gas: int | None = None
+    status: int | None = None
+    attested: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockView:
+    """One block: number, time in Unix seconds and 32-byte hash."""
+
+    number: int
+    time: int
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RoundView:
-    """The contract's ``round()``; ``phase`` is its number (0 idle, 1 open, 2 recorded, 3 calculated)."""
+    """The contract's ``round()``; ``phase`` is its number (0 idle, 1 open, 2 recorded, 3 disputed, 4 calculated).
+
+    ``disputant`` is the member whose dispute is open (0 unless disputed). ``transfers_submitted``: in vector mode, the
+    attester's transfers of the round are in.
+    """
 
     number: int
     phase: int
@@ -59,6 +87,8 @@ class RoundView:
     participants: int
     submitted: int
     round_hash: bytes
+    disputant: int = 0
+    transfers_submitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +96,8 @@ class StorageView:
     """The contract's views, all read at one block.
 
     ``terms`` is the tuple ``terms()`` in its ABI order; ``liabilities`` come from ``member(i)``; ``contributions``
-    are ``contributionOf(i)`` as (data, generated, compute); ``ether`` is the contract's own balance in wei.
+    are ``contributionOf(i)`` as (data, generated, compute); ``assets`` is what the contract holds of its asset: wei of
+    ether, or smallest units of the token.
     """
 
     block: int
@@ -82,7 +113,7 @@ class StorageView:
     contributions: tuple[tuple[int, int, int], ...]
     total_balance: int
     ledger: bytes
-    ether: int
+    assets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +123,9 @@ class LedgerRecord:
     ``runtime_code`` is the contract's code and ``terms_blob`` that of the contract at ``blob_address`` (the leading
     STOP byte included); ``runtime_code`` is None for a ledger in memory, which has no bytecode. ``created_block`` and
     ``created_transaction`` are the deployment's. ``attester_is_contract`` tells whether there is code at the
-    attester's address (then its signatures follow EIP-1271 and cannot be checked from logs). ``events`` holds every
-    event of the contract up to ``storage.block``, oldest first.
+    attester's address (then its signatures follow EIP-1271 and ``events`` hold its answers). ``events`` holds every
+    event of the contract up to ``storage.block``, oldest first. ``blocks`` are the blocks of the events and that of the
+    storage, ascending; a ledger in memory has none.
     """
 
     chain_id: int
@@ -106,3 +138,4 @@ class LedgerRecord:
     attester_is_contract: bool
     events: tuple[LedgerEvent, ...]
     storage: StorageView
+    blocks: tuple[BlockView, ...] = ()

@@ -13,27 +13,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain import kernel
 from chain.errors import (
     ArgumentOutOfRange,
     BondLocked,
     BondTooSmall,
     CapExceeded,
     ContractError,
+    DisputeBondTooSmall,
     EvidenceMissing,
     InvalidRecipient,
     NoRoundsLeft,
+    NotArbiter,
+    NotDefaultRuling,
     NotEnoughMembers,
     NotParticipant,
     TermsMismatch,
     TooEarly,
     TooLate,
     TotalBalanceTooLarge,
+    TransferOutOfRange,
+    TransfersEvidenceMissing,
+    TransfersLengthInvalid,
+    TransfersUnbalanced,
     WithdrawalExceedsBalance,
 )
 from chain.record import Event, LedgerEvent, LedgerRecord
 from chain.terms import EncodedTerms
-from chain.twin import Twin
+from chain.twin import RECORDED, Twin
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["EVENT_ARGUMENTS", "Finding", "Replay", "replay"]
@@ -51,6 +57,12 @@ EVENT_ARGUMENTS = {
     ),
     "ProfileRecorded": ("round", "profileHash", "submitted"),
     "RoundVoided": ("round", "reason"),
+    "TransfersSubmitted": (
+        *("round", "transfersHash", "transfers"),
+        *("evidenceHash", "attesterSignature", "deadline"),
+    ),
+    "DisputeRaised": ("round", "index", "member", "reasonHash", "deadline"),
+    "DisputeResolved": ("round", "index", "ruling", "forfeited"),
     "PayoffCalculated": ("round", "payoffHash", "payoffs"),
     "PayoffTransferred": ("round", "ledger"),
 }
@@ -58,9 +70,11 @@ EVENT_ARGUMENTS = {
 
 _CHECK_OF_ERROR: dict[type[Exception], str] = {
     TermsMismatch: "terms",
-    EvidenceMissing: "signatures",
+    **dict.fromkeys((EvidenceMissing, TransfersEvidenceMissing), "signatures"),
     **dict.fromkeys((BondLocked, BondTooSmall, CapExceeded, NoRoundsLeft, NotEnoughMembers), "limits"),
     **dict.fromkeys((NotParticipant, TooEarly, TooLate), "limits"),
+    **dict.fromkeys((DisputeBondTooSmall, NotArbiter, NotDefaultRuling, TransferOutOfRange), "limits"),
+    **dict.fromkeys((TransfersLengthInvalid, TransfersUnbalanced), "settlement"),
     **dict.fromkeys((InvalidRecipient, TotalBalanceTooLarge, WithdrawalExceedsBalance), "balances"),
 }
 _CHECK_OF_ARGUMENT = {
@@ -71,6 +85,9 @@ _CHECK_OF_ARGUMENT = {
     "submitted": "settlement",
     "payoffHash": "settlement",
     "payoffs": "settlement",
+    "transfersHash": "settlement",
+    "transfers": "settlement",
+    "forfeited": "balances",
     "ledger": "settlement",
     "amount": "balances",
     "balance": "balances",
@@ -91,8 +108,8 @@ class Finding:
 class Replay:
     """The outcome: the twin after the last event that could be replayed, and what was found on the way.
 
-    ``stopped_at`` is the transaction at which the replay had to end (None: it went through). ``largest_rounding`` is
-    the largest |R_i − exact rational| of any recorded payoff, in wei.
+    ``stopped_at`` is the transaction at which the replay had to end (None: it went through). ``rounds``,
+    ``contributions`` and ``disputes`` count what was replayed.
     """
 
     twin: Twin
@@ -100,7 +117,7 @@ class Replay:
     stopped_at: str | None = None
     rounds: int = 0
     contributions: int = 0
-    largest_rounding: float = 0.0
+    disputes: int = 0
 
 
 def replay(record: LedgerRecord, terms: EncodedTerms) -> Replay:
@@ -137,31 +154,32 @@ class _NoSuchCall(Exception):
 
 
 def _calls(events: Sequence[LedgerEvent]) -> Iterator[tuple[LedgerEvent, ...]]:
-    """Group the events by the call that emitted them: only a first deposit emits two."""
+    """Group the events by the call that emitted them: a first deposit emits two, and so does a ruling that voids."""
     position = 0
     while position < len(events):
-        pair = events[position].name == "Accepted" and position + 1 < len(events)
-        size = 2 if pair and events[position + 1].transaction == events[position].transaction else 1
+        event, following = events[position], events[position + 1 : position + 2]
+        together = bool(following) and following[0].transaction == event.transaction
+        names = (event.name, following[0].name) if together else ()
+        size = 2 if (event.name == "Accepted" and together) or names == ("DisputeResolved", "RoundVoided") else 1
         yield tuple(events[position : position + size])
         position += size
 
 
 def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
-    event = call[-1]
+    event = call[0] if call[0].name == "DisputeResolved" else call[-1]
     for item in call:
         expected = EVENT_ARGUMENTS.get(item.name)
         if expected is None or set(item.args) != set(expected):
             raise _NoSuchCall(f"the contract has no event {item.name}({', '.join(item.args)})")
     args: Any = event.args
-    if event.value and event.name != "Deposited":
+    settles_in_ether = twin.terms.scalars.token == ZERO_ADDRESS
+    if event.value and not (event.name == "Deposited" and settles_in_ether):
         raise _NoSuchCall(f"the call cannot carry {event.value} wei")
-    attester = twin.terms.scalars.attester
-    sender = event.sender or (attester if event.name == "RoundOpened" else _account(twin, args.get("index")))
-    time = event.time
+    sender, time = event.sender or _presumed_sender(twin, event), event.time
     match event.name:
         case "Deposited":
             accepted: Any = call[0].args.get("termsHash", twin.terms.terms_hash)
-            value = args["amount"] if event.value is None else event.value
+            value = event.value if settles_in_ether and event.value is not None else args["amount"]
             return twin.deposit_submit(args["index"], accepted, sender=sender, time=time, value=value)
         case "Withdrawn":
             return twin.withdraw(args["index"], args["amount"], args["to"], sender=sender, time=time)
@@ -174,6 +192,15 @@ def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
         case "ContributionSubmitted":
             parts = (args["index"], args["data"], args["generated"], args["compute"], args["evidenceHash"])
             return twin.contribution_submit(*parts, args["attesterSignature"], sender=sender, time=time)
+        case "TransfersSubmitted":
+            signed = (args["transfers"], args["evidenceHash"], args["attesterSignature"])
+            return twin.transfers_submit(*signed, sender=sender, time=time)
+        case "DisputeRaised":
+            return twin.dispute_raise(args["index"], args["reasonHash"], sender=sender, time=time)
+        case "DisputeResolved":
+            return twin.dispute_resolve(args["ruling"], sender=sender, time=time)
+        case "RoundVoided" if twin.phase == RECORDED:
+            return twin.payoff_calculate(sender=sender, time=time)
         case "ProfileRecorded" | "RoundVoided":
             return twin.profile_record(sender=sender, time=time)
         case "PayoffCalculated":
@@ -184,9 +211,12 @@ def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
             raise _NoSuchCall(f"{name} is followed by no Deposited of the same transaction")
 
 
-def _account(twin: Twin, index: int | None) -> str:
-    """Return the member whom a call through a wallet contract must have come from (events do not name callers)."""
-    members = twin.terms.members
+def _presumed_sender(twin: Twin, event: LedgerEvent) -> str:
+    """Return who must have made a call that came through a wallet contract (events do not name callers)."""
+    scalars, members = twin.terms.scalars, twin.terms.members
+    if event.name in ("RoundOpened", "DisputeResolved"):
+        return scalars.attester if event.name == "RoundOpened" else scalars.arbiter
+    index: Any = event.args.get("index")
     return members[index].account if index is not None and 0 <= index < len(members) else ZERO_ADDRESS
 
 
@@ -207,25 +237,16 @@ def _compare(call: Sequence[LedgerEvent], emitted: Sequence[Event]) -> Iterator[
 
 
 def _take_note(result: Replay, event: LedgerEvent) -> None:
-    twin = result.twin
     if event.name == "RoundOpened":
         result.rounds += 1
     elif event.name == "ContributionSubmitted":
         result.contributions += 1
+    elif event.name == "DisputeRaised":
+        result.disputes += 1
     elif event.name == "PayoffCalculated":
-        present = [parts if twin.submitted >> i & 1 else None for i, parts in enumerate(twin.contributions)]
-        terms = twin.terms
-        exact = kernel.exact_payoffs(terms.pair_weights, terms.scalars.gamma_wad, terms.scores(present))
         recorded: Any = event.args["payoffs"]
-        if len(recorded) != len(exact):
-            return
-        distance = max(abs(payoff - value) for payoff, value in zip(recorded, exact, strict=True))
-        result.largest_rounding = max(result.largest_rounding, float(distance))
         if sum(recorded) != 0:
             result.findings.append(Finding("settlement", f"the payoffs sum to {sum(recorded)} wei", event.transaction))
-        if distance >= max(len(exact) - 1, 1):
-            detail = f"a payoff is {float(distance):.6g} wei away from the exact rational"
-            result.findings.append(Finding("settlement", detail, event.transaction))
 
 
 def _shown(value: object) -> str:

@@ -1,8 +1,8 @@
 """A consortium's terms as the contract holds them: integers, packed bytes, hash, and the contract's own limits.
 
 The layouts are those of ``TermsBlob.sol`` and ``IConsortium.Terms``; ``termsHash`` covers neither chain nor address,
-so that the parties agree before anything is deployed. Members are sorted by address, as the contract demands. How the
-integers come from the terms file is ``chain.arithmetic``.
+so that the parties agree before anything is deployed. Members are sorted by address, as the contract demands. Asset and
+mode decide which of the four contracts holds them. How the integers come from the terms file is ``chain.arithmetic``.
 """
 
 from __future__ import annotations
@@ -12,30 +12,45 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chain import kernel
-from chain.abi import checksum_address, keccak256, words
+from chain.abi import keccak256, words
 from chain.errors import (
+    ArgumentOutOfRange,
     ArithmeticBound,
     MemberCountOutOfRange,
     MembersNotSorted,
     TermOutOfRange,
-    UnsupportedToken,
+    WrongMode,
 )
 from cocogen.ledger import ZERO_ADDRESS
 
-__all__ = ["MAX_MEMBERS", "MIN_MEMBERS", "EncodedMember", "EncodedTerms", "ScalarTerms", "check_terms"]
+__all__ = [
+    "MAX_MEMBERS",
+    "MIN_MEMBERS",
+    "PAIRWISE",
+    "VECTOR",
+    "EncodedMember",
+    "EncodedTerms",
+    "ScalarTerms",
+    "check_terms",
+    "contract_name",
+]
 
 MIN_MEMBERS = 2
 MAX_MEMBERS = 120
 """Records and pair weights of 120 members fill a contract's 24,576 bytes of code."""
 BALANCE_LIMIT = 1 << 127
 """All liabilities together, and all balances together, stay below this many wei."""
+PAIRWISE, VECTOR = range(2)
 HOUR = 3_600
 YEAR = 365 * 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedMember:
-    """One member's record: EIP-55 address, caps (uint64), weight (uint64, 1e9 = 1), offset (int128, 1e18 = 1)."""
+    """One member's record: EIP-55 address, caps (uint64), weight (uint64, 1e9 = 1), offset (int128, 1e18 = 1).
+
+    In vector mode the weight is zero, and the member's largest debit in wei stands in the offset's place.
+    """
 
     account: str
     data_cap: int
@@ -93,7 +108,8 @@ class EncodedTerms:
 
     ``members`` are in contract order (ascending addresses); ``positions[n]`` is the contract index of the n-th
     organization of the terms file and ``names[n]`` its name. ``pair_weights`` is k, the full symmetric matrix in
-    contract order with a zero diagonal. ``wei_per_unit`` (wei per unit of currency) is part of gammaWad only.
+    contract order with a zero diagonal; all zero in vector mode. ``wei_per_unit`` (wei per unit of currency) is part of
+    gammaWad only.
     """
 
     members: tuple[EncodedMember, ...]
@@ -111,6 +127,28 @@ class EncodedTerms:
             inverse[position] = organization
         return tuple(inverse)
 
+    @property
+    def contract_name(self) -> str:
+        """The contract that these terms are deployed in."""
+        return contract_name(self.scalars.token, self.scalars.mode)
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether the attester signs the transfers."""
+        return self.scalars.mode == VECTOR
+
+    def in_contract_order(self, values: Sequence[int]) -> tuple[int, ...]:
+        """Return one value per organization of the terms file in the order of the contract's members.
+
+        Raises
+        ------
+        ArgumentOutOfRange
+            There are more or fewer values than organizations.
+        """
+        if len(values) != len(self.organizations):
+            raise ArgumentOutOfRange("values", len(values), f"one value for each of {len(self.organizations)} members")
+        return tuple(values[organization] for organization in self.organizations)
+
     @cached_property
     def records(self) -> bytes:
         """The packed member records that the constructor takes, 68 bytes each."""
@@ -118,7 +156,12 @@ class EncodedTerms:
 
     @cached_property
     def triangle(self) -> bytes:
-        """The packed pair weights that the constructor takes: k_ij for i < j, row by row, two bytes each."""
+        """The packed pair weights that the constructor takes: k_ij for i < j, row by row, two bytes each.
+
+        Empty in vector mode.
+        """
+        if self.is_vector:
+            return b""
         return b"".join(weight.to_bytes(2, "big") for i, row in enumerate(self.pair_weights) for weight in row[i + 1 :])
 
     @cached_property
@@ -142,7 +185,9 @@ class EncodedTerms:
 
     @cached_property
     def liabilities(self) -> tuple[int, ...]:
-        """L_i, wei: the most that a round can take from each member, in contract order."""
+        """L_i, wei: the most that a round can take from each member, in contract order; agreed in vector mode."""
+        if self.is_vector:
+            return tuple(member.offset for member in self.members)
         offsets = [member.offset for member in self.members]
         return kernel.liabilities(self.pair_weights, self.scalars.gamma_wad, offsets, self.largest_scores)
 
@@ -157,16 +202,32 @@ class EncodedTerms:
         return tuple(None if parts is None else self.score(i, *parts) for i, parts in enumerate(contributions))
 
     def payoffs(self, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
-        """Return the transfers in wei, in contract order, that these contributions settle to (None: masked)."""
+        """Return the transfers in wei, in contract order, that these contributions settle to (None: masked).
+
+        Raises
+        ------
+        WrongMode
+            In vector mode transfers do not follow from contributions.
+        """
+        if self.is_vector:
+            raise WrongMode(VECTOR, PAIRWISE)
         return kernel.payoffs(self.pair_weights, self.scalars.gamma_wad, self.scores(contributions))
+
+
+def contract_name(token: str, mode: int) -> str:
+    """Return the name of the contract, and of its artifact, for terms with this token (zero: ether) and mode."""
+    return ("Vector" if mode == VECTOR else "") + "Consortium" + ("Native" if token == ZERO_ADDRESS else "ERC20")
 
 
 def check_terms(terms: EncodedTerms) -> None:
     """Refuse the terms that the contract's constructor refuses, with the same error, in the same order.
 
+    Only a chain knows whether there is a token at an address: where there is none, the constructor refuses the terms
+    with UnsupportedToken.
+
     Raises
     ------
-    MemberCountOutOfRange, MembersNotSorted, TermOutOfRange, UnsupportedToken, ArithmeticBound
+    MemberCountOutOfRange, MembersNotSorted, TermOutOfRange, ArithmeticBound
         See ``chain.errors``.
     """
     count = len(terms.members)
@@ -186,8 +247,6 @@ def _check_scalars(scalars: ScalarTerms, count: int) -> None:
     shortest = 1 if scalars.test else HOUR
     _within("attester", int(scalars.attester, 16), 1, (1 << 160) - 1)
     _within("arbiter", int(scalars.arbiter, 16), 1, (1 << 160) - 1)
-    if scalars.token != ZERO_ADDRESS:
-        raise UnsupportedToken(checksum_address(scalars.token))
     _within("submitWindow", scalars.submit_window, shortest, YEAR)
     _within("disputeWindow", scalars.dispute_window, shortest, YEAR)
     _within("arbiterWindow", scalars.arbiter_window, shortest, YEAR)
@@ -196,7 +255,8 @@ def _check_scalars(scalars: ScalarTerms, count: int) -> None:
     _within("minMembers", scalars.min_members, MIN_MEMBERS, count)
     _within("maxRounds", scalars.max_rounds, 1, (1 << 32) - 1)
     _within("disputeDefault", scalars.dispute_default, 0, 1)
-    _within("mode", scalars.mode, 0, 0)
+    own = VECTOR if scalars.mode == VECTOR else PAIRWISE
+    _within("mode", scalars.mode, own, own)
     _within("documentHash", int.from_bytes(scalars.document_hash, "big"), 1, (1 << 256) - 1)
 
 
@@ -206,11 +266,22 @@ def _within(field: str, value: int, minimum: int, maximum: int) -> None:
 
 
 def _check_bounds(terms: EncodedTerms) -> None:
+    if terms.is_vector:
+        _within("gammaWad", terms.scalars.gamma_wad, 0, 0)
+        for member in terms.members:
+            _within("weight", member.weight, 0, 0)
+            # the contract reads a negative debit as a huge unsigned one
+            _within("maxDebit", member.offset % (1 << 256), 0, BALANCE_LIMIT - 1)
+    else:
+        _check_scores(terms)
+    if sum(terms.liabilities) >= BALANCE_LIMIT:
+        raise ArithmeticBound("liabilities")
+
+
+def _check_scores(terms: EncodedTerms) -> None:
     offsets = [member.offset for member in terms.members]
     if any(offset <= -kernel.SCORE_LIMIT for offset in offsets) or max(terms.largest_scores) >= kernel.SCORE_LIMIT:
         raise ArithmeticBound("score")
     spread = max(terms.largest_scores) - min(offsets)
     if (terms.scalars.gamma_wad * spread) << 16 >= kernel.SPREAD_LIMIT:
         raise ArithmeticBound("spread")
-    if sum(terms.liabilities) >= BALANCE_LIMIT:
-        raise ArithmeticBound("liabilities")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,21 +19,39 @@ __all__ = ["attest"]
 
 @click.command(short_help="Verify evidence and sign contributions.")
 @click.argument("bundles", nargs=-1, type=click.Path(exists=True, dir_okay=False), metavar="[BUNDLE]...")
+@click.option(
+    "--signatures",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="JSON object from organizations to the 0x signatures that the owners of a contract wallet made.",
+)
 @common()
-def attest(request: Request, bundles: tuple[str, ...]) -> None:
+def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) -> None:
     """Verify the evidence BUNDLEs of the running round (default: all in the workspace), aggregate the model, measure
     each generator, and sign the contributions that hold. A round is attested once.
+
+    An attester that is a contract wallet cannot sign here: its owners sign the digests shown, and --signatures takes
+    what they made.
     """
     from cli.session import Session, contribution_data
+    from cocogen.wallet_signatures import add_attestations, unsigned_attestations
 
     with Session.opened(request) as session, progress() as bars:
         session.progress = bars
-        attested = session.loop.attest([Path(bundle) for bundle in bundles] or None)
-    names = session.resolved.names
+        if signatures is not None:
+            number = session.ledger.state().round
+            given = _read_signatures(signatures)
+            attested = add_attestations(session.workspace, number, session.resolved.names, given)
+        else:
+            attested = session.loop.attest([Path(bundle) for bundle in bundles] or None)
+        names = session.resolved.names
+        digests = unsigned_attestations(attested, session.ledger, names)
+    unsigned = {name: "0x" + digest.hex() for name, digest in digests.items()}
     data = {
         "round": attested.round,
         "contributions": {name: contribution_data(c) for name, c in zip(names, attested.contributions, strict=True)},
         "rejected": attested.rejected,
+        "unsigned": unsigned,
         "quality": dict(zip(names, attested.quality, strict=True)),
         "evaluation": attested.evaluation,
         "file": str(session.workspace.attested(attested.round)),
@@ -47,7 +66,7 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
                 else [
                     str(c.data),
                     str(c.generated),
-                    "signed",
+                    "to be signed" if name in unsigned else "signed",
                 ]
             )
             rows.append([name, *counts[:2], f"{quality:.3f}", counts[2]])
@@ -60,5 +79,22 @@ def attest(request: Request, bundles: tuple[str, ...]) -> None:
 
         for name, reason in attested.rejected.items():
             click.echo(f"{name} was rejected: {reason}")
+        if unsigned:
+            click.echo("the attester is a contract wallet; its owners sign these digests (EIP-1271):")
+            for name, digest in unsigned.items():
+                click.echo(f"  {name}: {digest}")
+            click.echo('next: `cocogen attest --signatures FILE` with {"NAME": "0x…", …}')
 
     emit(data, text, as_json=request.as_json)
+
+
+def _read_signatures(path: Path) -> dict[str, bytes]:
+    from cocogen.errors import ConfigurationError
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {name: bytes.fromhex(text.removeprefix("0x")) for name, text in content.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path} holds no signatures: {error}", hint='write a JSON object such as {"north": "0x…"}'
+        ) from error

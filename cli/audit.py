@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, table
+from cli.output import emit, note, progress, table
 
 if TYPE_CHECKING:
+    from chain.audit import AuditReport
+    from chain.record import LedgerRecord
+    from chain.terms import EncodedTerms
     from cli.session import Request, Session
+    from cocogen.resolved import ResolvedTerms
+    from cocogen.rounds import Progress
 
 __all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
 
@@ -20,54 +25,184 @@ EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 5}
 
 
 @click.command(short_help="Replay the ledger and check everything.")
+@click.option(
+    "--offline",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Audit a ledger that `cocogen export` wrote, without any chain.",
+)
+@click.option(
+    "--terms",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Resolved terms (JSON) to audit an exported ledger against.  [default: those of the workspace]",
+)
+@click.option("--second-node", metavar="URL", help="Compare with what this node says of the same contract and block.")
 @common(config_argument=True)
-def audit(request: Request) -> int:
+def audit(request: Request, offline: str | None, terms: str | None, second_node: str | None) -> int:
     """Rebuild every balance from the ledger alone and compare; CONFIG (default: the terms file that was deployed)
     must still be what the members accepted.
 
     Exit code 0: all checks pass; 1: tampering or mismatch; 5: something could not be checked.
     """
-    from cli.session import Session
+    if terms is not None and offline is None:
+        raise click.UsageError("--terms goes with --offline: a deployed consortium has its own resolved terms")
+    if second_node is not None and not second_node.lower().startswith(("http://", "https://")):
+        raise click.UsageError(
+            f"--second-node is {second_node!r}; give a node's URL, for example http://127.0.0.1:8545"
+        )
+    from cocogen.errors import AuditError, LedgerError
 
-    with Session.opened(request) as session:
-        data = audit_data(session, request.config)
+    with progress() as bars:
+        try:
+            if offline is not None:
+                data = _offline_data(request, Path(offline), terms, second_node, bars)
+            else:
+                data = _live_data(request, second_node, bars)
+        except (AuditError, LedgerError) as error:
+            # what cannot be read is a reason, not a verdict
+            data = _report_data(f"{error}; {error.hint}" if error.hint else str(error))
     emit(data, lambda: print_audit(data), as_json=request.as_json)
     return EXIT_CODES[data["status"]]
 
 
-def audit_data(session: Session, config: str | None) -> dict[str, Any]:
+def _live_data(request: Request, second_node: str | None, bars: Progress) -> dict[str, Any]:
+    """Audit the deployed consortium."""
+    from cli.session import Session
+    from cocogen.errors import AuditError
+
+    if (missing := _missing_chain(request)) is not None:
+        raise AuditError(f"there is no chain file {missing}", hint="restore it, or audit an exported ledger")
+    with Session.opened(request) as session:
+        return audit_data(session, request.config, second_node=second_node, bars=bars)
+
+
+def _missing_chain(request: Request) -> Path | None:
+    """The file of the embedded chain if it is not there: opening it would begin a new one."""
+    from chain.deployment import load_deployment
+    from cli.session import EMBEDDED, absolute, ledger_location
+
+    workspace = request.find_workspace()
+    if not workspace.deployment.exists():
+        return None
+    details = load_deployment(workspace.deployment).details
+    spec = absolute(request.ledger) if request.ledger else str(details.get("ledger", EMBEDDED))
+    kind, _, path = ledger_location(spec, workspace).partition(":")
+    return Path(path) if kind == EMBEDDED and not Path(path).is_file() else None
+
+
+def _offline_data(
+    request: Request, file: Path, terms_file: str | None, second_node: str | None, bars: Progress
+) -> dict[str, Any]:
+    """Audit an exported ledger against resolved terms: two files, no chain."""
+    from chain.arithmetic import encode
+    from chain.audit import audit as replay
+    from chain.build import load_artifact
+    from chain.export import read_ledger
+    from cli.session import load_resolved
+
+    resolved = load_resolved(request.find_workspace()) if terms_file is None else _resolved(Path(terms_file))
+    exported = read_ledger(file, progress=bars)
+    record, terms = exported.record, encode(resolved.settlement_terms())
+    if exported.artifact != load_artifact(terms.contract_name).input_sha256:
+        note("the ledger was exported by a version of CoCoGen with another build of the contract")
+    second = None if second_node is None else _second(second_node, record, terms)
+    data = _report_data(replay(record, terms, second=second, progress=bars))
+    if request.config is not None:
+        _add_mismatch(data, _config_mismatch(resolved, Path(request.config)))
+    return data
+
+
+def audit_data(
+    session: Session, config: str | None, *, second_node: str | None = None, bars: Progress | None = None
+) -> dict[str, Any]:
     """Run all checks; ``config`` names the terms file to compare with, default the one that was deployed."""
+    from chain.arithmetic import encode
+    from chain.audit import audit as replay
+    from chain.errors import ContractError, NoContract, UnknownRevert
+
+    settlement = session.resolved.settlement_terms()
+    terms = encode(settlement)
+    if bars is not None:
+        bars("collecting the ledger", 0, 1)
+    try:
+        record = session.provider.inspect(settlement, session.deployment)
+    except (ContractError, NoContract, UnknownRevert) as error:
+        data = _report_data("there is no such contract")
+        data["checks"][0].update(status="FAIL", detail=str(error))
+        data["status"] = "FAIL"
+    else:
+        second = None if second_node is None else _second(second_node, record, terms)
+        data = _report_data(replay(record, terms, second=second, progress=bars))
+    _add_mismatch(data, _terms_mismatch(session, config))
+    return data
+
+
+def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord | str:
+    """What the second node says at the record's block, or why it says nothing."""
+    from chain.audit.second import ask_second_node
+    from chain.backends.urls import masked
+    from cocogen.errors import LedgerError
+
+    try:
+        return ask_second_node(url, record, terms.contract_name)
+    except LedgerError as error:
+        return f"the second node {masked(url)} gave no answer: {error}"
+
+
+def _resolved(path: Path) -> ResolvedTerms:
+    from cocogen.errors import ConfigurationError
+    from cocogen.resolved import ResolvedTerms
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "name the resolved.json that the operator's workspace holds"
+        raise ConfigurationError(f"the resolved terms cannot be read: {error}", file=str(path), hint=hint) from error
+    return ResolvedTerms.from_json(text, file=str(path))
+
+
+def _report_data(report: AuditReport | str) -> dict[str, Any]:
+    """A report as plain JSON values, wei as strings; a text is why nothing could be checked."""
     from dataclasses import asdict
 
-    from chain.audit import CHECKS
-    from chain.audit import audit as replay
-    from chain.errors import NoContract
+    from chain.audit import CANNOT_KNOW, QUESTIONS, incomplete
 
-    terms = session.resolved.settlement_terms()
-    try:
-        report = replay(session.provider.inspect(terms, session.deployment), terms)
-        checks = [asdict(check) for check in report.checks]
-    except NoContract as error:
-        checks = [
-            {"id": number, "name": name, "status": "INCOMPLETE", "detail": "there is no contract", "transaction": None}
-            for number, name in enumerate(CHECKS, start=1)
-        ]
-        checks[0].update(status="FAIL", detail=str(error))
-    mismatch = _terms_mismatch(session, config)
+    if isinstance(report, str):
+        report = incomplete(report)
+    checks = [asdict(check) | {"question": QUESTIONS[check.name]} for check in report.checks]
+    accounting = None
+    if (found := report.accounting) is not None:
+        accounting = {
+            "rounds": found.rounds,
+            "organizations": {
+                account.name: {
+                    name: str(value) for name, value in asdict(account).items() if name not in ("name", "runway")
+                }
+                | {"runway": account.runway}
+                for account in found.organizations
+            },
+            "pairs": [{"payer": pair.payer, "payee": pair.payee, "wei": str(pair.wei)} for pair in found.pairs],
+        }
+    return {
+        "status": report.status,
+        "checks": checks,
+        "accounting": accounting,
+        "cannot_know": list(CANNOT_KNOW),
+    }
+
+
+def _add_mismatch(data: dict[str, Any], mismatch: str) -> None:
+    """Let the check of the terms fail when the terms file is not the one that was agreed."""
     if mismatch:
-        check = next(check for check in checks if check["name"] == "terms")
-        detail = mismatch if check["status"] == "PASS" else f"{check['detail']}; {mismatch}"
+        check = next(check for check in data["checks"] if check["name"] == "terms")
+        detail = f"{check['detail']}; {mismatch}" if check["status"] == "FAIL" else mismatch
         check.update(status="FAIL", detail=detail)
-    statuses = {check["status"] for check in checks}
-    status = "FAIL" if "FAIL" in statuses else "INCOMPLETE" if "INCOMPLETE" in statuses else "PASS"
-    return {"status": status, "checks": checks}
+        data["status"] = "FAIL"
 
 
 def _terms_mismatch(session: Session, config: str | None) -> str:
     """Why the terms file on disk is not the one that was agreed; empty when it is."""
-    from cocogen.consortium import load_consortium
-    from cocogen.errors import ConfigurationError, GameError, SolverError
-
     copy = session.workspace.terms
     deployed = Path(str(session.deployment.details.get("config", "")))
     if config is None:
@@ -78,19 +213,47 @@ def _terms_mismatch(session: Session, config: str | None) -> str:
         if digest != session.resolved.terms_sha256:
             return f"terms file {copy} was altered after it was agreed"
     path = Path(config) if config else deployed if deployed.is_file() else copy
+    return _disagreements(path, session.disagreements)
+
+
+def _config_mismatch(resolved: ResolvedTerms, path: Path) -> str:
+    """Why a terms file is not that of the resolved terms, as far as the two files tell."""
+    return _disagreements(path, resolved.disagreements)
+
+
+def _disagreements(path: Path, compare: Any) -> str:
+    from cocogen.consortium import load_consortium
+    from cocogen.errors import ConfigurationError, GameError, SolverError
+
     try:
-        found = session.disagreements(load_consortium(path))
+        found = compare(load_consortium(path))
     except (ConfigurationError, GameError, SolverError) as error:
         return str(error)
     return f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}" if found else ""
 
 
 def print_audit(data: dict[str, Any]) -> None:
-    """The checks as a table, and the verdict on a line of its own."""
-    rows = [[f"{check['id']} {check['name']}", check["status"]] for check in data["checks"]]
-    table("audit", ["check", "result"], rows)
+    """The checks with what each asks, who paid whom, what no audit can know, and the verdict on a line of its own."""
     for check in data["checks"]:
-        if check["status"] != "PASS" or check["detail"]:
-            where = f" (transaction {check['transaction']})" if check["transaction"] else ""
-            click.echo(f"  {check['id']} {check['name']}: {check['detail']}{where}")
+        where = f" (transaction {check['transaction']})" if check["transaction"] else ""
+        click.echo(f"{check['id']:>2} {check['name']:<12} {check['status']:<10}  {check['question']}")
+        click.echo(f"{'':28}{check['detail']}{where}")
+    accounting = data["accounting"]
+    if accounting is not None:
+        table(
+            f"who pays whom: {accounting['rounds']} rounds, wei",
+            ["organization", "paid", "received", "net", "forfeits", "balance", "runway in rounds"],
+            [
+                [name, *(account[key] for key in ("paid", "received", "net", "forfeits", "balance")), _runway(account)]
+                for name, account in accounting["organizations"].items()
+            ],
+            caption="runway: rounds that the balance covers at worst; pairs are in --format json",
+        )
+    click.echo("no audit can know:")
+    for sentence in data["cannot_know"]:
+        click.echo(f"  {sentence}")
     click.echo(f"audit: {data['status']}")
+
+
+def _runway(account: dict[str, Any]) -> str:
+    return "no end" if account["runway"] is None else str(account["runway"])

@@ -43,12 +43,15 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "withdraw": ("cli.organization:withdraw", "Take money out of the bond."),
         "exit": ("cli.organization:exit_", "Leave the consortium after this round."),
     },
-    "Attester": {
+    "Attester, arbiter": {
         "attest": ("cli.attester:attest", "Verify evidence and sign contributions."),
+        "dispute": ("cli.dispute:dispute", "Object to a recorded round, or rule on it."),
     },
     "Anyone": {
         "status": ("cli.status:status", "Where the consortium stands and what comes next."),
         "audit": ("cli.audit:audit", "Replay the ledger and check everything."),
+        "export": ("cli.export:export", "Write the ledger to a file for offline audits."),
+        "keys": ("cli.keys:keys", "Create, import and list keystores."),
         "chain": ("cli.chain:chain", "Clock of a local chain."),
     },
     "Researcher": {
@@ -118,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from cocogen.errors import CoCoGenError
 
         if isinstance(error, CoCoGenError):
-            output.fail(error.code, str(error), error.hint, as_json=as_json)
+            details = getattr(error, "details", None)
+            output.fail(error.code, str(error), error.hint, as_json=as_json, details=details)
             code = error.exit_code
         elif os.environ.get("COCOGEN_DEBUG"):
             raise

@@ -27,17 +27,21 @@ def deploy(request: Request) -> None:
 
     Counts every organization's registered samples, pretrains the generator, lets the attester measure its quality,
     and writes the resolved terms beside the deployment record; their digest is part of what members accept.
+
+    On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
+    CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account.
     """
-    from chain.open import open_ledger
-    from cli.session import EMBEDDED, ledger_data, ledger_location, load_resolved
+    from chain.open import EPHEMERAL, open_ledger
+    from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
     from cocogen.errors import ConfigurationError, WorkspaceError
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
     spec = request.ledger_specification()
-    if spec.partition(":")[0] != EMBEDDED:
+    if spec in EPHEMERAL:
         raise ConfigurationError(
-            f"--ledger {spec} does not outlive this command", hint="use embedded:PATH, or `cocogen run` for one go"
+            f"--ledger {spec} does not outlive this command",
+            hint="use embedded:PATH or the URL of a node, or `cocogen run` for one go",
         )
     with workspace.locked():
         if workspace.deployment.exists():
@@ -45,7 +49,8 @@ def deploy(request: Request) -> None:
                 f"{workspace.root} already holds a deployment",
                 hint="go on with it (`cocogen status`), or choose another folder with --workspace",
             )
-        provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
+        keys = request.key_source(stated_addresses(consortium))
+        provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
         try:
             with progress() as bars:
                 deployment = deploy_consortium(consortium, workspace, provider, spec, bars)
@@ -94,6 +99,7 @@ def deploy_consortium(
 
     from chain.deployment import save_deployment
     from chain.errors import UnencodableTerms
+    from chain.open import storable
     from cocogen.errors import ConfigurationError
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
@@ -115,7 +121,7 @@ def deploy_consortium(
             problems=error.problems,
             hint="choose a smaller settlement.wei_per_unit or smaller amounts",
         ) from error
-    details = {**ledger.deployment.details, "ledger": spec, "config": str(Path(consortium.file).resolve())}
+    details = {**ledger.deployment.details, "ledger": storable(spec), "config": str(Path(consortium.file).resolve())}
     deployment = replace(ledger.deployment, details=details)
     save_deployment(deployment, workspace.deployment)
     return deployment

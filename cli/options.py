@@ -8,13 +8,42 @@ from typing import Any
 
 import click
 
-__all__ = ["common", "organization_option"]
+__all__ = ["common", "key_options", "organization_option"]
 
 _Command = Callable[..., Any]
 
+_FORMAT = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="COCOGEN_FORMAT",
+    help="Text for people, or one JSON object.  [default: text]",
+)
+_KEYS = click.option(
+    "--keys",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    envvar="COCOGEN_KEYS",
+    help="Folder of keystores: NAME's key signs for the organization or role NAME (operator, attester, arbiter).  "
+    "[default: cocogen/keys in your configuration folder]",
+)
+_PASSWORD_FILE = click.option(
+    "--password-file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    envvar="COCOGEN_PASSWORD_FILE",
+    help="File whose first line opens the keystores.  [default: COCOGEN_PASSWORD, else you are asked]",
+)
+
+
+def key_options(function: _Command) -> _Command:
+    """``--keys --password-file --format`` alone, for commands about keys."""
+    return _KEYS(_PASSWORD_FILE(_FORMAT(function)))
+
 
 def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
-    """Add ``--config --workspace --ledger --format`` and pass them as one :class:`cli.session.Request`.
+    """Add ``--config --workspace --ledger --keys --password-file --format`` as one :class:`cli.session.Request`.
 
     ``config_argument`` adds CONFIG as a positional argument, which wins over ``--config``.
     """
@@ -31,24 +60,21 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
                 workspace=kwargs.pop("workspace"),
                 ledger=kwargs.pop("ledger"),
                 as_json=kwargs.pop("format_") == "json",
+                keys=kwargs.pop("keys"),
+                password_file=kwargs.pop("password_file"),
             )
             return function(request, *args, **kwargs)
 
         options: list[Callable[[_Command], _Command]] = [
-            click.option(
-                "--format",
-                "format_",
-                type=click.Choice(["text", "json"]),
-                default="text",
-                envvar="COCOGEN_FORMAT",
-                help="Text for people, or one JSON object.  [default: text]",
-            ),
+            _FORMAT,
+            _PASSWORD_FILE,
+            _KEYS,
             click.option(
                 "--ledger",
                 metavar="LEDGER",
                 envvar="COCOGEN_LEDGER",
-                help="memory | tester | embedded:PATH.  [default: the one that was deployed to; "
-                "first the embedded chain in the workspace]",
+                help="memory | tester | embedded:PATH | anvil | ganache | http://… | https://… (any Ethereum node).  "
+                "[default: the one that was deployed to; first the embedded chain in the workspace]",
             ),
             click.option(
                 "--workspace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,19 +147,38 @@ def plan(request: Request, organization: str | None) -> None:
 
 @click.command(short_help="Generate, train and write signed evidence.")
 @organization_option("Train this organization only.  [default: all participants without evidence]", required=False)
+@click.option("--signature", metavar="HEX", help="Complete the evidence of -o NAME with its wallet's signature.")
 @common()
-def train(request: Request, organization: str | None) -> None:
-    """Generate the planned samples, train on them and on local data, and write a signed evidence bundle."""
-    from cli.session import Session
+def train(request: Request, organization: str | None, signature: str | None) -> None:
+    """Generate the planned samples, train on them and on local data, and write a signed evidence bundle.
 
+    An organization whose account is a contract wallet cannot sign here: its owners sign the digest shown, and
+    --signature takes what they made.
+    """
+    from cli.session import Session
+    from cocogen.errors import ConfigurationError
+    from cocogen.wallet_signatures import add_evidence_signature, unsigned_evidence
+
+    if signature is not None and (organization is None or not _is_hexadecimal(signature)):
+        raise ConfigurationError("--signature takes 0x and hexadecimal digits, and goes with -o NAME")
     with Session.opened(request) as session, progress() as bars:
         session.progress = bars
         wanted = None if organization is None else [session.index(organization)]
-        paths = session.loop.train(wanted)
         number = session.ledger.state().round
-    data = {"round": number, "bundles": {path.stem: str(path) for path in paths}}
+        if signature is None:
+            paths = session.loop.train(wanted)
+        else:
+            made = bytes.fromhex(signature[2:])
+            n = session.index(str(organization))
+            paths = [add_evidence_signature(session.workspace, session.ledger, session.resolved, number, n, made)]
+        digests = {path.stem: unsigned_evidence(path, session.ledger) for path in paths}
+    unsigned = {name: "0x" + digest.hex() for name, digest in digests.items() if digest is not None}
+    data = {"round": number, "bundles": {path.stem: str(path) for path in paths}, "unsigned": unsigned}
     lines = [f"round {number}: evidence of {len(paths)} organization{'s' * (len(paths) != 1)}"]
     lines += [f"  {path}" for path in paths]
+    for name, digest in unsigned.items():
+        lines.append(f"{name} is a contract wallet; its owners sign {digest} (EIP-1271)")
+        lines.append(f"next: `cocogen train -o {name} --signature 0x…`")
     emit(data, "\n".join(lines), as_json=request.as_json)
 
 
@@ -253,3 +273,7 @@ def exit_(request: Request, organization: str, cancel: bool) -> None:
     data = {"organization": organization, "exiting": not cancel, "receipt": receipt_data(receipt)}
     words = "stays in the consortium" if cancel else "takes no part from the next round on"
     emit(data, f"{organization} {words}\n{_receipt_text(receipt)}", as_json=request.as_json)
+
+
+def _is_hexadecimal(text: str) -> bool:
+    return re.fullmatch("0x([0-9a-fA-F]{2})+", text) is not None

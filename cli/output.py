@@ -2,8 +2,9 @@
 
 Progress and notes go to standard error in both cases. The envelope is
 ``{"schema_version": 1, "status": "ok", "data": {…}}`` or
-``{"schema_version": 1, "status": "error", "error": {"code", "message", "hint"}}``; a failed check (exit code 1)
-is a result, so it carries ``data``. Amounts of wei are strings, since JSON numbers lose their last digits.
+``{"schema_version": 1, "status": "error", "error": {"code", "message", "hint"}}``, with ``details`` where an error has
+more to hand over. A failed check (exit code 1) is a result, so it carries ``data``. Amounts of wei are strings, since
+JSON numbers lose their last digits.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def emit(data: Mapping[str, Any], text: str | Callable[[], None], *, as_json: bo
         click.echo(text)
 
 
-def fail(code: str, message: str, hint: str, *, as_json: bool) -> None:
+def fail(code: str, message: str, hint: str, *, as_json: bool, details: Mapping[str, Any] | None = None) -> None:
     """Print an error: the JSON envelope on standard output, or message and hint on standard error."""
     if as_json:
-        error = {"code": code, "message": message, "hint": hint}
+        error = {"code": code, "message": message, "hint": hint, **({"details": details} if details else {})}
         click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "status": "error", "error": error}, indent=2))
     else:
         click.echo(f"error: {message}", err=True)

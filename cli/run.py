@@ -11,6 +11,7 @@ from cli.options import common
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
+    from chain.accounts import KeySource
     from cli.session import Request, Session
     from cocogen.consortium import Consortium
     from cocogen.rounds import Progress, RoundReport
@@ -30,13 +31,15 @@ def run(request: Request, no_study: bool) -> int:
     with training alone and without generation. If it is interrupted, the same command goes on where it stopped;
     an earlier finished run is kept beside the new one.
     """
+    from chain.open import EPHEMERAL
     from cli.audit import EXIT_CODES
+    from cli.session import stated_addresses
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
     with contextlib.ExitStack() as stack:
         spec = request.ledger_specification()
-        if spec in ("memory", "tester"):
+        if spec in EPHEMERAL:
             import tempfile
 
             from cocogen.workspace import Workspace
@@ -44,7 +47,8 @@ def run(request: Request, no_study: bool) -> int:
             workspace = Workspace(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocogen-")))
         bars = stack.enter_context(progress())
         stack.enter_context(workspace.locked())
-        session = _session(consortium, workspace, spec, stack, bars)
+        keys = request.key_source(stated_addresses(consortium))
+        session = _session(consortium, workspace, spec, keys, stack, bars)
         data = _play(session, consortium, stack, bars, no_study=no_study)
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
@@ -52,11 +56,16 @@ def run(request: Request, no_study: bool) -> int:
 
 
 def _session(
-    consortium: Consortium, workspace: Workspace, spec: str, stack: contextlib.ExitStack, bars: Progress
+    consortium: Consortium,
+    workspace: Workspace,
+    spec: str,
+    keys: KeySource,
+    stack: contextlib.ExitStack,
+    bars: Progress,
 ) -> Session:
     """Go on with an unfinished run of these terms, or start a new one; an earlier one is set aside, never lost."""
     from chain.deployment import load_deployment
-    from chain.open import open_ledger
+    from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
     from cli.session import Session, ledger_location, load_resolved
     from cocogen.errors import WorkspaceError
@@ -76,8 +85,10 @@ def _session(
     deployed = workspace.deployment.exists()
     if deployed:
         record = load_deployment(workspace.deployment)
-        spec = ledger_location(str(record.details["ledger"]), workspace)
-    provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed)
+        recorded = str(record.details["ledger"])
+        # a node's URL is recorded without its secrets: the one given now may have them
+        spec = spec if storable(spec) == recorded else recorded
+    provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
     stack.callback(provider.close)
     if not deployed:
         record = deploy_consortium(consortium, workspace, provider, spec, bars)

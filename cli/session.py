@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
+    from chain.accounts import KeySource
     from cocogen.terms import Terms
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ledger_data",
     "ledger_location",
     "load_resolved",
+    "stated_addresses",
 ]
 
 HOME = Path(".cocogen")
@@ -47,6 +49,8 @@ class Request:
     workspace: str | None
     ledger: str | None
     as_json: bool
+    keys: str | None = None
+    password_file: str | None = None
 
     def consortium(self) -> Consortium:
         """The terms file that was named; ConfigurationError when none was."""
@@ -93,6 +97,13 @@ class Request:
         names = ", ".join(str(path) for path in found)
         raise WorkspaceError(f"there are several consortia: {names}", hint="choose one with --workspace")
 
+    def key_source(self, addresses: Mapping[str, str | None]) -> KeySource:
+        """The keystores, for terms that name these addresses (None: left open)."""
+        from cli.keys import key_source
+
+        stated = {name: address for name, address in addresses.items() if address is not None}
+        return key_source(self.keys, self.password_file, stated)
+
     def ledger_specification(self) -> str:
         """Where a new deployment goes: as asked, else the embedded chain in the workspace."""
         return absolute(self.ledger) if self.ledger else EMBEDDED
@@ -107,6 +118,13 @@ def absolute(ledger: str) -> str:
 def ledger_location(specification: str, workspace: Workspace) -> str:
     """The ledger as :func:`chain.open.open_ledger` takes it; "embedded" alone is the workspace's own chain."""
     return f"{EMBEDDED}:{workspace.chain.resolve()}" if specification == EMBEDDED else specification
+
+
+def stated_addresses(terms: Consortium | ResolvedTerms) -> dict[str, str | None]:
+    """The addresses that a terms file (None: left open) or the resolved terms give to organizations and roles."""
+    roles = terms.settlement if isinstance(terms, Consortium) else terms
+    stated: dict[str, str | None] = {organization.name: organization.address for organization in terms.organization}
+    return stated | {"attester": roles.attester, "arbiter": roles.arbiter}
 
 
 class Session:
@@ -134,7 +152,8 @@ class Session:
             deployment = load_deployment(workspace.deployment)
             resolved = load_resolved(workspace)
             spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))
-            provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed)
+            keys = request.key_source(stated_addresses(resolved))
+            provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed, keys=keys)
             session = cls(workspace, resolved, provider, deployment)
             try:
                 yield session

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +12,7 @@ from cli.output import emit, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request, Session
-    from cocogen.ledger import LedgerState
+    from cocogen.ledger import Dispute, LedgerState
 
 __all__ = ["status"]
 
@@ -54,6 +55,7 @@ def status(request: Request) -> None:
                 "round": outcome.round,
                 "status": outcome.status,
                 "transfers": {name: str(wei) for name, wei in zip(names, outcome.transfers, strict=True)},
+                "dispute": _dispute_data(outcome.dispute, names),
             }
             for outcome in outcomes
         ],
@@ -82,6 +84,17 @@ def status(request: Request) -> None:
         click.echo(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)
+
+
+def _dispute_data(dispute: Dispute | None, names: Sequence[str]) -> Any:
+    if dispute is None:
+        return None
+    return {
+        "organization": names[dispute.organization],
+        "reason_hash": "0x" + dispute.reason_hash.hex(),
+        "ruling": dispute.ruling,
+        "forfeited": str(dispute.forfeited),
+    }
 
 
 def _standing(state: LedgerState, index: int) -> str:
@@ -122,5 +135,11 @@ def next_step(session: Session, state: LedgerState) -> str:
         ]
         return f"`cocogen train` by {', '.join(absent)}" if absent else "`cocogen attest`"
     if state.phase == "recorded":
-        return "`cocogen round settle`" if state.now > state.deadline else "`cocogen round settle --advance`, or wait"
+        if state.now > state.deadline:
+            return "`cocogen round settle`"
+        return "`cocogen round settle --advance`, or wait; `cocogen dispute raise -o NAME` to object"
+    if state.phase == "disputed":
+        if state.now > state.deadline:
+            return "`cocogen dispute resolve --default`"
+        return f"`cocogen dispute resolve RULING` by the arbiter, until {state.deadline}"
     return "`cocogen round settle`"

@@ -29,8 +29,9 @@ def evidence_hash(document: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """What the attester made of a round: per organization the signed contribution or None, and why not.
+    """What the attester made of a round: per organization the contribution with its signature, or None, and why not.
 
+    A contribution without a signature waits for the owners of an attester that is a contract wallet.
     ``quality``: κ per organization for the next round, shape (N,). ``evaluation``: accuracy and loss of the
     aggregated model on the test fold. ``documents``: the evidence whose digest each contribution carries.
     """

@@ -17,6 +17,7 @@
     ├── SolverError             a solver did not reach its tolerance      exit code 2
     ├── CertificateError        an equilibrium failed its certificate     exit code 1
     ├── LedgerError             the settlement system said no             exit code 3
+    │   └── KeyUnavailable          a signature by a key that is not here
     ├── LearningError           data, training or generation failed       exit code 4
     │   ├── DatasetError            a data set is missing or malformed
     │   └── EvidenceRejected        the attester does not sign this bundle
@@ -45,6 +46,7 @@ __all__ = [
     "GameError",
     "InvalidAccuracy",
     "IsolatedOrganization",
+    "KeyUnavailable",
     "LearningError",
     "LedgerError",
     "NegativeScoreWeight",
@@ -150,6 +152,14 @@ class LedgerError(CoCoGenError):
     """The settlement system refused an operation or could not be reached."""
 
     exit_code = 3
+
+
+class KeyUnavailable(LedgerError):
+    """A signature is asked of an account whose key is not here; ``wallet`` tells that its owners sign elsewhere."""
+
+    def __init__(self, message: str, *, hint: str = "", wallet: bool = False) -> None:
+        self.wallet = wallet
+        super().__init__(message, hint=hint)
 
 
 class LearningError(CoCoGenError):

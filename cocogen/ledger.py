@@ -23,6 +23,7 @@ __all__ = [
     "Contribution",
     "DecodedTerms",
     "Deployment",
+    "Dispute",
     "Ledger",
     "LedgerProvider",
     "LedgerState",
@@ -30,12 +31,17 @@ __all__ = [
     "Phase",
     "Receipt",
     "RoundOutcome",
+    "Ruling",
     "SettlementTerms",
 ]
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
-Phase = Literal["idle", "open", "recorded", "calculated"]
+Phase = Literal["idle", "open", "recorded", "disputed", "calculated"]
+
+Ruling = Literal["settle", "void", "settle-and-forfeit"]
+"""How a dispute ends: the contributions stand · the round ends without payoffs · they stand, and the dispute bond goes
+to the other contributors. The first two can be the terms' default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,9 @@ class Member:
 
     Caps are the largest contribution the ledger accepts in a round, integers in [0, 2^64): real samples, effective
     synthetic samples, compute units. The score of a contribution is
-    ``score_offset + score_weight * (data + generated_weight * generated + compute_weight * compute)``.
+    ``score_offset + score_weight * (data + generated_weight * generated + compute_weight * compute)``. ``max_debit`` is
+    the most that a round can take from the organization in vector mode, wei in [0, 2^127); in pairwise mode it is 0,
+    because the bond follows from caps and scores.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Member:
     compute_cap: int
     score_weight: float
     score_offset: float
+    max_debit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,11 @@ class SettlementTerms:
     ``competition`` is ρ, shape (N, N), entries in [0, 1], zero diagonal, possibly asymmetric; the ledger uses
     σ = (ρ + ρᵀ)/2. ``incentive`` is currency per unit of score difference, ``wei_per_unit`` wei per currency unit.
     Windows and gaps are seconds; ``quorum_bps`` is in basis points of the participants; ``dispute_bond`` is wei.
-    ``document_hash`` is the 32-byte digest of the legal text and the resolved terms.
+    ``document_hash`` is the 32-byte digest of the legal text and the resolved terms. ``token`` is the ERC-20 token in
+    which everything is paid (zero: ether); wei then stands for its smallest units.
+
+    In mode "pairwise" the contributions alone determine the transfers. In mode "vector" the attester signs them: the
+    ledger holds neither ``competition`` nor ``incentive`` nor scores, but each member's ``max_debit``.
     """
 
     members: tuple[Member, ...]
@@ -134,9 +147,11 @@ class Receipt:
 class LedgerState:
     """A snapshot: flags and amounts per organization, amounts in wei, times in Unix seconds of the ledger's clock.
 
-    ``deadline`` ends the window of the current phase (submission while open, dispute while recorded; 0 when idle or
-    calculated). ``relay_from`` is the time from which anyone may hand in an attested contribution (0 unless open).
-    ``next_round_from`` is the earliest time of the next opening.
+    ``deadline`` ends the window of the current phase (submission while open, dispute while recorded or, in vector mode,
+    first the transfers' submission, the arbiter's ruling while disputed; 0 when idle or calculated). ``relay_from`` is
+    the time from which anyone may hand in an attested contribution (0 unless open). ``next_round_from`` is the earliest
+    time of the next opening. ``disputant`` is the organization whose dispute is open (None unless disputed).
+    ``transfers_submitted`` tells in vector mode whether the current or last round has its signed transfers.
     """
 
     round: int
@@ -154,22 +169,37 @@ class LedgerState:
     liabilities: tuple[int, ...]
     total_balance: int
     ledger_hash: bytes
+    disputant: int | None = None
+    transfers_submitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A round's dispute: who raised it, the 32-byte digest of the reason (kept off the ledger), the ruling (None while
+    it is open), and the wei that the disputant forfeited to the other contributors."""
+
+    organization: int
+    reason_hash: bytes
+    ruling: Ruling | None = None
+    forfeited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RoundOutcome:
-    """How a past or running round stands: ``status`` is "open", "recorded", "calculated", "settled" or "voided".
+    """How a past or running round stands: ``status`` is "open", "recorded", "disputed", "calculated", "settled" or
+    "voided"; a round whose dispute ended without voiding it is recorded again.
 
     ``contributions[n]`` is None for a non-participant and for one who did not contribute; ``transfers[n]`` is in
-    wei, positive when received, all zero unless calculated.
+    wei, positive when received, all zero unless calculated. ``dispute`` is None where nobody raised one.
     """
 
     round: int
-    status: Literal["open", "recorded", "calculated", "settled", "voided"]
+    status: Literal["open", "recorded", "disputed", "calculated", "settled", "voided"]
     participants: tuple[bool, ...]
     contributions: tuple[Contribution | None, ...]
     transfers: tuple[int, ...]
     receipts: tuple[Receipt, ...] = ()
+    dispute: Dispute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +239,12 @@ class Ledger(Protocol):
 
     def open_round(self) -> Receipt: ...
 
+    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
+        """The 32 bytes that the attester signs for a contribution to the current round (EIP-712)."""
+        ...
+
     def attest(self, index: int, contribution: Contribution) -> bytes:
-        """The attester's 65-byte signature over a contribution to the current round."""
+        """The attester's 65-byte signature over a contribution to the current round; KeyUnavailable without its key."""
         ...
 
     def submit(
@@ -221,8 +255,28 @@ class Ledger(Protocol):
 
     def record(self) -> Receipt: ...
 
+    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
+        """Vector mode: the attester's 65-byte signature over the recorded round's transfers, wei per organization, and
+        the non-zero 32-byte digest of their evidence."""
+        ...
+
+    def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
+        """Vector mode: hand in the transfers that the attester signed; their sum is 0, and whoever has not contributed
+        has none."""
+        ...
+
+    def dispute(self, index: int, reason_hash: bytes) -> Receipt:
+        """Dispute the recorded round within its window as a participant; locks the dispute bond beyond the liability.
+        ``reason_hash`` is the non-zero 32-byte digest of the reason."""
+        ...
+
+    def resolve(self, ruling: Ruling, *, as_arbiter: bool = True) -> Receipt:
+        """End the dispute as the arbiter, or, after the arbiter's window, as a stranger with the terms' default."""
+        ...
+
     def settle(self) -> RoundOutcome:
-        """Calculate and transfer; goes on where an interrupted settlement stopped."""
+        """Calculate and transfer; goes on where an interrupted settlement stopped. In vector mode a round without
+        transfers is voided instead, which the outcome's status says."""
         ...
 
     def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt: ...
@@ -241,12 +295,17 @@ class Ledger(Protocol):
         """Return when the next operation will see a time ≥ ``timestamp``: local ledgers jump, others wait."""
         ...
 
+    def evidence_digest(self, digest: bytes) -> bytes:
+        """The 32 bytes that an organization signs for an evidence bundle's 32-byte digest (EIP-712)."""
+        ...
+
     def sign(self, name: str, digest: bytes) -> bytes:
         """A 65-byte signature of a 32-byte digest by the named organization or role (evidence bundles)."""
         ...
 
-    def recover(self, digest: bytes, signature: bytes) -> str:
-        """The address that signed ``digest``; LedgerError when the signature is malformed."""
+    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
+        """Whether ``signature`` is that of ``address`` over an evidence bundle's 32-byte digest: by recovery of the
+        key, or, where the address is a wallet contract on a chain, by asking it (EIP-1271)."""
         ...
 
 

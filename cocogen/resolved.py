@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
-from cocogen.ledger import Member, SettlementTerms
+from cocogen.ledger import ZERO_ADDRESS, Member, SettlementTerms
 from cocogen.sections import (
     AccuracyTerms,
     ConsortiumSection,
@@ -185,6 +185,7 @@ class ResolvedTerms(TermsSection):
             quorum_bps=math.ceil(settlement.quorum * 10_000 - 1e-9),
             minimum_members=settlement.minimum_members,
             maximum_rounds=self.consortium.rounds,
+            token=settlement.token or ZERO_ADDRESS,
             dispute_bond=settlement.dispute_bond,
             dispute_default=settlement.dispute_default,
             test=settlement.test,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.attested import Attested, evidence_hash
-from cocogen.errors import EvidenceRejected, LedgerError, WorkspaceError
+from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
 from cocogen.registration import market
 from cocogen.resolved import ResolvedTerms
+from cocogen.wallet_signatures import or_unsigned
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class RoundLoop:
                 self.base_models(number),
                 assignments,
                 self.ledger.decoded.terms_hash,
-                self.ledger.sign,
+                lambda name, digest: or_unsigned(partial(self.ledger.sign, name, digest)),
                 progress=self.progress,
             )
             for n, bundle in enumerate(bundles):
@@ -214,7 +215,10 @@ class RoundLoop:
         return [path for path in paths if path.exists()]
 
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
-        """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ."""
+        """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.
+
+        Where the attester is a contract wallet the contributions stay unsigned (``wallet_signatures``).
+        """
         state = self._require_open("attest")
         number = state.round
         if self.workspace.attested(number).exists():
@@ -251,7 +255,7 @@ class RoundLoop:
             self.base_models(number),
             found,
             [organization.address for organization in self.resolved.organization],
-            self.ledger.recover,
+            self.ledger.verify,
             self._quality(number),
             self.resolved.settlement_terms().members,
             self.ledger.decoded.terms_hash,
@@ -262,7 +266,10 @@ class RoundLoop:
         attested = Attested(
             round=number,
             contributions=tuple(contributions),
-            signatures=tuple(None if c is None else self.ledger.attest(n, c) for n, c in enumerate(contributions)),
+            signatures=tuple(
+                None if c is None else or_unsigned(partial(self.ledger.attest, n, c)) or None
+                for n, c in enumerate(contributions)
+            ),
             rejected={**rejected, **evidence.rejected},
             quality=tuple(float(q) for q in evidence.quality_next),
             evaluation=asdict(evidence.evaluation),
@@ -273,11 +280,7 @@ class RoundLoop:
         return attested
 
     def _is_signed(self, bundle: Bundle, index: int) -> bool:
-        try:
-            signer = self.ledger.recover(bundle.digest(), bundle.signature)
-        except LedgerError:
-            return False
-        return signer.lower() == self.resolved.organization[index].address.lower()
+        return self.ledger.verify(self.resolved.organization[index].address, bundle.digest(), bundle.signature)
 
     def attested(self, number: int) -> Attested:
         """What the attester made of a round; WorkspaceError before it did."""
@@ -291,6 +294,11 @@ class RoundLoop:
     def _submit(self, attested: Attested, index: int, sender: int | None) -> Receipt:
         contribution, signature = attested.contributions[index], attested.signatures[index]
         name = self.resolved.names[index]
+        if contribution is not None and signature is None:
+            raise WorkspaceError(
+                f"the contribution of {name} waits for the signature of the attester's owners",
+                hint="they sign the digest that `cocogen attest` shows; then `cocogen attest --signatures FILE`",
+            )
         if contribution is None or signature is None:
             reason = attested.rejected.get(name, "no evidence was handed to the attester")
             raise EvidenceRejected(name, reason, hint="without the attester's signature the round settles without it")
@@ -299,6 +307,11 @@ class RoundLoop:
     def settle(self, *, advance: bool) -> RoundOutcome:
         """Settle the recorded round; ``advance`` waits for the end of the dispute window first."""
         state = self.ledger.state()
+        if state.phase == "disputed":
+            raise WorkspaceError(
+                f"round {state.round} is disputed and waits for the arbiter's ruling",
+                hint="`cocogen dispute resolve`: the arbiter up to its deadline, then anyone with --default",
+            )
         if advance and state.phase == "recorded" and state.now <= state.deadline:
             self.ledger.wait_until(state.deadline + 1)
         return self.ledger.settle()

@@ -256,7 +256,11 @@ class Incentive(TermsSection):
 
 
 class Settlement(TermsSection):
-    """``[settlement]``: what the ledger enforces. Durations are seconds or text such as "1 day"."""
+    """``[settlement]``: what the ledger enforces. Durations are seconds or text such as "1 day".
+
+    ``token``: the ERC-20 token in which bonds and payoffs are paid, ether when absent; ``wei_per_unit`` and
+    ``dispute_bond`` are then its smallest units.
+    """
 
     wei_per_unit: Annotated[int, Field(ge=1, lt=2**127, strict=True)] = 10**15
     submit_window: Duration = 86_400
@@ -268,6 +272,7 @@ class Settlement(TermsSection):
     dispute_bond: Annotated[int, Field(ge=0, lt=2**127, strict=True)] = 0
     dispute_default: Literal["settle", "void"] = "settle"
     test: bool = False
+    token: Address | None = None
     attester: Address | None = None
     arbiter: Address | None = None
 

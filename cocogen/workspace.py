@@ -13,6 +13,7 @@
         NAME.bundle           an organization's signed evidence
         attested.json         contributions that the attester signed, refusals, measured qualities
         model.npz             the aggregated model of the round
+        dispute-DIGEST        a reason for which the round was disputed, named after its SHA-256
       report.json             the result of ``cocogen run``
 
 Every file appears whole or not at all (written beside, flushed, renamed). A lock beside the folder keeps two
@@ -106,6 +107,9 @@ class Workspace:
 
     def bundle(self, number: int, name: str) -> Path:
         return self.round(number) / f"{name}.bundle"
+
+    def reason(self, number: int, digest: bytes) -> Path:
+        return self.round(number) / f"dispute-{digest.hex()[:16]}"
 
     def attested(self, number: int) -> Path:
         return self.round(number) / "attested.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from chain.backends.urls import is_url
 from cocogen.errors import ConfigurationError, FieldProblem
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ __all__ = ["BACKENDS", "Backend", "open_backend"]
 BACKENDS = {
     "embedded:PATH": "a persistent chain in the file PATH, which is created when missing",
     "tester": "a chain in memory that ends with the process",
+    "anvil": "a private anvil node that ends with the process",
+    "ganache": "a private ganache node that ends with the process",
+    "http://URL or https://URL": "any Ethereum node over JSON-RPC",
 }
 """Every valid backend specification and what it opens."""
 
@@ -32,18 +36,29 @@ class Backend(Protocol):
     web3
         The connection; failures of execution carry revert data on every backend.
     kind
-        "embedded" or "tester".
+        "embedded", "tester", "anvil", "ganache" or "rpc".
     location
-        The specification that opens the same chain again, e.g. ``embedded:/data/chain.sqlite``.
+        The specification that opens the same chain again, e.g. ``embedded:/data/chain.sqlite``; secrets in a node's
+        URL are masked, so it may be shown and stored.
     chain_id
         EIP-155 identifier.
     local
-        Whether :meth:`advance` and :meth:`fund` work: a chain of this process, whose money is worthless.
+        Whether :meth:`advance` and :meth:`fund` work: a chain for trying things out, whose money is worthless.
+    confirmations
+        Blocks that must follow a transaction's block before it counts.
     """
 
-    kind: str
-    location: str
-    local: bool
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def location(self) -> str: ...
+
+    @property
+    def local(self) -> bool: ...
+
+    @property
+    def confirmations(self) -> int: ...
 
     @property
     def web3(self) -> Web3: ...
@@ -78,22 +93,27 @@ class Backend(Protocol):
     ) -> None: ...
 
 
-def open_backend(specification: str, *, lock_timeout: float = 0.0) -> Backend:
+def open_backend(specification: str, *, lock_timeout: float = 0.0, confirmations: int = 1) -> Backend:
     """Open the chain that ``specification`` names.
 
     Parameters
     ----------
     specification
-        ``"tester"`` or ``"embedded:PATH"``.
+        One of :data:`BACKENDS`.
     lock_timeout
         Seconds to wait for another process to let go of an embedded chain; 0 does not wait.
+    confirmations
+        Blocks that must follow a transaction's block on a real node; local chains need none.
 
     Raises
     ------
     ConfigurationError
-        The specification names no backend.
+        The specification names no backend, or its URL cannot be opened.
     ChainLocked, IncompatibleChainFile, ChainUnavailable
-        The embedded chain's file is in use, is not one of ours, or cannot be read or written.
+        The embedded chain's file is in use, is not one of ours, or cannot be read or written; or no Ethereum node
+        answers.
+    NodeNotInstalled
+        The program of anvil or ganache is missing.
     """
     kind, _, argument = specification.partition(":")
     if kind == "embedded" and argument:
@@ -104,6 +124,18 @@ def open_backend(specification: str, *, lock_timeout: float = 0.0) -> Backend:
         from chain.backends.tester import TesterBackend
 
         return TesterBackend()
+    if specification == "anvil":
+        from chain.backends.anvil import AnvilBackend
+
+        return AnvilBackend()
+    if specification == "ganache":
+        from chain.backends.ganache import GanacheBackend
+
+        return GanacheBackend()
+    if is_url(specification):
+        from chain.backends.development import connect
+
+        return connect(specification, confirmations=confirmations)
     valid = "; ".join(f'"{name}": {meaning}' for name, meaning in BACKENDS.items())
     raise ConfigurationError(
         "no such chain backend",

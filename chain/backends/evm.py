@@ -43,15 +43,13 @@ from web3 import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.abi import keccak256
+from chain.backends.clock import GENESIS_TIME
 from chain.errors import IncompatibleChainFile
 
 __all__ = ["CHAIN_ID", "FAUCET_BALANCE", "GENESIS_TIME", "ExecutionFailed", "LocalChain", "LocalEvm", "LocalProvider"]
 
 CHAIN_ID = 131_277_322_940_537
 """The identifier of every local chain, eth-tester's own (its RPC surface reports no other)."""
-
-GENESIS_TIME = 1_700_000_000
-"""Unix seconds of block 0."""
 
 FAUCET_BALANCE = 1 << 140
 """Wei that the genesis block gives to the faucet: thousands of times all that a consortium may hold (2^127)."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from web3.exceptions import BadFunctionCallOutput, ContractLogicError, TimeExhausted, Web3RPCError
+from web3.exceptions import BadFunctionCallOutput, BlockNotFound, ContractLogicError, Web3RPCError
 
-from chain.errors import NoContract, TransactionRejected, TransactionTimeout, UnknownRevert, decode_revert
+from chain.errors import ChainUnavailable, NoContract, TransactionRejected, UnknownRevert, decode_revert
 
-__all__ = ["node_errors"]
+__all__ = ["node_errors", "node_message"]
 
 
 @contextmanager
@@ -29,10 +29,10 @@ def node_errors() -> Iterator[None]:
         It reverted with anything else (a panic, no data).
     TransactionRejected
         The node did not take the transaction at all: too little ether for value and gas, a wrong nonce.
-    TransactionTimeout
-        The transaction was sent but not mined in time.
     NoContract
         The call returned nothing because no contract lives at the address.
+    ChainUnavailable
+        The node does not have a block that it had, or should have.
     """
     try:
         yield
@@ -41,14 +41,14 @@ def node_errors() -> Iterator[None]:
         raise decode_revert(data) or UnknownRevert(data) from error
     except BadFunctionCallOutput as error:
         raise NoContract(f"the call was not answered by the contract: {error}", hint="check the address") from error
-    except TimeExhausted as error:
-        raise TransactionTimeout(
-            f"the transaction was sent but not mined in time: {error}",
-            hint="look for it on the node before sending it again; it may still be mined",
+    except BlockNotFound as error:
+        raise ChainUnavailable(
+            f"the node does not have the block: {error}",
+            hint="it may be catching up, or the chain may just have been reorganized: run the same command again",
         ) from error
     except Web3RPCError as error:
         raise TransactionRejected(
-            f"the node refused the request: {_message(error)}",
+            f"the node refused the request: {node_message(error)}",
             hint="see that the account holds enough ether for value and gas, and has no other transaction under way",
         ) from error
 
@@ -60,6 +60,7 @@ def _revert_data(error: ContractLogicError) -> bytes:
     return bytes.fromhex(data[2:])
 
 
-def _message(error: Web3RPCError) -> str:
+def node_message(error: Web3RPCError) -> str:
+    """What the node itself said."""
     detail = (error.rpc_response or {}).get("error", {})
     return str(detail.get("message", error)) if isinstance(detail, dict) else str(detail)

@@ -8,20 +8,19 @@ from typing import Self
 from web3 import Web3
 from web3.types import Wei
 
+from chain.backends.clock import MovableClock
 from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
-from chain.errors import ArgumentOutOfRange, ChainUnavailable
+from chain.errors import ChainUnavailable
 
 __all__ = ["LocalBackend"]
 
-_LATEST_TIME = (1 << 39) - 1
-"""The clock's end, Unix seconds: half of the contract's 40 bits, so that every window still fits after it."""
 
-
-class LocalBackend:
+class LocalBackend(MovableClock):
     """A chain of this process. Its clock stands still between transactions: each block is one second later."""
 
     local = True
+    confirmations = 0
 
     def __init__(self, evm: LocalEvm, kind: str, location: str) -> None:
         self.kind = kind
@@ -45,25 +44,8 @@ class LocalBackend:
         """Time of the latest block, Unix seconds."""
         return int(self._evm.head.timestamp)
 
-    def advance(self, seconds: int) -> None:
-        """Mine an empty block ``seconds`` after the latest one; 0 does nothing.
-
-        Raises
-        ------
-        ArgumentOutOfRange
-            ``seconds`` is negative, or leads beyond the contract's 40-bit clock.
-        """
-        latest = _LATEST_TIME - self.now()
-        if not 0 <= seconds <= latest:
-            raise ArgumentOutOfRange("seconds", seconds, f"a number of seconds from 0 to {latest}: no clock goes back")
-        if seconds:
-            self._evm.mine_at(self.now() + seconds)
-
-    def wait_until(self, timestamp: int) -> None:
-        """Jump so that the next transaction sees exactly ``timestamp`` (Unix seconds), unless it is past already."""
-        gap = timestamp - 1 - self.now()
-        if gap > 0:
-            self.advance(gap)
+    def _mine_at(self, timestamp: int) -> None:
+        self._evm.mine_at(timestamp)
 
     def fund(self, address: str, minimum: int) -> None:
         """Fill the account up to ``minimum`` wei from the faucet that every local chain starts with."""

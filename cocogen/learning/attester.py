@@ -121,7 +121,7 @@ class Attester:
         index: int,
         expected: Expectation,
         quality: float,
-        recover: Callable[[bytes, bytes], str],
+        verify: Callable[[str, bytes, bytes], bool],
     ) -> float:
         """Check organization ``index``'s bundle alone and measure κ of its generator.
 
@@ -134,7 +134,7 @@ class Attester:
         EvidenceRejected
             With the first claim that does not hold.
         """
-        check_identity(bundle, expected, recover)
+        check_identity(bundle, expected, verify)
         check_arrays(bundle, expected)
         check_log(bundle, expected)
         check_update(bundle, expected)
@@ -167,7 +167,7 @@ class Attester:
         expectations: Sequence[Expectation],
         quality: Sequence[float],
         caps: Sequence[Caps],
-        recover: Callable[[bytes, bytes], str],
+        verify: Callable[[str, bytes, bytes], bool],
         test: Samples,
         progress: Callable[[str, int, int], None] | None = None,
         planned: Sequence[int] | None = None,
@@ -187,7 +187,7 @@ class Attester:
             if bundle is None:
                 continue
             try:
-                accepted[n] = (bundle, self.verify(bundle, n, expected, quality[n], recover))
+                accepted[n] = (bundle, self.verify(bundle, n, expected, quality[n], verify))
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
         ratios = self._exclude_outliers(accepted, expectations, rejected)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cocogen.errors import EvidenceRejected, LedgerError
+from cocogen.errors import EvidenceRejected
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.states import SharedModel
@@ -46,19 +46,16 @@ class Expectation:
     schedule: Schedule
 
 
-def check_identity(bundle: Bundle, expected: Expectation, recover: Callable[[bytes, bytes], str]) -> None:
-    """Signed by the organization's registered address, for this round, these terms and this shared model."""
+def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str, bytes, bytes], bool]) -> None:
+    """Signed by the organization's registered address, for this round, these terms and this shared model.
+
+    ``verify`` tells whether a signature over a digest is that of an address: (address, digest, signature).
+    """
     name, manifest = expected.organization, bundle.manifest
-    try:
-        signer = recover(bundle.digest(), bundle.signature)
-    except LedgerError as error:
-        raise EvidenceRejected(
-            name, f"its signature is malformed: {error.message}", hint="sign again with the organization's key"
-        ) from error
-    if signer.lower() != expected.address.lower():
+    if not verify(expected.address, bundle.digest(), bundle.signature):
         raise EvidenceRejected(
             name,
-            f"signed by {signer}, not by the registered address {expected.address}, or altered after signing",
+            f"not signed by the registered address {expected.address}, or altered after signing",
             hint="sign again with the organization's registered key",
         )
     claims: tuple[tuple[str, object, object], ...] = (

@@ -30,7 +30,8 @@ __all__ = ["Bundle", "Manifest", "Samples", "TrainingLog", "commitments"]
 
 MAXIMUM_BUNDLE_BYTES = 128 * 2**20
 _MAXIMUM_STEPS = 10_000_000
-_SIGNATURE_BYTES = 65
+_MAXIMUM_SIGNATURE = 8_192
+"""Bytes; a key's signature has 65, a contract wallet's as many as its owners need."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -109,7 +110,10 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A manifest, the arrays it names, and the member's signature of :meth:`digest` (65 bytes)."""
+    """A manifest, the arrays it names, and the member's signature of :meth:`digest`.
+
+    65 bytes of a key, whatever a contract wallet takes, or nothing while a wallet's owners have not signed.
+    """
 
     manifest: Manifest
     classifier: ModelState
@@ -187,11 +191,11 @@ class Bundle:
         if manifest.encode() != content:
             raise EvidenceRejected(path.stem, "its manifest is not in canonical form", hint="train again")
         expected = len(bundle.classifier) + len(bundle.generator) + 6
-        if len(arrays) != expected or len(bundle.signature) != _SIGNATURE_BYTES:
+        if len(arrays) != expected or len(bundle.signature) > _MAXIMUM_SIGNATURE:
             raise EvidenceRejected(
                 path.stem,
-                f"it holds {len(arrays)} arrays instead of {expected}, or a signature of {len(bundle.signature)} bytes "
-                f"instead of {_SIGNATURE_BYTES}",
+                f"it holds {len(arrays)} arrays, not {expected}, or its signature has {len(bundle.signature)} bytes, "
+                f"more than {_MAXIMUM_SIGNATURE}",
                 hint="train again",
             )
         return bundle

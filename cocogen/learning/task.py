@@ -223,7 +223,7 @@ class LearningTask:
         shared: SharedModel | Sequence[SharedModel],
         bundles: Sequence[Bundle | None],
         addresses: Sequence[str],
-        recover: Callable[[bytes, bytes], str],
+        verify: Callable[[str, bytes, bytes], bool],
         quality: Sequence[float] | NDArray[np.float64],
         caps: Sequence[Caps],
         terms_hash: bytes,
@@ -257,7 +257,7 @@ class LearningTask:
         ]
         in_force = [float(value) for value in quality]
         with _one_thread():
-            return self.attester.attest(bundles, expectations, in_force, caps, recover, self._test, progress, planned)
+            return self.attester.attest(bundles, expectations, in_force, caps, verify, self._test, progress, planned)
 
     def evaluate(self, shared: SharedModel) -> Evaluation:
         """The classifier on the test fold."""

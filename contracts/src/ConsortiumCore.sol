@@ -37,6 +37,7 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         _deadline = uint40(deadline);
         _participants = participants;
         _awaited = participants;
+        _transfersSubmitted = false;
         _roundHash = NO_HASH;
         emit RoundOpened(number, participants, deadline);
     }
@@ -53,7 +54,7 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         _requireIndex(index);
         _requirePhase(Phase.Open);
         uint256 deadline = _deadline;
-        require(block.timestamp <= deadline, Errors.TooLate(block.timestamp, deadline));
+        _requireUntil(deadline);
         uint32 number = _number;
         uint120 awaited = _awaited;
         require(awaited.has(index) || _participants.has(index), Errors.NotParticipant(index, number));
@@ -71,10 +72,7 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         require(generated <= generatedCap, Errors.CapExceeded(index, 1, generated, generatedCap));
         require(compute <= computeCap, Errors.CapExceeded(index, 2, compute, computeCap));
         bytes32 structHash = _contributionHash(number, account, data, generated, compute, evidenceHash);
-        require(
-            SignatureChecker.isValidSignatureNow(ATTESTER, _hashTypedDataV4(structHash), attesterSignature),
-            Errors.InvalidSignature(ATTESTER)
-        );
+        _requireAttested(structHash, attesterSignature);
 
         _contributions[index] = Contribution({data: data, generated: generated, compute: compute});
         _roundHash = keccak256(abi.encode(_currentRoundHash(), index, structHash));
@@ -91,36 +89,115 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
 
         uint256 number = _number;
         if (submitted.count() * ALL_BASIS_POINTS < participants.count() * QUORUM) {
-            _becomeIdle();
-            emit RoundVoided(number, "quorum");
+            _void(number, "quorum");
             return;
         }
         _phase = Phase.Recorded;
-        _deadline = uint40(block.timestamp + DISPUTE_WINDOW);
+        _deadline = uint40(block.timestamp + (_mode() == TermsCheck.VECTOR ? SUBMIT_WINDOW : DISPUTE_WINDOW));
         bytes32 profileHash = _roundHash;
         _extendLedger(number, profileHash);
         emit ProfileRecorded(number, profileHash, submitted);
     }
 
     /// @inheritdoc IConsortium
-    function payoffCalculate() external {
+    function transfersSubmit(
+        int256[] calldata transfers,
+        bytes32 evidenceHash,
+        bytes calldata attesterSignature
+    ) external {
+        _requireVector();
         _requirePhase(Phase.Recorded);
-        _requireFrom(uint256(_deadline) + 1);
+        uint32 number = _number;
+        require(!_transfersSubmitted, Errors.TransfersAlreadySubmitted(number));
+        _requireUntil(_deadline);
         uint256 count = MEMBER_COUNT;
+        require(transfers.length == count, Errors.TransfersLengthInvalid(transfers.length, count));
+        require(evidenceHash != 0, Errors.TransfersEvidenceMissing(number));
         uint120 submitted = _submitted();
-        (uint256 record, uint256 triangle) = TermsBlob.loadAll(TERMS_BLOB, count);
-        int256[] memory scores = new int256[](count);
+        (uint256 record, ) = TermsBlob.loadAll(TERMS_BLOB, count);
+        int256 sum;
         for (uint256 i; i < count; ++i) {
-            if (submitted.has(i)) scores[i] = _score(_contributions[i], record);
+            int256 transfer = transfers[i];
+            bool present = submitted.has(i);
+            int256 minimum = present ? -int256(uint256(TermsBlob.decodeLiability(record))) : int256(0);
+            int256 maximum = present ? int256(TermsCheck.MONEY_LIMIT - 1) : int256(0);
+            require(
+                transfer >= minimum && transfer <= maximum,
+                Errors.TransferOutOfRange(i, transfer, minimum, maximum)
+            );
+            sum += transfer;
+            if (present) _accounts[i].payoff = int128(transfer);
             record += TermsBlob.RECORD_LENGTH;
         }
-        int256[] memory payoffs = PairwiseKernel.transfers(GAMMA_WAD, triangle, scores, submitted);
-        for (uint256 i; i < count; ++i) {
-            // The liabilities bound every payoff by 2^127.
-            if (submitted.has(i)) _accounts[i].payoff = int128(payoffs[i]);
+        require(sum == 0, Errors.TransfersUnbalanced(sum));
+        bytes32 transfersHash = keccak256(abi.encode(transfers));
+        _requireAttested(_transfersStructHash(number, transfersHash, evidenceHash), attesterSignature);
+
+        uint256 deadline = block.timestamp + DISPUTE_WINDOW;
+        _transfersSubmitted = true;
+        _deadline = uint40(deadline);
+        emit TransfersSubmitted(number, transfersHash, transfers, evidenceHash, attesterSignature, deadline);
+    }
+
+    /// @inheritdoc IConsortium
+    function disputeRaise(uint256 index, bytes32 reasonHash) external {
+        uint256 liability = _requireMember(index);
+        _requirePhase(Phase.Recorded);
+        _requireUntil(_deadline);
+        uint256 number = _number;
+        require(_participants.has(index), Errors.NotParticipant(index, number));
+        require(_mode() == TermsCheck.PAIRWISE || _transfersSubmitted, Errors.TransfersMissing(number));
+        require(reasonHash != 0, Errors.ReasonMissing(index));
+        uint256 balance = _accounts[index].balance;
+        uint256 needed = liability + DISPUTE_BOND;
+        require(balance >= needed, Errors.DisputeBondTooSmall(index, balance, needed));
+
+        uint256 deadline = block.timestamp + ARBITER_WINDOW;
+        _phase = Phase.Disputed;
+        _deadline = uint40(deadline);
+        _disputant = uint8(index);
+        emit DisputeRaised(number, index, msg.sender, reasonHash, deadline);
+    }
+
+    /// @inheritdoc IConsortium
+    function disputeResolve(uint8 ruling) external {
+        _requirePhase(Phase.Disputed);
+        uint8 last = uint8(type(Ruling).max);
+        require(ruling <= last, Errors.RulingOutOfRange(ruling, last));
+        if (block.timestamp <= _deadline) {
+            require(msg.sender == ARBITER, Errors.NotArbiter(msg.sender));
+        } else {
+            require(ruling == DISPUTE_DEFAULT, Errors.NotDefaultRuling(ruling, DISPUTE_DEFAULT));
         }
 
         uint256 number = _number;
+        uint256 index = _disputant;
+        uint256 forfeited = Ruling(ruling) == Ruling.SettleAndForfeit ? _forfeit(index) : 0;
+        emit DisputeResolved(number, index, ruling, forfeited);
+        if (Ruling(ruling) == Ruling.Void) {
+            _void(number, "dispute");
+        } else {
+            _phase = Phase.Recorded;
+            // The window is over: nobody disputes again, and the payoffs can be calculated at once.
+            _deadline = uint40(block.timestamp - 1);
+        }
+    }
+
+    /// @inheritdoc IConsortium
+    function payoffCalculate() external {
+        _requirePhase(Phase.Recorded);
+        _requireFrom(uint256(_deadline) + 1);
+        uint256 number = _number;
+        int256[] memory payoffs;
+        if (_mode() == TermsCheck.PAIRWISE) {
+            payoffs = _pairwisePayoffs();
+        } else if (_transfersSubmitted) {
+            payoffs = _submittedTransfers();
+        } else {
+            _void(number, "transfers");
+            return;
+        }
+
         _phase = Phase.Calculated;
         bytes32 payoffHash = keccak256(abi.encode(payoffs));
         _extendLedger(number, payoffHash);
@@ -151,19 +228,20 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
 
     /// @inheritdoc IConsortium
     function withdraw(uint256 index, uint256 amount, address payable to) external nonReentrant {
-        Member memory self = _requireMember(index);
+        uint256 liability = _requireMember(index);
         require(to != address(0) && to != address(this), Errors.InvalidRecipient(to));
         uint256 balance = _accounts[index].balance;
         require(amount <= balance, Errors.WithdrawalExceedsBalance(index, amount, balance));
         if (_phase != Phase.Idle && _participants.has(index)) {
-            uint256 available = balance - self.liability;
+            uint256 available = balance - liability;
+            if (_phase == Phase.Disputed && index == _disputant) available -= DISPUTE_BOND;
             require(amount <= available, Errors.BondLocked(index, amount, available));
         }
 
         balance -= amount;
         _accounts[index].balance = uint128(balance);
         _totalBalance -= uint128(amount);
-        _solvent = _solvent.set(index, _accepted.has(index) && balance >= self.liability);
+        _solvent = _solvent.set(index, _accepted.has(index) && balance >= liability);
         emit Withdrawn(index, to, amount, balance);
         _push(to, amount);
     }
@@ -192,10 +270,10 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
 
     /// @dev The whole of `depositSubmit`, whose signature depends on the asset.
     function _deposit(uint256 index, bytes32 termsHash_, uint256 amount) internal nonReentrant {
-        Member memory self = _requireMember(index);
+        uint256 liability = _requireMember(index);
         require(termsHash_ == TERMS_HASH, Errors.TermsMismatch(termsHash_, TERMS_HASH));
         uint256 balance = _accounts[index].balance + amount;
-        require(balance >= self.liability, Errors.BondTooSmall(index, balance, self.liability));
+        require(balance >= liability, Errors.BondTooSmall(index, balance, liability));
         uint256 total = _totalBalance + amount;
         require(total < TermsCheck.MONEY_LIMIT, Errors.TotalBalanceTooLarge(total));
 
@@ -210,9 +288,67 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         _pull(amount);
     }
 
+    /// @dev Payoffs as the contributions give them, left pending in the accounts of those who contributed.
+    function _pairwisePayoffs() private returns (int256[] memory payoffs) {
+        uint256 count = MEMBER_COUNT;
+        uint120 submitted = _submitted();
+        (uint256 record, uint256 triangle) = TermsBlob.loadAll(TERMS_BLOB, count);
+        int256[] memory scores = new int256[](count);
+        for (uint256 i; i < count; ++i) {
+            if (submitted.has(i)) scores[i] = _score(_contributions[i], record);
+            record += TermsBlob.RECORD_LENGTH;
+        }
+        payoffs = PairwiseKernel.transfers(GAMMA_WAD, triangle, scores, submitted);
+        for (uint256 i; i < count; ++i) {
+            // The liabilities bound every payoff by 2^127.
+            if (submitted.has(i)) _accounts[i].payoff = int128(payoffs[i]);
+        }
+    }
+
+    /// @dev Payoffs as the attester signed them; they are pending in the accounts already.
+    function _submittedTransfers() private view returns (int256[] memory payoffs) {
+        uint256 count = MEMBER_COUNT;
+        uint120 submitted = _submitted();
+        payoffs = new int256[](count);
+        for (uint256 i; i < count; ++i) {
+            if (submitted.has(i)) payoffs[i] = _accounts[i].payoff;
+        }
+    }
+
+    /// @dev Shares the disputant's bond among the other contributors. Nobody's solvency changes: the disputant keeps its
+    /// liability, and the others are participants, who hold theirs.
+    function _forfeit(uint256 disputant) private returns (uint256 forfeited) {
+        uint120 others = _submitted().without(disputant);
+        uint256 receivers = others.count();
+        if (receivers == 0) return 0;
+        uint128 share = uint128(DISPUTE_BOND / receivers);
+        uint256 count = MEMBER_COUNT;
+        for (uint256 i; i < count; ++i) {
+            if (others.has(i)) _accounts[i].balance += share;
+        }
+        forfeited = share * receivers;
+        _accounts[disputant].balance -= uint128(forfeited);
+    }
+
+    function _void(uint256 number, bytes32 reason) private {
+        _becomeIdle();
+        emit RoundVoided(number, reason);
+    }
+
     function _becomeIdle() private {
         _phase = Phase.Idle;
         _idleSince = uint40(block.timestamp);
+    }
+
+    function _requireAttested(bytes32 structHash, bytes calldata attesterSignature) private view {
+        require(
+            SignatureChecker.isValidSignatureNow(ATTESTER, _hashTypedDataV4(structHash), attesterSignature),
+            Errors.InvalidSignature(ATTESTER)
+        );
+    }
+
+    function _requireUntil(uint256 deadline) private view {
+        require(block.timestamp <= deadline, Errors.TooLate(block.timestamp, deadline));
     }
 
     function _extendLedger(uint256 number, bytes32 entry) private {

@@ -16,7 +16,8 @@ import {MAXIMUM_MEMBERS, TermsCheck} from "./libraries/TermsCheck.sol";
 abstract contract ConsortiumState is IConsortium, EIP712 {
     using Bitmap for uint120;
 
-    /// @dev Balance and pending payoff share a slot: both stay below 2^127 wei in magnitude.
+    /// @dev Balance and payoff share a slot: both stay below 2^127 wei in magnitude. The payoff counts in Calculated, and
+    /// in vector mode from the submission of the transfers on; after a voided round it is stale.
     struct Account {
         uint128 balance;
         int128 payoff;
@@ -24,6 +25,10 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
 
     bytes32 internal constant CONTRIBUTION_TYPEHASH = keccak256(
         "Contribution(bytes32 termsHash,uint32 round,address member,uint64 data,uint64 generated,uint64 compute,bytes32 evidenceHash)"
+    );
+
+    bytes32 internal constant TRANSFERS_TYPEHASH = keccak256(
+        "Transfers(bytes32 termsHash,uint32 round,bytes32 transfersHash,bytes32 evidenceHash)"
     );
 
     /// @dev Stands for zero in storage: leaving zero would cost a round's first contributor 17,100 gas more.
@@ -45,7 +50,6 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     uint128 internal immutable DISPUTE_BOND;
     uint8 internal immutable DISPUTE_DEFAULT;
     bool internal immutable TEST;
-    uint8 internal immutable MODE;
     bytes32 internal immutable DOCUMENT_HASH;
 
     bytes32 internal immutable TERMS_HASH;
@@ -53,11 +57,14 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     uint256 internal immutable MEMBER_COUNT;
 
     // One slot, all that a contribution needs to know of the round. `awaited`: participants who have not contributed.
+    // `disputant` counts in Disputed only.
     uint32 internal _number;
     Phase internal _phase;
     uint40 internal _deadline;
     uint40 internal _idleSince;
     uint120 internal _awaited;
+    uint8 internal _disputant;
+    bool internal _transfersSubmitted;
 
     // One slot.
     uint120 internal _participants;
@@ -80,13 +87,15 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     Contribution[MAXIMUM_MEMBERS] internal _contributions;
 
     /// @param records 68 bytes per member, ascending by account, packed big-endian: account 20, data cap 8,
-    /// generated cap 8, compute cap 8, score weight 8, score offset 16 (two's complement)
-    /// @param triangle 16-bit pair weights k_ij for i < j, row by row, big-endian, 65535 = the largest
+    /// generated cap 8, compute cap 8, score weight 8, score offset 16 (two's complement). In vector mode the weight is
+    /// zero, and the largest debit stands in the offset's place
+    /// @param triangle 16-bit pair weights k_ij for i < j, row by row, big-endian, 65535 = the largest; empty in vector
+    /// mode
     constructor(bytes memory records, bytes memory triangle, Terms memory agreed) EIP712("CoCoGen", "1") {
-        uint256 count = TermsCheck.structure(records, triangle);
+        uint256 count = TermsCheck.structure(records, triangle, _mode());
         TermsCheck.beforeToken(agreed);
         _checkToken(agreed.token);
-        TermsCheck.afterToken(agreed, count);
+        TermsCheck.afterToken(agreed, count, _mode());
         uint256[] memory liabilities = TermsCheck.liabilities(records, triangle, agreed, count);
 
         GAMMA_WAD = agreed.gammaWad;
@@ -105,7 +114,6 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
         DISPUTE_BOND = agreed.disputeBond;
         DISPUTE_DEFAULT = agreed.disputeDefault;
         TEST = agreed.test;
-        MODE = agreed.mode;
         DOCUMENT_HASH = agreed.documentHash;
         TERMS_HASH = keccak256(abi.encode(keccak256(records), keccak256(triangle), agreed));
         TERMS_BLOB = TermsBlob.store(records, liabilities, triangle);
@@ -132,7 +140,7 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
                 disputeBond: DISPUTE_BOND,
                 disputeDefault: DISPUTE_DEFAULT,
                 test: TEST,
-                mode: MODE,
+                mode: _mode(),
                 documentHash: DOCUMENT_HASH
             });
     }
@@ -175,7 +183,9 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
                 idleSince: _idleSince,
                 participants: _participants,
                 submitted: _submitted(),
-                roundHash: _currentRoundHash()
+                roundHash: _currentRoundHash(),
+                disputant: _phase == Phase.Disputed ? _disputant : 0,
+                transfersSubmitted: _transfersSubmitted
             });
     }
 
@@ -203,7 +213,8 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     /// @inheritdoc IConsortium
     function payoffOf(uint256 index) external view returns (int256) {
         _requireIndex(index);
-        return _accounts[index].payoff;
+        // Who has not contributed may still have a stale payoff there, from a round that was voided.
+        return _phase == Phase.Calculated && _submitted().has(index) ? _accounts[index].payoff : int128(0);
     }
 
     /// @inheritdoc IConsortium
@@ -234,30 +245,49 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
         return _hashTypedDataV4(_contributionHash(_number, account, data, generated, compute, evidenceHash));
     }
 
+    /// @inheritdoc IConsortium
+    function transfersDigest(bytes32 transfersHash, bytes32 evidenceHash) external view returns (bytes32) {
+        _requireVector();
+        return _hashTypedDataV4(_transfersStructHash(_number, transfersHash, evidenceHash));
+    }
+
     /// @dev Reverts with `UnsupportedToken` unless this contract settles in `token` (zero: ether). Runs in the
     /// constructor.
     function _checkToken(address token) internal view virtual;
+
+    /// @dev How payoffs come about: `TermsCheck.PAIRWISE` or `TermsCheck.VECTOR`. A constant of each contract, so that the
+    /// compiler leaves the other mode's code out.
+    function _mode() internal pure virtual returns (uint8);
 
     function _requireIndex(uint256 index) internal view {
         require(index < MEMBER_COUNT, Errors.UnknownMember(index, MEMBER_COUNT));
     }
 
-    function _requireMember(uint256 index) internal view returns (Member memory self) {
-        self = _member(index);
-        require(msg.sender == self.account, Errors.NotMember(index, msg.sender));
+    /// @dev Refuses a caller other than the member; returns the member's liability.
+    function _requireMember(uint256 index) internal view returns (uint256 liability) {
+        _requireIndex(index);
+        uint256 record = TermsBlob.load(TERMS_BLOB, index);
+        (address account, , , ) = TermsBlob.decodeLimits(record);
+        require(msg.sender == account, Errors.NotMember(index, msg.sender));
+        liability = TermsBlob.decodeLiability(record);
     }
 
     function _requirePhase(Phase expected) internal view {
         require(_phase == expected, Errors.WrongPhase(uint8(_phase), uint8(expected)));
     }
 
+    function _requireVector() internal pure {
+        require(_mode() == TermsCheck.VECTOR, Errors.WrongMode(_mode(), TermsCheck.VECTOR));
+    }
+
     function _requireFrom(uint256 time) internal view {
         require(block.timestamp >= time, Errors.TooEarly(block.timestamp, time));
     }
 
-    function _member(uint256 index) internal view returns (Member memory) {
+    function _member(uint256 index) internal view returns (Member memory self) {
         _requireIndex(index);
-        return TermsBlob.decode(TermsBlob.load(TERMS_BLOB, index));
+        self = TermsBlob.decode(TermsBlob.load(TERMS_BLOB, index));
+        if (_mode() == TermsCheck.VECTOR) self.offset = 0;
     }
 
     function _score(Contribution memory contribution, uint256 record) internal view returns (int256) {
@@ -296,5 +326,14 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
             keccak256(
                 abi.encode(CONTRIBUTION_TYPEHASH, TERMS_HASH, number, account, data, generated, compute, evidenceHash)
             );
+    }
+
+    /// @dev EIP-712 struct hash of a round's transfers.
+    function _transfersStructHash(
+        uint32 number,
+        bytes32 transfersHash,
+        bytes32 evidenceHash
+    ) internal view returns (bytes32) {
+        return keccak256(abi.encode(TRANSFERS_TYPEHASH, TERMS_HASH, number, transfersHash, evidenceHash));
     }
 }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +19,7 @@ from chain.keys import development_key
 from cocogen.ledger import Member, SettlementTerms
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+MOCKS = Path(__file__).resolve().parents[1] / "fixtures" / "mocks.json"
 SEED = 7
 
 
@@ -107,18 +112,126 @@ def rolled_back(backend: Any) -> Iterator[Any]:
         provider.make_request("evm_revert", [snapshot])
 
 
-@pytest.fixture(scope="session", params=["tester", "embedded"])
-def shared_backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+BACKENDS = ["tester", "embedded", "anvil", pytest.param("ganache", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def shared_backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, needs_node: Callable[[str], None]
+) -> Iterator[Any]:
     from chain.backends import open_backend
 
+    kind = request.param
+    if kind in ("anvil", "ganache"):
+        needs_node(kind)
     file = tmp_path_factory.mktemp("chain") / "chain.sqlite"
-    with open_backend("tester" if request.param == "tester" else f"embedded:{file}") as backend:
+    with open_backend(f"embedded:{file}" if kind == "embedded" else kind) as backend:
         yield backend
+
+
+@pytest.fixture(scope="session")
+def shared_anvil(needs_node: Callable[[str], None]) -> Iterator[Any]:
+    from chain.backends import open_backend
+
+    needs_node("anvil")
+    with open_backend("anvil") as backend:
+        yield backend
+
+
+def _http_message(connection: socket.socket) -> bytes:
+    """One whole request or answer with its Content-Length; empty at the end of the connection."""
+    content = b""
+    while True:
+        head, end, body = content.partition(b"\r\n\r\n")
+        if end:
+            size = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            if len(body) >= size:
+                return content
+        more = connection.recv(1 << 16)
+        if not more:
+            return b""
+        content += more
+
+
+class CuttingProxy:
+    """A TCP proxy before a node: it cuts the connection instead of passing on the answer to every ``every``-th request
+    that holds ``marker``, ``times`` times in all."""
+
+    def __init__(self, target: str, marker: bytes, times: int, every: int) -> None:
+        self._target = (urlsplit(target).hostname, urlsplit(target).port)
+        self._marker, self._times, self._every = marker, times, every
+        self._matched = self.cuts = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(self._target) as node:
+            self._open += [client, node]
+            while request := _http_message(client):
+                node.sendall(request)
+                answer = _http_message(node)
+                self._matched += self._marker in request
+                if self._marker in request and self._matched % self._every == 0 and self.cuts < self._times:
+                    self.cuts += 1
+                    return
+                client.sendall(answer)
+
+    def close(self) -> None:
+        for each in self._open:
+            each.close()
+
+
+@pytest.fixture
+def cutting_proxy() -> Iterator[Callable[..., CuttingProxy]]:
+    started = []
+
+    def start(target: str, *, cut_answers_of: bytes, times: int, every: int = 1) -> CuttingProxy:
+        started.append(CuttingProxy(target, cut_answers_of, times, every))
+        return started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.close()
+
+
+@pytest.fixture
+def start_anvil(needs_node: Callable[[str], None]) -> Iterator[Callable[..., Any]]:
+    """Starts bare anvil nodes with the given arguments; they end with the test."""
+    from chain.backends.process import HOST, NodeProcess
+
+    needs_node("anvil")
+    started = []
+
+    def start(*arguments: str, port: int | None = None) -> Any:
+        def command(number: int) -> list[str]:
+            return ["--host", HOST, "--port", str(number), "--silent", "--accounts", "2", *arguments]
+
+        started.append(NodeProcess("anvil", command, port=port))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
+
+
+@pytest.fixture
+def anvil(shared_anvil: Any) -> Iterator[Any]:
+    """A chain on a private anvil node, as fresh for every test."""
+    with rolled_back(shared_anvil) as fresh:
+        yield fresh
 
 
 @pytest.fixture
 def backend(shared_backend: Any) -> Iterator[Any]:
-    """Each local backend in turn, as fresh for every test."""
+    """Each backend in turn, as fresh for every test."""
     with rolled_back(shared_backend) as fresh:
         yield fresh
 
@@ -138,6 +251,49 @@ def tester(shared_tester: Any) -> Iterator[Any]:
         yield fresh
 
 
+@pytest.fixture(scope="session")
+def vector_terms(make_terms: Callable[..., SettlementTerms]) -> Callable[..., SettlementTerms]:
+    """Terms in vector mode: organization n can be debited n + 1 million wei."""
+
+    def make(count: int = 4, **changes: Any) -> SettlementTerms:
+        terms = make_terms(count, mode="vector", **changes)
+        members = tuple(replace(member, max_debit=10**6 * (n + 1)) for n, member in enumerate(terms.members))
+        return replace(terms, members=members)
+
+    return make
+
+
+class Mock:
+    """A mock contract of ``contracts/test/mocks`` on a chain; anyone may call it."""
+
+    def __init__(self, backend: Any, name: str, *arguments: Any) -> None:
+        eth = backend.web3.eth
+        mock = json.loads(MOCKS.read_text())[name]
+        self._caller = eth.accounts[0]
+        factory = eth.contract(abi=mock["abi"], bytecode=mock["bytecode"])
+        receipt = eth.get_transaction_receipt(factory.constructor(*arguments).transact({"from": self._caller}))
+        self.address = receipt["contractAddress"]
+        self._contract = eth.contract(address=self.address, abi=mock["abi"])
+
+    def send(self, function: str, *arguments: Any) -> None:
+        self._contract.functions[function](*arguments).transact({"from": self._caller})
+
+    def ask(self, function: str, *arguments: Any) -> Any:
+        return self._contract.functions[function](*arguments).call()
+
+
+@pytest.fixture(scope="session")
+def deploy_mock() -> Callable[..., Mock]:
+    """Puts a mock token or wallet on a local chain: (backend, name, *constructor arguments)."""
+    return Mock
+
+
+@pytest.fixture(scope="session")
+def tester_token(shared_tester: Any) -> Mock:
+    """A standard token on the chain in memory."""
+    return Mock(shared_tester, "Token")
+
+
 class Stage:
     """A deployed contract with its accounts, and the steps of a round; indices are the contract's."""
 
@@ -150,12 +306,14 @@ class Stage:
         self.backend = backend
         self.encoded = encode(terms)
         self.attester = development_account(seed, "attester")
+        self.arbiter = development_account(seed, "arbiter")
         self.operator = development_account(seed, "operator")
         by_position = [terms.members[n].name for n in self.encoded.organizations]
         self.accounts = [development_account(seed, name) for name in by_position]
-        for account in (self.attester, self.operator, *self.accounts):
+        for account in (self.attester, self.arbiter, self.operator, *self.accounts):
             backend.fund(account.address, 10**18 + 4 * max(self.encoded.liabilities))
         self.contract, self.deployed = ConsortiumContract.deploy(backend, self.encoded, self.operator)
+        self.everyone = (self.attester, self.arbiter, self.operator, *self.accounts)
         self.domain = Domain(backend.chain_id, self.contract.address)
 
     def bond(self, *indices: int) -> None:
@@ -189,6 +347,17 @@ class Stage:
     def record(self) -> None:
         self.contract.profile_record(account=self.operator)
 
+    def attested_transfers(self, transfers: tuple[int, ...], *, signer: Any = None) -> tuple[Any, ...]:
+        """The arguments of transfersSubmit, signed for the current round."""
+        from chain.attestation import sign, transfers_hash, transfers_struct_hash
+
+        evidence, number = b"\x05" * 32, self.contract.round().number
+        struct_hash = transfers_struct_hash(self.encoded.terms_hash, number, transfers_hash(transfers), evidence)
+        return transfers, evidence, sign(self.domain.digest(struct_hash), bytes((signer or self.attester).key))
+
+    def dispute(self, index: int) -> None:
+        self.contract.dispute_raise(index, b"\x0d" * 32, account=self.accounts[index])
+
     def calculate(self) -> None:
         self.backend.wait_until(self.contract.round().deadline + 1)
         self.contract.payoff_calculate(account=self.operator)
@@ -216,11 +385,11 @@ def fresh_stage(shared_tester: Any) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def shared_stage(shared_backend: Any, make_terms: Callable[..., SettlementTerms]) -> Stage:
-    return Stage(shared_backend, make_terms(4, maximum_rounds=1))
+    return Stage(shared_backend, make_terms(4, maximum_rounds=1, dispute_bond=1_000))
 
 
 @pytest.fixture
 def stage(shared_stage: Stage) -> Iterator[Stage]:
-    """A deployed contract of four members and one round on each local backend in turn, as fresh for every test."""
+    """A deployed contract of four members and one round on each backend in turn, as fresh for every test."""
     with rolled_back(shared_stage.backend):
         yield shared_stage

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from chain import kernel
 from chain.abi import keccak256, words
 from chain.arithmetic import EncodedTerms, check_terms, decode, encode, predict
+from chain.build import CONTRACTS
 from chain.errors import (
+    ArgumentOutOfRange,
     ArithmeticBound,
     MemberCountOutOfRange,
     MembersNotSorted,
     TermOutOfRange,
     UnencodableTerms,
-    UnsupportedToken,
+    WrongMode,
 )
+from chain.terms import contract_name
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -204,6 +207,7 @@ class TestEncode:
             ({"dispute_bond": 2**128}, "dispute_bond"),
             ({"dispute_default": "forfeit"}, "dispute_default"),
             ({"mode": "matrix"}, "mode"),
+            ({"token": "0x12"}, "token"),
             ({"document_hash": b"short"}, "document_hash"),
             ({"competition": ((0.0, 0.1), (0.1, 0.0))}, "competition"),
         ],
@@ -447,7 +451,7 @@ class TestCheckTerms:
             ("min_members", 5, ("minMembers", 5, 2, 4)),
             ("max_rounds", 0, ("maxRounds", 0, 1, 2**32 - 1)),
             ("dispute_default", 2, ("disputeDefault", 2, 0, 1)),
-            ("mode", 1, ("mode", 1, 0, 0)),
+            ("mode", 2, ("mode", 2, 0, 0)),
             ("document_hash", bytes(32), ("documentHash", 0, 1, 2**256 - 1)),
         ],
     )
@@ -465,11 +469,8 @@ class TestCheckTerms:
             check_terms(self.with_scalars(earnest, **{field: 3_599}))
         assert caught.value.values[1:] == (3_599, 3_600, 31_536_000)
 
-    def test_token_is_refused_before_the_windows(self, make_terms):
-        token = "0x" + "11" * 20
-        with pytest.raises(UnsupportedToken) as caught:
-            check_terms(self.with_scalars(encode(make_terms(4)), token=token, submit_window=0))
-        assert caught.value.values == (token,)
+    def test_whether_there_is_a_token_only_the_chain_knows(self, make_terms):
+        check_terms(self.with_scalars(encode(make_terms(4)), token="0x" + "11" * 20))
 
     def test_score_bound(self, make_terms):
         encoded = encode(make_terms(2, competition=((0.0, 0.0), (0.0, 0.0))))
@@ -527,3 +528,107 @@ def test_words_hold_negative_integers_in_twos_complement():
 def test_a_value_that_is_no_word_is_refused(value):
     with pytest.raises(ValueError, match=r"256 bits|32 bytes|not an address"):
         words(value)
+
+
+class TestVectorMode:
+    """The attester signs the transfers: no scores, no pairs, but an agreed largest debit for every member."""
+
+    @pytest.fixture
+    def terms(self, make_terms):
+        terms = make_terms(4, mode="vector")
+        members = tuple(replace(member, max_debit=100 + 7 * n) for n, member in enumerate(terms.members))
+        return replace(terms, members=members)
+
+    def test_debits_stand_in_the_place_of_offsets_and_nothing_is_pairwise(self, terms):
+        encoded = encode(terms)
+        check_terms(encoded)
+        assert encoded.triangle == b""
+        assert encoded.scalars.gamma_wad == 0
+        assert encoded.liabilities == tuple(100 + 7 * n for n in encoded.organizations)
+        for organization, position in enumerate(encoded.positions):
+            record = encoded.records[68 * position : 68 * position + 68]
+            assert record[44:52] == bytes(8)
+            assert int.from_bytes(record[52:68], "big") == 100 + 7 * organization
+        assert len(encoded.blob) == 1 + 4 * 84
+
+    def test_only_debits_and_caps_reach_the_hash(self, terms):
+        members = tuple(replace(member, score_weight=3.0, score_offset=1.0) for member in terms.members)
+        other = replace(terms, members=members, incentive=9.0, competition=((0.0,) * 4,) * 4)
+        assert encode(other).terms_hash == encode(terms).terms_hash
+        richer = replace(terms, members=(replace(terms.members[0], max_debit=101), *terms.members[1:]))
+        assert encode(richer).terms_hash != encode(terms).terms_hash
+
+    def test_decoded_terms_hold_bonds_and_no_game(self, terms):
+        decoded = decode(encode(terms))
+        assert decoded.liabilities == (100, 107, 114, 121)
+        assert not decoded.rates.any()
+        assert not decoded.score_weights.any()
+        assert not decoded.score_offsets.any()
+
+    def test_transfers_do_not_follow_from_contributions(self, terms):
+        for call in (predict, lambda encoded, parts: encoded.payoffs(parts)):
+            with pytest.raises(WrongMode) as caught:
+                call(encode(terms), [(1, 1, 1)] * 4)
+            assert caught.value.values == (1, 0)
+
+    @pytest.mark.parametrize("debit", [-1, 2**127, 1.5])
+    def test_debit_that_fits_no_bond_is_named(self, terms, debit):
+        members = (replace(terms.members[0], max_debit=debit), *terms.members[1:])
+        with pytest.raises(UnencodableTerms) as caught:
+            encode(replace(terms, members=members))
+        assert [problem.field for problem in caught.value.problems] == ["members[0] (o0).max_debit"]
+
+    def test_debit_means_nothing_in_pairwise_mode(self, make_terms):
+        terms = make_terms(4)
+        members = (replace(terms.members[0], max_debit=1), *terms.members[1:])
+        with pytest.raises(UnencodableTerms, match="pairwise"):
+            encode(replace(terms, members=members))
+
+    @pytest.mark.parametrize(
+        ("change", "values"),
+        [
+            (lambda t: replace(t, scalars=replace(t.scalars, gamma_wad=1)), ("gammaWad", 1, 0, 0)),
+            (lambda t: first(t, weight=5), ("weight", 5, 0, 0)),
+            (lambda t: first(t, offset=-1), ("maxDebit", 2**256 - 1, 0, 2**127 - 1)),
+        ],
+    )
+    def test_what_the_constructor_refuses(self, terms, change, values):
+        with pytest.raises(TermOutOfRange) as caught:
+            check_terms(change(encode(terms)))
+        assert caught.value.values == values
+
+    def test_debits_together_stay_below_2_127(self, terms):
+        encoded = encode(terms)
+        rest = sum(encoded.liabilities[1:])
+        check_terms(first(encoded, offset=2**127 - 1 - rest))
+        with pytest.raises(ArithmeticBound) as caught:
+            check_terms(first(encoded, offset=2**127 - rest))
+        assert caught.value.values == ("liabilities",)
+
+
+def first(encoded, **changes):
+    """Encoded terms whose first member is changed."""
+    return replace(encoded, members=(replace(encoded.members[0], **changes), *encoded.members[1:]))
+
+
+def test_values_change_between_the_orders_of_terms_file_and_contract(make_terms):
+    encoded = encode(make_terms(4))
+    ordered = encoded.in_contract_order([10, 11, 12, 13])
+    assert [ordered[position] for position in encoded.positions] == [10, 11, 12, 13]
+    assert ordered != (10, 11, 12, 13), "the test needs members out of order"
+    with pytest.raises(ArgumentOutOfRange):
+        encoded.in_contract_order([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("token", "mode", "name"),
+    [
+        ("0x" + "00" * 20, 0, "ConsortiumNative"),
+        ("0x" + "00" * 20, 1, "VectorConsortiumNative"),
+        ("0x" + "00" * 19 + "01", 0, "ConsortiumERC20"),
+        ("0x" + "aB" * 20, 1, "VectorConsortiumERC20"),
+    ],
+)
+def test_asset_and_mode_choose_the_contract(token, mode, name):
+    assert contract_name(token, mode) == name
+    assert name in CONTRACTS

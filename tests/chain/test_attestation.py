@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from eth_abi import encode as abi_encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
+from chain.abi import keccak256
 from chain.attestation import (
     CONTRIBUTION_TYPE,
     EVIDENCE_TYPE,
+    TRANSFERS_TYPE,
     Domain,
     address_of,
     contribution_struct_hash,
     recover,
     sign,
+    transfers_hash,
+    transfers_struct_hash,
     verify,
 )
 from chain.errors import MalformedSignature
@@ -50,6 +55,17 @@ def test_a_wallet_signs_the_same_contribution():
     message = typed_data("Contribution", CONTRIBUTION_TYPE, dict(zip(names, VALUES, strict=True)))
     wallet = Account.sign_message(encode_typed_data(full_message=message), KEY)
     assert sign(DOMAIN.digest(contribution_struct_hash(*VALUES)), KEY) == bytes(wallet.signature)
+
+
+def test_a_wallet_signs_the_same_transfers():
+    transfers = (5, -(2**126), 2**126 - 5, 0)
+    hashed = keccak256(abi_encode(["int256[]"], [transfers]))
+    assert transfers_hash(transfers) == hashed
+    values = (b"\x11" * 32, 3, hashed, b"\x22" * 32)
+    names = ("termsHash", "round", "transfersHash", "evidenceHash")
+    message = typed_data("Transfers", TRANSFERS_TYPE, dict(zip(names, values, strict=True)))
+    wallet = Account.sign_message(encode_typed_data(full_message=message), KEY)
+    assert sign(DOMAIN.digest(transfers_struct_hash(*values)), KEY) == bytes(wallet.signature)
 
 
 def test_a_wallet_signs_the_same_evidence():

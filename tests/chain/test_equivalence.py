@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from chain.arithmetic import check_terms, encode
 from chain.collect import collect_record
 from chain.errors import ContractError
-from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, Twin
-from cocogen.ledger import Member
+from chain.token import Token
+from chain.twin import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, Twin
+from cocogen.ledger import ZERO_ADDRESS, Member
 
 # Without shrinking: an example takes a second, and hypothesis traces every line of the virtual machine to explain one.
 FEW = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -30,6 +31,9 @@ SNAKE = {
     "roundOpen": "round_open",
     "contributionSubmit": "contribution_submit",
     "profileRecord": "profile_record",
+    "transfersSubmit": "transfers_submit",
+    "disputeRaise": "dispute_raise",
+    "disputeResolve": "dispute_resolve",
     "payoffCalculate": "payoff_calculate",
     "payoffTransfer": "payoff_transfer",
     "withdraw": "withdraw",
@@ -41,27 +45,36 @@ SNAKE = {
 class Pair:
     """A contract and its twin that are given the same calls and must answer alike."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, token=None, delivers=lambda _sender, amount: amount):
         self.stage = stage
-        self.twin = Twin(stage.encoded, chain_id=stage.backend.chain_id, address=stage.contract.address)
-        for account in (stage.attester, stage.operator, *stage.accounts):
+        identity = {"chain_id": stage.backend.chain_id, "address": stage.contract.address}
+        self.twin = Twin(stage.encoded, delivers=delivers, **identity)
+        for account in stage.everyone:
             stage.backend.fund(account.address, 1 << 128)
+        if token is not None:
+            for account in stage.accounts:
+                token.send("mint", account.address, 1 << 128)
+                approved = Token(stage.backend, token.address)
+                approved.approve(stage.contract.address, 1 << 128, account=account)
 
     def do(self, function, *arguments, account, value=0):
         """Call both; returns whether they (both) accepted."""
         time = self.stage.backend.now() + 1
         keywords = {"sender": account.address, "time": time} | ({"value": value} if function == "depositSubmit" else {})
         refusal, emitted = None, ()
+        sent = arguments
         try:
             emitted = getattr(self.twin, SNAKE[function])(*arguments, **keywords)
         except ContractError as error:
             refusal = error
+        if function == "depositSubmit":
+            sent, value = self.stage.contract.deposit_arguments(*arguments, value)
         if refusal is not None:
             with pytest.raises(type(refusal)) as refused:
-                self.stage.contract.transact(function, *arguments, account=account, value=value)
+                self.stage.contract.transact(function, *sent, account=account, value=value)
             assert refused.value.values == refusal.values
             return False
-        mined = self.stage.contract.transact(function, *arguments, account=account, value=value)
+        mined = self.stage.contract.transact(function, *sent, account=account, value=value)
         assert mined.time == time
         assert tuple(log.event for log in self.stage.contract.logs(mined.block, mined.block)) == emitted
         return True
@@ -88,11 +101,25 @@ class Pair:
                 if twin.participants != twin.submitted:
                     stage.backend.wait_until(twin.deadline + 1)
                 self.do("profileRecord", account=stage.operator)
+        elif twin.phase == RECORDED and stage.encoded.is_vector and twin.transfers is None and not silent & 1:
+            self.do("transfersSubmit", *stage.attested_transfers(self.even_transfers()), account=stage.operator)
         elif twin.phase == RECORDED:
             stage.backend.wait_until(twin.deadline + 1)
             self.do("payoffCalculate", account=stage.operator)
+        elif twin.phase == DISPUTED:
+            self.do("disputeResolve", silent % 3, account=stage.arbiter)
         elif twin.phase == CALCULATED:
             self.do("payoffTransfer", account=stage.operator)
+
+    def even_transfers(self):
+        """The first contributor pays half of its bond to the last one."""
+        present = [i for i in range(len(self.stage.accounts)) if self.twin.submitted >> i & 1]
+        transfers = [0] * len(self.stage.accounts)
+        if present:
+            amount = self.stage.encoded.liabilities[present[0]] // 2
+            transfers[present[0]] -= amount
+            transfers[present[-1]] += amount
+        return tuple(transfers)
 
 
 def _floats(low, high):
@@ -100,9 +127,9 @@ def _floats(low, high):
 
 
 @st.composite
-def agreements(draw, base):
+def agreements(draw, base, token=ZERO_ADDRESS):
     """Terms around ``base`` that the contract accepts: any number of members, weights, offsets and caps."""
-    count = draw(st.integers(2, 5))
+    count, mode = draw(st.integers(2, 5)), draw(st.sampled_from(["pairwise", "pairwise", "vector"]))
     members = tuple(
         Member(
             name=member.name,
@@ -112,6 +139,7 @@ def agreements(draw, base):
             compute_cap=draw(st.integers(0, 50)),
             score_weight=draw(_floats(0, 4)),
             score_offset=draw(_floats(-1e6, 1e6)),
+            max_debit=draw(st.integers(0, 10**20)) if mode == "vector" else 0,
         )
         for member in base(count).members
     )
@@ -126,6 +154,10 @@ def agreements(draw, base):
         compute_weight=draw(_floats(0, 100)),
         quorum_bps=draw(st.sampled_from([1, 5_000, 8_000, 10_000])),
         maximum_rounds=draw(st.integers(1, 3)),
+        mode=mode,
+        token=token,
+        dispute_bond=draw(st.sampled_from([0, 1, 10**15])),
+        dispute_default=draw(st.sampled_from(["settle", "void"])),
     )
 
 
@@ -134,7 +166,7 @@ def _meddle(data, pair):
     stage, twin = pair.stage, pair.twin
     count = len(stage.accounts)
     index = data.draw(st.integers(0, count))
-    account = data.draw(st.sampled_from([*stage.accounts, stage.attester, stage.operator]))
+    account = data.draw(st.sampled_from(stage.everyone))
     own = stage.accounts[index] if index < count and data.draw(st.booleans()) else account
     liability = stage.encoded.liabilities[index] if index < count else 7
     balance = twin.balances[index] if index < count else 7
@@ -160,6 +192,14 @@ def _meddle(data, pair):
         pair.do(function, index, data.draw(amounts), data.draw(st.sampled_from(payees)), account=own)
     elif function in ("exitRequest", "exitCancel"):
         pair.do(function, index, account=own)
+    elif function == "disputeRaise":
+        pair.do(function, index, data.draw(st.sampled_from([b"\x0d" * 32] * 3 + [bytes(32)])), account=own)
+    elif function == "disputeResolve":
+        pair.do(function, data.draw(st.sampled_from([SETTLE, VOID, FORFEIT, 3])), account=account)
+    elif function == "transfersSubmit":
+        transfers = data.draw(st.sampled_from([pair.even_transfers(), (1, *pair.even_transfers()[1:]), (0,)]))
+        signer = data.draw(st.sampled_from([stage.attester] * 3 + [account]))
+        pair.do(function, *stage.attested_transfers(transfers, signer=signer), account=account)
     elif function == "wait":
         marks = [twin.deadline - 1, twin.deadline, twin.deadline + 1, twin.relay_from - 1, twin.relay_from]
         stage.backend.wait_until(data.draw(st.sampled_from([*marks, twin.idle_since + stage.encoded.scalars.min_gap])))
@@ -167,8 +207,8 @@ def _meddle(data, pair):
         pair.do(function, account=account)
 
 
-def _compare(data, fresh_stage, make_terms):
-    terms = data.draw(agreements(make_terms))
+def _compare(data, fresh_stage, make_terms, token=None):
+    terms = data.draw(agreements(make_terms, ZERO_ADDRESS if token is None else token.address))
     refusal = None
     try:
         check_terms(encode(terms))
@@ -180,7 +220,7 @@ def _compare(data, fresh_stage, make_terms):
         assert refused.value.values == refusal.values
         return
     with fresh_stage(terms) as stage:
-        pair = Pair(stage)
+        pair = Pair(stage, token)
         for index, account in enumerate(stage.accounts):
             rounds = data.draw(st.integers(0, 3))
             value = rounds * stage.encoded.liabilities[index]
@@ -200,11 +240,92 @@ def test_property_contract_and_twin_answer_alike(data, fresh_stage, make_terms):
     _compare(data, fresh_stage, make_terms)
 
 
+@FEW
+@given(data=st.data())
+def test_property_contract_and_twin_answer_alike_in_a_token(data, fresh_stage, make_terms, tester_token):
+    _compare(data, fresh_stage, make_terms, tester_token)
+
+
 @pytest.mark.slow
 @MANY
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike_in_many_rounds(data, fresh_stage, make_terms):
     _compare(data, fresh_stage, make_terms)
+
+
+@pytest.mark.slow
+@MANY
+@given(data=st.data())
+def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(data, fresh_stage, make_terms, tester_token):
+    _compare(data, fresh_stage, make_terms, tester_token)
+
+
+DISPUTES = [
+    ("settle", 0, False),
+    ("void", 1, False),
+    ("forfeit", 2, False),
+    ("silent arbiter, default settle", 0, True),
+    ("silent arbiter, default void", 1, True),
+]
+
+
+@pytest.mark.parametrize(("what", "ruling", "silent"), DISPUTES, ids=[dispute[0] for dispute in DISPUTES])
+@pytest.mark.parametrize("mode", ["pairwise", pytest.param("vector", marks=pytest.mark.slow)])
+def test_disputed_round_ends_alike(what, ruling, silent, mode, fresh_stage, make_terms, vector_terms):
+    make = vector_terms if mode == "vector" else make_terms
+    terms = make(4, dispute_bond=1_000, dispute_default="void" if ruling == 1 else "settle", quorum_bps=1)
+    with fresh_stage(terms) as stage:
+        pair = Pair(stage)
+        for index, account in enumerate(stage.accounts):
+            value = stage.encoded.liabilities[index] + 1_000
+            assert pair.do("depositSubmit", index, stage.encoded.terms_hash, account=account, value=value)
+        for _ in range(4 + 1 + (mode == "vector")):
+            pair.go_on(silent=0b1000)
+        assert pair.twin.phase == RECORDED
+        assert pair.do("disputeRaise", 1, b"\x0d" * 32, account=stage.accounts[1])
+        pair.assert_same_storage()
+        if silent:
+            stage.backend.wait_until(pair.twin.deadline)
+            assert not pair.do("disputeResolve", ruling, account=stage.operator)
+            stage.backend.wait_until(pair.twin.deadline + 1)
+        rules = stage.operator if silent else stage.arbiter
+        assert pair.do("disputeResolve", ruling, account=rules)
+        pair.assert_same_storage()
+        if ruling == 1:
+            assert pair.twin.phase == IDLE
+            return
+        assert pair.do("payoffCalculate", account=stage.operator)
+        assert pair.do("payoffTransfer", account=stage.operator)
+        pair.assert_same_storage()
+        assert (pair.twin.number, pair.twin.phase) == (1, IDLE)
+
+
+TOKENS = [
+    ("SilentToken", (), lambda _sender, amount: amount),
+    ("FeeToken", (1,), lambda _sender, amount: amount - 1),
+    ("FeeToken", (-1,), lambda _sender, amount: amount + 1),
+    ("FailingToken", (), lambda _sender, _amount: None),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "delivers"), TOKENS)
+def test_odd_token_is_taken_or_refused_alike(name, arguments, delivers, tester, deploy_mock, make_terms, make_stage):
+    token = deploy_mock(tester, name, *arguments)
+    stage = make_stage(tester, make_terms(2, token=token.address))
+    pair = Pair(stage, token, delivers)
+    if name == "FailingToken":
+        token.send("set", 1)
+    liability = stage.encoded.liabilities[0]
+    deposit = (0, stage.encoded.terms_hash)
+    taken = pair.do("depositSubmit", *deposit, account=stage.accounts[0], value=liability)
+    assert taken == (name == "SilentToken")
+    if name == "FailingToken":
+        token.send("set", 2)
+        assert not pair.do("depositSubmit", *deposit, account=stage.accounts[0], value=liability)
+    if taken:
+        assert pair.do("withdraw", 0, liability, stage.accounts[1].address, account=stage.accounts[0])
+        assert token.ask("balanceOf", stage.accounts[1].address) == (1 << 128) + liability
+        pair.assert_same_storage()
 
 
 @pytest.mark.parametrize(

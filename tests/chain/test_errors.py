@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from eth_abi import encode as abi_encode
 
-from chain import errors
+from chain import errors, foreign_errors
 from chain.abi import keccak256
 from chain.errors import CONTRACT_ERRORS, ContractError, UnknownRevert, decode_revert
 from cocogen.errors import CoCoGenError, FieldProblem, LedgerError
@@ -18,7 +18,16 @@ from cocogen.errors import CoCoGenError, FieldProblem, LedgerError
 SOLIDITY = Path(__file__).resolve().parents[2] / "contracts" / "src" / "libraries" / "Errors.sol"
 CLASSES = sorted(CONTRACT_ERRORS.values(), key=lambda cls: cls.__name__)
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
-SAMPLES = {"uint256": 2**255 + 7, "uint8": 2, "address": ADDRESS, "bytes32": bytes(range(32)), "name": "quorum"}
+SAMPLES = {
+    "uint256": 2**255 + 7,
+    "int256": -(2**254) - 5,
+    "uint8": 2,
+    "address": ADDRESS,
+    "bytes32": bytes(range(32)),
+    "name": "quorum",
+    "string": "transfers are paused: § 7",
+}
+WORDED = ("WrongPhase", "WrongMode", "CapExceeded", "NotDefaultRuling")
 
 
 def sample(cls: type[ContractError]) -> ContractError:
@@ -35,7 +44,7 @@ def test_classes_mirror_the_solidity_library():
             ("bytes32" if kind == "name" else kind, item.name) for kind, item in zip(cls.abi, fields(cls), strict=True)
         )
         for cls in CLASSES
-        if cls.__name__ != "ReentrancyGuardReentrantCall"
+        if cls.__name__ not in foreign_errors.__all__
     }
     assert mirrored == declared
 
@@ -46,13 +55,18 @@ def test_selectors_are_unique():
 
 def test_a_known_selector():
     assert errors.ReentrancyGuardReentrantCall.selector == bytes.fromhex("3ee5aeb5")
+    assert errors.RefusedWithReason.selector == bytes.fromhex("08c379a0")
+    assert errors.Panicked.selector == bytes.fromhex("4e487b71")
+    assert errors.SafeERC20FailedOperation.selector == bytes.fromhex("5274afe7")
+    assert errors.ERC20InsufficientBalance.selector == bytes.fromhex("e450d38c")
+    assert errors.ERC20InsufficientAllowance.selector == bytes.fromhex("fb8f41b2")
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_revert_data_becomes_the_typed_error(cls):
     types = ["bytes32" if kind == "name" else kind for kind in cls.abi]
     values = [SAMPLES[kind].encode().ljust(32, b"\0") if kind == "name" else SAMPLES[kind] for kind in cls.abi]
-    selector = keccak256(f"{cls.__name__}({','.join(types)})".encode())[:4]
+    selector = keccak256(f"{cls.declared or cls.__name__}({','.join(types)})".encode())[:4]
     error = decode_revert(selector + abi_encode(types, values))
     assert type(error) is cls
     assert error.values == sample(cls).values
@@ -69,7 +83,7 @@ def test_message_and_hint_are_whole_sentences_with_the_values(cls):
     assert len(error.hint) > 10
     for item in fields(cls):
         value = getattr(error, item.name)
-        if cls.__name__ not in ("WrongPhase", "CapExceeded"):
+        if cls.__name__ not in WORDED:
             shown = "0x" + value.hex() if isinstance(value, bytes) else str(value)
             assert shown in error.message + error.hint
 
@@ -81,7 +95,15 @@ def test_errors_survive_pickling(cls):
     assert error.values == sample(cls).values
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", bytes(4), keccak256(b"Error(string)")[:4] + bytes(64)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"\x01", bytes(4)),
+        errors.RefusedWithReason.selector + bytes(64),
+        errors.RefusedWithReason.selector + bytes(63),
+        errors.RefusedWithReason.selector + abi_encode(["string"], ["x" * 33])[:-32],
+    ],
+)
 def test_unknown_data_is_no_contract_error(data):
     assert decode_revert(data) is None
 
@@ -97,14 +119,32 @@ def test_phases_and_components_are_named():
     assert "is open" in errors.WrongPhase(1, 2).message
     assert "recorded" in errors.WrongPhase(1, 2).message
     assert "9" in errors.WrongPhase(9, 0).message
+    assert "is disputed" in errors.WrongPhase(3, 2).message
+    assert "calculated" in errors.WrongPhase(4, 2).message
+    assert "pairwise" in errors.WrongMode(0, 1).message
+    assert "vector" in errors.WrongMode(0, 1).message
+    assert "(void) is left, not settle-and-forfeit" in errors.NotDefaultRuling(2, 1).message
+    assert "overflow" in errors.Panicked(0x11).message
+    assert "unknown check" in errors.Panicked(0x77).message
     assert "of generated" in errors.CapExceeded(0, 1, 5, 4).message
 
 
-def test_unknown_reverts_show_their_data():
-    error = UnknownRevert(b"\x4e\x48")
-    assert error.data == b"\x4e\x48"
-    assert "0x4e48" in error.message
-    assert "no data" in UnknownRevert(b"").message
+def test_unknown_reverts_name_the_selector_and_dump_nothing():
+    data = b"\x4e\x48\x7b\x72" + b"\xab" * 64
+    error = UnknownRevert(data)
+    assert error.data == data
+    assert "(selector 0x4e487b72)" in error.message
+    assert "abab" not in error.message + error.hint
+    assert "no reason" in UnknownRevert(b"").message
+
+
+def test_missing_tokens_and_wallet_keys_say_what_to_do():
+    tokens = errors.InsufficientTokens("0xA", "0xB", 3, 10)
+    assert (tokens.held, tokens.needed) == (3, 10)
+    assert "holds 3 units" in tokens.message
+    assert "7 more units" in tokens.hint
+    assert "owners sign" in errors.MissingKey("0xA", "attester", wallet=True).hint
+    assert "seed" in errors.MissingKey("0xA", "attester").hint
 
 
 def test_unencodable_terms_list_every_problem():

@@ -264,11 +264,13 @@ def test_the_attestation_counts_for_its_contribution_only(ledger):
 def test_evidence_is_signed_by_name(ledger):
     digest = bytes(range(32))
     for name, address in (("o2", ledger.terms.members[2].address), ("attester", ledger.terms.attester)):
-        assert ledger.recover(digest, ledger.sign(name, digest)) == address
-    assert ledger.recover(digest, ledger.sign("auditor", digest)) == address_of(development_key(SEED, "auditor"))
-    assert ledger.recover(bytes(32), ledger.sign("o2", digest)) != ledger.terms.members[2].address
+        assert ledger.verify(address, digest, ledger.sign(name, digest))
+    assert ledger.verify(address_of(development_key(SEED, "auditor")), digest, ledger.sign("auditor", digest))
+    assert not ledger.verify(ledger.terms.members[2].address, bytes(32), ledger.sign("o2", digest))
+    assert not ledger.verify(ledger.terms.members[1].address, digest, ledger.sign("o2", digest))
+    assert not ledger.verify(ledger.terms.members[2].address, digest, b"")
     with pytest.raises(MalformedSignature):
-        ledger.recover(digest, b"")
+        ledger.verify(ledger.terms.members[2].address, digest[1:], bytes(65))
 
 
 def test_foreign_addresses_have_no_key_here(make_terms):

@@ -11,9 +11,9 @@ from eth_utils import to_checksum_address
 from chain.backends import open_backend
 from chain.backends.evm import CHAIN_ID, FAUCET_BALANCE
 from chain.errors import TransactionRejected
-from chain.ledger import ChainProvider
 from chain.memory import MemoryProvider
 from chain.open import LEDGERS, open_ledger
+from chain.provider import ChainProvider
 from cocogen.errors import ConfigurationError
 
 PAYEE = to_checksum_address("0x" + "cd" * 20)
@@ -79,7 +79,7 @@ def test_estimate_is_enough_for_calls_within_calls_and_not_much_more(tester):
     assert gas < 1.06 * receipt["gasUsed"]
 
 
-@pytest.mark.parametrize("specification", ["anvil", "embedded", "embedded:", "", "tester:x", "http://localhost:8545"])
+@pytest.mark.parametrize("specification", ["geth", "embedded", "embedded:", "", "tester:x", "ws://localhost:8545"])
 def test_unknown_backend_names_the_valid_ones(specification):
     with pytest.raises(ConfigurationError) as error:
         open_backend(specification)
@@ -88,7 +88,7 @@ def test_unknown_backend_names_the_valid_ones(specification):
     assert repr(specification) in str(error.value)
 
 
-@pytest.mark.parametrize("specification", ["anvil", "embedded:", "", "memory:1", "tester:x"])
+@pytest.mark.parametrize("specification", ["geth", "embedded:", "", "memory:1", "tester:x", "anvil:x"])
 def test_unknown_ledger_names_the_valid_ones(specification):
     with pytest.raises(ConfigurationError) as error:
         open_ledger(specification, seed=1)
@@ -104,6 +104,23 @@ def test_open_ledger_opens_every_kind(tmp_path):
         provider = open_ledger(specification, seed=3)
         assert isinstance(provider, provider_class)
         assert provider.account("attester") == MemoryProvider(3).account("attester")
+        provider.close()
+
+
+@pytest.mark.parametrize("value", ["-1", "1001", "one", "1.5", "", "²"])
+def test_number_of_confirmations_that_makes_no_sense_is_named(value, monkeypatch):
+    monkeypatch.setenv("COCOGEN_CONFIRMATIONS", value)
+    with pytest.raises(ConfigurationError, match=r"COCOGEN_CONFIRMATIONS = .*0 to 1000"):
+        open_ledger("http://127.0.0.1:1", seed=1)
+
+
+def test_confirmations_are_those_of_the_environment(start_anvil, monkeypatch):
+    url = start_anvil("--chain-id", "5551").url
+    for value, expected in ((None, 1), ("0", 0), ("12", 12)):
+        if value is not None:
+            monkeypatch.setenv("COCOGEN_CONFIRMATIONS", value)
+        provider = open_ledger(url, seed=1)
+        assert provider.backend.confirmations == expected
         provider.close()
 
 

@@ -1,27 +1,18 @@
-"""The contract's state machine in Python: every transition, every refusal, boundary times, and the invariants."""
+"""The contract's state machine in Python: every transition, every refusal, and boundary times.
+
+The invariants under random calls are in ``test_state_machine.py``.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from copy import copy
 from dataclasses import replace
 
 import pytest
 from eth_utils import to_checksum_address
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
 from chain.abi import keccak256, words
 from chain.arithmetic import encode
-from chain.attestation import sign
+from chain.attestation import sign, transfers_hash
 from chain.errors import (
     AlreadyExiting,
     AlreadySubmitted,
@@ -30,29 +21,41 @@ from chain.errors import (
     BondLocked,
     BondTooSmall,
     CapExceeded,
-    ContractError,
+    DisputeBondTooSmall,
     EvidenceMissing,
     InvalidRecipient,
     InvalidSignature,
     NoRoundsLeft,
+    NotArbiter,
     NotAttester,
+    NotDefaultRuling,
     NotEnoughMembers,
     NotExiting,
     NotMember,
     NotParticipant,
+    ReasonMissing,
+    RulingOutOfRange,
     TermOutOfRange,
     TermsMismatch,
     TooEarly,
     TooLate,
     TotalBalanceTooLarge,
     TransferFailed,
+    TransferOutOfRange,
+    TransfersAlreadySubmitted,
+    TransfersEvidenceMissing,
+    TransfersLengthInvalid,
+    TransfersMissing,
+    TransfersUnbalanced,
     UnknownMember,
+    UnsupportedToken,
     WithdrawalExceedsBalance,
+    WrongMode,
     WrongPhase,
 )
 from chain.keys import development_key
 from chain.record import Event
-from chain.twin import CALCULATED, IDLE, OPEN, RECORDED, Twin
+from chain.twin import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, Twin, ruling_number
 
 ADDRESS = "0x" + "c0" * 20
 CHECKSUMMED = to_checksum_address(ADDRESS)
@@ -60,6 +63,7 @@ STRANGER = "0x52908400098527886E0F7030069857D2E4169EE7"
 ZERO = "0x" + "00" * 20
 ATTESTER_KEY = development_key(7, "attester")
 EVIDENCE = b"\xee" * 32
+REASON = b"\x0d" * 32
 T0 = 1_700_000_000
 
 
@@ -92,6 +96,20 @@ class Consortium:
 
     def record(self, time):
         return self.twin.profile_record(sender=STRANGER, time=time)
+
+    def attested(self, transfers, evidence=EVIDENCE):
+        return sign(self.twin.transfers_digest(transfers_hash(transfers), evidence), ATTESTER_KEY)
+
+    def transfers(self, transfers, time, *, evidence=EVIDENCE, signature=None):
+        signature = self.attested(transfers, evidence) if signature is None else signature
+        return self.twin.transfers_submit(transfers, evidence, signature, sender=STRANGER, time=time)
+
+    def dispute(self, index, time, *, reason=REASON, sender=None):
+        sender = self.accounts[index] if sender is None else sender
+        return self.twin.dispute_raise(index, reason, sender=sender, time=time)
+
+    def resolve(self, ruling, time, *, sender=None):
+        return self.twin.dispute_resolve(ruling, sender=sender or self.terms.scalars.arbiter, time=time)
 
     def calculate(self, time):
         return self.twin.payoff_calculate(sender=STRANGER, time=time)
@@ -577,277 +595,328 @@ class TestExit:
         refused(ArgumentOutOfRange, None, call, consortium.twin)
 
 
-GRAPH = {(IDLE, OPEN), (OPEN, RECORDED), (OPEN, IDLE), (RECORDED, CALCULATED), (CALCULATED, IDLE)}
+@pytest.fixture
+def disputable(make_terms):
+    """Four members; a dispute costs 100 wei, which member 2 alone holds on top of its liability."""
+    consortium = Consortium(make_terms(4, dispute_bond=100))
+    consortium.deposit(2, consortium.bonds[2] + 100)
+    return consortium
 
 
-class TwinMachine(RuleBasedStateMachine):
-    """Random calls, allowed and forbidden, by members and strangers; the numbered invariants after each."""
+@pytest.fixture
+def vector(make_terms):
+    """Four members in vector mode, who can be debited 10, 20, 30 and 40 wei in contract order."""
+    terms = make_terms(4, mode="vector", dispute_bond=5)
+    positions = encode(terms).positions
+    members = tuple(replace(m, max_debit=10 * (positions[n] + 1)) for n, m in enumerate(terms.members))
+    return Consortium(replace(terms, members=members))
 
-    count = 3
-    indices = st.integers(0, count)
-    make_terms = None
-    seen = None
 
-    @initialize()
-    def start(self):
-        self.consortium = Consortium(self.make_terms(self.count, quorum_bps=5_000, maximum_rounds=2))
-        self.twin = self.consortium.twin
-        self.time = T0
-        self.deposits = self.withdrawals = 0
-        self.previous = self.twin.storage()
-        self.open(patient=False)
-        self.bond_everybody()
+def voided(reason):
+    return Event("RoundVoided", {"round": 1, "reason": reason.ljust(32, b"\0")})
 
-    def sender(self, index, honest):
-        return self.consortium.accounts[index] if honest and index < self.count else STRANGER
 
-    def attempt(self, call):
-        """Make a call; a refusal must leave no trace. Then check what a single step may change."""
-        before = self.previous
-        try:
-            events = call()
-        except ContractError as error:
-            assert self.twin.storage() == before
-            self.seen[error.code] += 1
-            return ()
-        after = self.twin.storage()
-        self.check_step(before, after, events)
-        self.seen.update(event.name for event in events)
-        self.previous = after
-        return events
+class TestDispute:
+    def test_a_dispute_locks_the_round_and_the_bond(self, disputable):
+        time = disputable.until(RECORDED)
+        assert disputable.dispute(2, time + 50) == (
+            Event(
+                "DisputeRaised",
+                {
+                    "round": 1,
+                    "index": 2,
+                    "member": disputable.accounts[2],
+                    "reasonHash": REASON,
+                    "deadline": time + 110,
+                },
+            ),
+        )
+        view = disputable.twin.storage().round
+        assert (view.phase, view.disputant, view.deadline) == (DISPUTED, 2, time + 110)
+        disputable.deposit(2, 7)
+        balance = disputable.twin.balances[2]
+        free = balance - disputable.bonds[2] - 100
+        refused(BondLocked, (2, free + 1, free), lambda: disputable.withdraw(2, free + 1), disputable.twin)
+        disputable.withdraw(2, free)
+        disputable.deposit(1, 50)
+        disputable.withdraw(1, 50)
 
-    def check_step(self, before, after, events):
-        names = {event.name for event in events}
-        # I10: phase and round along the graph; the ledger hash moves at record and calculate only
-        if before.round.phase != after.round.phase:
-            assert (before.round.phase, after.round.phase) in GRAPH
-        assert after.round.number - before.round.number == ("RoundOpened" in names)
-        assert (after.ledger != before.ledger) == bool(names & {"ProfileRecorded", "PayoffCalculated"})
-        # I11: one contribution per member and round, unchanged once there
-        if "RoundOpened" not in names:
-            assert before.round.submitted & ~after.round.submitted == 0
-            for index in range(self.count):
-                if before.round.submitted >> index & 1:
-                    assert after.contributions[index] == before.contributions[index]
-        # I13: a balance changes by its own deposit or withdrawal, or by the transfer
-        for index in range(self.count):
-            change = after.balances[index] - before.balances[index]
-            own = [e for e in events if e.name in ("Deposited", "Withdrawn") and e.args["index"] == index]
-            if own:
-                assert change == own[0].args["amount"] * (1 if own[0].name == "Deposited" else -1)
-            elif "PayoffTransferred" in names:
-                assert change == before.payoffs[index]
-            else:
-                assert change == 0
+    def test_refusals_in_order(self, disputable):
+        twin = disputable.twin
 
-    @rule(index=indices, honest=st.booleans(), right=st.booleans(), extra=st.sampled_from([-1, 0, 1, 10**17]))
-    def deposit(self, index, honest, right, extra):
-        due = self.consortium.bonds[index] - self.twin.balances[index] if index < self.count else 0
-        value = max(0, due + extra)
-        terms_hash = self.consortium.terms.terms_hash if right else b"\x01" * 32
-        sender = self.sender(index, honest)
-        call = lambda: self.twin.deposit_submit(index, terms_hash, sender=sender, time=self.time, value=value)  # noqa: E731
-        if self.attempt(call):
-            self.deposits += value
+        def call(index, time, *, reason=bytes(32), sender=None):
+            return lambda: disputable.dispute(index, time, reason=reason, sender=sender)
 
-    @rule(index=st.integers(0, count - 1))
-    def bond_too_little(self, index):
-        self.withdraw(index, honest=True, how="all")
-        self.deposit(index, honest=True, right=True, extra=-1)
+        disputable.withdraw(3, 0)
+        for index in (0, 1):
+            disputable.deposit(index)
+        refused(UnknownMember, (4, 4), call(4, 0, sender=STRANGER), twin)
+        refused(NotMember, (3, STRANGER), call(3, 0, sender=STRANGER), twin)
+        refused(WrongPhase, (IDLE, RECORDED), call(3, 0), twin)
+        disputable.open()
+        for index in (0, 1, 2):
+            disputable.submit(index)
+        disputable.record(T0)
+        refused(TooLate, (T0 + 51, T0 + 50), call(3, T0 + 51), twin)
+        refused(NotParticipant, (3, 1), call(3, T0 + 50), twin)
+        refused(ReasonMissing, (1,), call(1, T0 + 50), twin)
+        balance = disputable.bonds[1]
+        values = (1, balance, balance + 100)
+        refused(DisputeBondTooSmall, values, call(1, T0 + 50, reason=REASON), twin)
+        disputable.deposit(1, 99)
+        values = (1, balance + 99, balance + 100)
+        refused(DisputeBondTooSmall, values, call(1, T0 + 50, reason=REASON), twin)
+        disputable.dispute(2, T0 + 50)
+        refused(WrongPhase, (DISPUTED, RECORDED), call(2, T0 + 50, reason=REASON), twin)
+        refused(ArgumentOutOfRange, None, call(2, T0, reason=b"short"), twin)
 
-    @rule()
-    def bond_everybody(self):
-        for index in range(self.count):
-            self.deposit(index, honest=True, right=True, extra=0)
+    def test_a_masked_participant_may_dispute(self, disputable):
+        time = disputable.until(RECORDED, silent=(2,))
+        disputable.dispute(2, time)
+        assert disputable.twin.phase == DISPUTED
 
-    @precondition(lambda self: self.twin.phase == IDLE)
-    @rule(patient=st.booleans())
-    def open(self, patient):
-        if patient:
-            self.time = max(self.time, self.twin.idle_since + self.consortium.terms.scalars.min_gap)
-        self.attempt(lambda: self.consortium.open(self.time))
+    @pytest.mark.parametrize("phase", [IDLE, OPEN, RECORDED, CALCULATED])
+    def test_only_a_disputed_round_is_ruled_on(self, disputable, phase):
+        disputable.until(phase)
+        refused(WrongPhase, (phase, DISPUTED), lambda: disputable.resolve(9, T0), disputable.twin)
 
-    @rule(parts=st.tuples(*[st.none() | st.tuples(st.integers(0, 100), st.integers(0, 50), st.integers(0, 7))] * count))
-    def go_on(self, parts):
-        """Take the next step as everybody should, so that rounds come to their end often enough."""
-        if self.twin.phase == IDLE:
-            self.bond_everybody()
-            self.open(patient=True)
-        elif self.twin.phase == OPEN:
-            self.submit_in_time(parts)
-            self.record(patient=True)
-        elif self.twin.phase == RECORDED:
-            self.calculate(patient=True)
-        else:
-            self.transfer()
+    @pytest.mark.parametrize("call", ["record", "calculate", "transfer", "open"])
+    def test_nothing_else_happens_while_a_dispute_is_open(self, disputable, call):
+        disputable.dispute(2, disputable.until(RECORDED))
+        expected = {"record": OPEN, "calculate": RECORDED, "transfer": CALCULATED, "open": IDLE}[call]
+        values = (DISPUTED, expected)
+        refused(WrongPhase, values, lambda: getattr(disputable, call)(T0 + 10_000), disputable.twin)
 
-    @rule(index=indices)
-    def call_out_of_turn(self, index):
-        for call in (self.consortium.record, self.consortium.calculate, self.consortium.transfer):
-            self.attempt(lambda call=call: call(self.time))
-        self.attempt(lambda: self.twin.round_open(sender=STRANGER, time=self.time))
-        self.submit(index, (1, 1, 1))
+    def test_settled_dispute_lets_the_payoffs_be_calculated_at_once_and_cannot_be_repeated(self, disputable):
+        time = disputable.until(RECORDED)
+        disputable.dispute(2, time)
+        before = disputable.twin.storage()
+        assert disputable.resolve(SETTLE, time + 60) == (
+            Event("DisputeResolved", {"round": 1, "index": 2, "ruling": 0, "forfeited": 0}),
+        )
+        after = disputable.twin.storage()
+        assert (after.round.phase, after.round.deadline, after.round.disputant) == (RECORDED, time + 59, 0)
+        assert (after.balances, after.ledger) == (before.balances, before.ledger)
+        again = lambda: disputable.dispute(2, time + 60)  # noqa: E731
+        refused(TooLate, (time + 60, time + 59), again, disputable.twin)
+        disputable.withdraw(2, 100)
+        disputable.calculate(time + 60)
+        assert disputable.twin.payoffs == list(disputable.terms.payoffs([(10 * index, 5, index) for index in range(4)]))
 
-    def submit(self, index, parts, *, honest=True, signed=True):
-        sender = self.sender(index, honest)
-        signature = self.consortium.signature(min(index, self.count - 1), *parts) if signed else bytes(65)
-        self.attempt(
-            lambda: self.twin.contribution_submit(index, *parts, EVIDENCE, signature, sender=sender, time=self.time)
+    def test_voided_dispute_ends_the_round_without_payoffs(self, disputable):
+        time = disputable.until(RECORDED)
+        disputable.dispute(2, time)
+        before = disputable.twin.storage()
+        assert disputable.resolve(VOID, time + 3) == (
+            Event("DisputeResolved", {"round": 1, "index": 2, "ruling": 1, "forfeited": 0}),
+            voided(b"dispute"),
+        )
+        after = disputable.twin.storage()
+        assert (after.round.phase, after.round.idle_since) == (IDLE, time + 3)
+        assert (after.balances, after.payoffs, after.ledger) == (before.balances, (0,) * 4, before.ledger)
+
+    @pytest.mark.parametrize(
+        ("bond", "silent", "share"),
+        [(100, (), 33), (100, (0,), 50), (99, (2,), 33), (2, (), 0), (100, (0, 1, 3), 0)],
+    )
+    def test_forfeited_bond_is_shared_among_the_other_contributors(self, make_terms, bond, silent, share):
+        consortium = Consortium(make_terms(4, dispute_bond=bond, quorum_bps=1))
+        consortium.deposit(2, consortium.bonds[2] + bond)
+        time = consortium.until(RECORDED, silent=silent)
+        consortium.dispute(2, time)
+        before = consortium.twin.storage()
+        (event,) = consortium.resolve(FORFEIT, time)
+        receivers = [index for index in (0, 1, 3) if index not in silent]
+        forfeited = share * len(receivers)
+        assert event.args["forfeited"] == forfeited
+        change = [a - b for a, b in zip(consortium.twin.balances, before.balances, strict=True)]
+        assert change == [share if i in receivers else -forfeited if i == 2 else 0 for i in range(4)]
+        after = consortium.twin.storage()
+        assert (after.total_balance, after.solvent, after.round.phase) == (
+            before.total_balance,
+            before.solvent,
+            RECORDED,
         )
 
-    @precondition(lambda self: self.twin.phase == OPEN)
-    @rule(index=st.integers(0, count - 1), late=st.booleans())
-    def submit_wrongly(self, index, late):
-        self.time = self.twin.deadline + 1 if late else min(self.time, self.twin.deadline)
-        cap = self.consortium.terms.members[index].data_cap
-        self.submit(index, (cap + 1, 1, 1))
-        self.submit(index, (cap, 1, 1), signed=False)
-        self.submit(index, (cap, 1, 1), honest=False)
+    def test_only_the_arbiter_rules_until_its_window_is_over(self, disputable):
+        time = disputable.until(RECORDED)
+        disputable.dispute(2, time)
+        twin = disputable.twin
+        refused(RulingOutOfRange, (3, 2), lambda: disputable.resolve(3, time, sender=STRANGER), twin)
+        for sender in (STRANGER, disputable.attester):
+            refused(NotArbiter, (sender,), lambda s=sender: disputable.resolve(SETTLE, time + 60, sender=s), twin)
+        refused(ArgumentOutOfRange, None, lambda: disputable.resolve(256, time), twin)
+        disputable.resolve(FORFEIT, time + 60)
 
-    @precondition(lambda self: self.twin.phase == OPEN)
-    @rule(parts=st.lists(st.sampled_from([None, (0, 0, 0), (100, 50, 7), (1, 2, 3)]), min_size=count, max_size=count))
-    def submit_in_time(self, parts):
-        self.time = min(self.time, self.twin.deadline)
-        for index, own in enumerate(parts):
-            if own is not None:
-                self.submit(index, own)
+    @pytest.mark.parametrize(("default", "ruling", "phase"), [("settle", SETTLE, RECORDED), ("void", VOID, IDLE)])
+    @pytest.mark.parametrize("who", ["arbiter", "stranger"])
+    def test_silent_arbiter_leaves_the_default_to_anyone(self, make_terms, default, ruling, phase, who):
+        consortium = Consortium(make_terms(4, dispute_default=default))
+        time = consortium.until(RECORDED)
+        consortium.dispute(1, time)
+        sender = STRANGER if who == "stranger" else None
+        for other in {SETTLE, VOID, FORFEIT} - {ruling}:
+            call = lambda other=other: consortium.resolve(other, time + 61, sender=sender)  # noqa: E731
+            refused(NotDefaultRuling, (other, ruling), call, consortium.twin)
+        consortium.resolve(ruling, time + 61, sender=sender)
+        assert consortium.twin.phase == phase
 
-    def wait_if(self, patient):
-        """Let time pass until the deadline of the phase is over."""
-        if patient:
-            self.time = max(self.time, self.twin.deadline + 1)
-
-    @precondition(lambda self: self.twin.phase == OPEN)
-    @rule(patient=st.booleans())
-    def record(self, patient):
-        self.wait_if(patient)
-        self.attempt(lambda: self.consortium.record(self.time))
-
-    @precondition(lambda self: self.twin.phase == RECORDED)
-    @rule(patient=st.booleans())
-    def calculate(self, patient):
-        self.wait_if(patient)
-        # I9, I6: payoffs follow from the contributions alone
-        storage = self.previous
-        present = [c if storage.round.submitted >> i & 1 else None for i, c in enumerate(storage.contributions)]
-        for event in self.attempt(lambda: self.consortium.calculate(self.time)):
-            assert event.args["payoffs"] == self.consortium.terms.payoffs(present)
-            self.seen["money moved"] += any(event.args["payoffs"])
-            self.seen["masked"] += storage.round.submitted != storage.round.participants
-
-    @precondition(lambda self: self.twin.phase == CALCULATED)
-    @rule()
-    def transfer(self):
-        self.attempt(lambda: self.consortium.transfer(self.time))
-
-    @rule(index=indices, honest=st.booleans(), how=st.sampled_from(["all", "free", "free + 1", "one", "too much"]))
-    def withdraw(self, index, honest, how):
-        balance = self.twin.balances[index] if index < self.count else 1
-        bond = self.consortium.bonds[index] if index < self.count else 0
-        free = max(0, balance - bond)
-        amounts = {"all": balance, "free": free, "free + 1": free + 1, "one": 1, "too much": balance + 1}
-        amount = amounts[how]
-        sender = self.sender(index, honest)
-        if self.attempt(lambda: self.twin.withdraw(index, amount, STRANGER, sender=sender, time=self.time)):
-            self.withdrawals += amount
-
-    @rule(index=indices, honest=st.booleans(), cancel=st.booleans())
-    def exit(self, index, honest, cancel):
-        call = self.twin.exit_cancel if cancel else self.twin.exit_request
-        for _ in range(2):
-            self.attempt(lambda: call(index, sender=self.sender(index, honest), time=self.time))
-
-    @rule(seconds=st.sampled_from([1, 40, 50, 102]))
-    def wait(self, seconds):
-        self.time += seconds
-
-    @rule()
-    def a_stranger_can_always_bring_it_to_idle(self):
-        # I12: time and at most three permissionless calls
-        twin, time, calls = copy(self.twin), self.time, 0
-        twin.balances, twin.payoffs = list(twin.balances), list(twin.payoffs)
-        while twin.phase != IDLE:
-            time = max(time, twin.deadline + 1)
-            step = {OPEN: twin.profile_record, RECORDED: twin.payoff_calculate, CALCULATED: twin.payoff_transfer}
-            step[twin.phase](sender=STRANGER, time=time)
-            calls += 1
-        assert calls <= 3
-
-    def teardown(self):
-        """Go on to the end of a round, trying everything on the way: no run leaves out what the others explored."""
-        for _ in range(4):
-            self.bond_too_little(0)
-            self.call_out_of_turn(self.count)
-            self.deposit(1, honest=True, right=False, extra=0)
-            for cancel in (False, True):
-                self.exit(2, honest=True, cancel=cancel)
-            for how in ("too much", "free + 1", "free"):
-                self.withdraw(1, honest=True, how=how)
-            if self.twin.phase == OPEN:
-                self.submit_wrongly(1, late=False)
-                self.submit_wrongly(1, late=True)
-            self.go_on([None, (100, 50, 7), (1, 2, 3)])
-            self.money_is_conserved()
-            self.bonds_hold()
-
-    @invariant()
-    def money_is_conserved(self):
-        storage = self.previous
-        assert sum(storage.payoffs) == 0  # I1
-        assert sum(storage.balances) == storage.total_balance == self.deposits - self.withdrawals  # I2
-        assert storage.ether >= storage.total_balance  # I3
-        for balance, payoff in zip(storage.balances, storage.payoffs, strict=True):
-            assert balance >= 0
-            assert balance + payoff >= 0  # I4
-
-    @invariant()
-    def bonds_hold(self):
-        storage, bonds = self.previous, self.consortium.bonds
-        for index, (balance, bond) in enumerate(zip(storage.balances, bonds, strict=True)):
-            if storage.round.phase != IDLE and storage.round.participants >> index & 1:
-                assert balance >= bond  # I5
-            accepted = storage.accepted >> index & 1
-            assert (storage.solvent >> index & 1) == (accepted and balance >= bond)  # I8
-
-    @invariant()
-    def payoffs_wait_only_for_contributors_of_a_calculated_round(self):
-        storage = self.previous
-        for index, payoff in enumerate(storage.payoffs):
-            if payoff:
-                assert storage.round.phase == CALCULATED  # I7
-                assert storage.round.submitted >> index & 1
-            assert -payoff <= self.consortium.bonds[index]  # I6
-
-    @invariant()
-    def contributions_come_from_participants(self):
-        storage = self.previous
-        assert storage.round.submitted & ~storage.round.participants == 0
+    def test_rulings_have_names(self):
+        assert [ruling_number(name) for name in ("settle", "void", "settle-and-forfeit")] == [SETTLE, VOID, FORFEIT]
+        with pytest.raises(ArgumentOutOfRange, match="forgive"):
+            ruling_number("forgive")
 
 
-REACHED = {
-    *("Accepted", "Deposited", "Withdrawn", "ExitRequested", "ExitCancelled", "RoundOpened", "ContributionSubmitted"),
-    *("ProfileRecorded", "RoundVoided", "PayoffCalculated", "PayoffTransferred", "money moved", "masked"),
-    *("UnknownMember", "NotMember", "TermsMismatch", "BondTooSmall", "NotAttester", "WrongPhase", "TooEarly"),
-    *("NotEnoughMembers", "NotParticipant", "AlreadySubmitted", "CapExceeded", "InvalidSignature", "TooLate"),
-    *("WithdrawalExceedsBalance", "BondLocked", "AlreadyExiting", "NotExiting", "NoRoundsLeft"),
-}
-"""What random calls must have met, so that the invariants were not checked on empty ground."""
+class TestVectorMode:
+    GOOD = (-10, -20, 0, 30)
+
+    def test_a_round_pays_what_the_attester_signed(self, vector):
+        time = vector.until(RECORDED)
+        twin = vector.twin
+        assert twin.deadline == time + 101, "the transfers have a submit window of their own"
+        assert not twin.storage().round.transfers_submitted
+        signature = vector.attested(self.GOOD)
+        hashed = keccak256(words(32, 4, *self.GOOD))
+        assert vector.transfers(self.GOOD, time + 101) == (
+            Event(
+                "TransfersSubmitted",
+                {
+                    "round": 1,
+                    "transfersHash": hashed,
+                    "transfers": self.GOOD,
+                    "evidenceHash": EVIDENCE,
+                    "attesterSignature": signature,
+                    "deadline": time + 151,
+                },
+            ),
+        )
+        assert twin.storage().round.transfers_submitted
+        assert twin.storage().payoffs == (0,) * 4, "pending only once calculated"
+        refused(TooEarly, (time + 151, time + 152), lambda: vector.calculate(time + 151), twin)
+        ledger, balances = twin.ledger, twin.storage().balances
+        (event,) = vector.calculate(time + 152)
+        assert event.args == {"round": 1, "payoffHash": hashed, "payoffs": self.GOOD}
+        assert twin.ledger == keccak256(words(ledger, 1, hashed))
+        vector.transfer(time + 152)
+        assert twin.balances == [b + t for b, t in zip(balances, self.GOOD, strict=True)]
+        assert twin.storage().round.transfers_submitted
+        for index in (0, 1):
+            vector.deposit(index)
+        vector.open(time + 192)
+        assert not twin.storage().round.transfers_submitted
+
+    def test_refusals_in_order(self, vector):
+        twin, bad = vector.twin, (-11, 0, 5)
+
+        def call(transfers, time, *, evidence=EVIDENCE, signature=bytes(65)):
+            return lambda: vector.transfers(transfers, time, evidence=evidence, signature=signature)
+
+        none = bytes(32)
+        refused(WrongPhase, (IDLE, RECORDED), call(bad, 0, evidence=none), twin)
+        time = vector.until(RECORDED, silent=(2,))
+        late = time + 102
+        refused(TooLate, (late, time + 101), call(bad, late, evidence=none), twin)
+        refused(TransfersLengthInvalid, (3, 4), call(bad, time, evidence=none), twin)
+        refused(TransfersEvidenceMissing, (1,), call((-11, 0, 5, 0), time, evidence=none), twin)
+        refused(TransferOutOfRange, (0, -11, -10, 2**127 - 1), call((-11, 0, 5, 0), time), twin)
+        refused(TransferOutOfRange, (1, 2**127, -20, 2**127 - 1), call((0, 2**127, 5, 0), time), twin)
+        refused(TransferOutOfRange, (2, 5, 0, 0), call((0, 0, 5, 7), time), twin)
+        refused(TransferOutOfRange, (2, -1, 0, 0), call((0, 0, -1, 7), time), twin)
+        refused(TransfersUnbalanced, (7,), call((0, 0, 0, 7), time), twin)
+        refused(InvalidSignature, (vector.attester,), call((-7, 0, 0, 7), time), twin)
+        refused(ArgumentOutOfRange, None, call((2**255, 0, 0, 0), time), twin)
+        refused(ArgumentOutOfRange, None, call((0, 0, 0, 0), time, evidence=b"short"), twin)
+        vector.transfers((-7, 0, 0, 7), time)
+        refused(TransfersAlreadySubmitted, (1,), call(bad, late, evidence=none), twin)
+
+    @pytest.mark.parametrize("what", ["transfers", "evidence", "round", "chain"])
+    def test_a_signature_counts_for_nothing_else(self, vector, what):
+        signature = vector.attested(self.GOOD)
+        time = vector.until(RECORDED)
+        signature = vector.attested(self.GOOD) if what != "round" else signature
+        transfers = (-10, -19, 0, 29) if what == "transfers" else self.GOOD
+        evidence = b"\xef" * 32 if what == "evidence" else EVIDENCE
+        if what == "chain":
+            other = Twin(vector.terms, chain_id=6, address=ADDRESS)
+            other.number = 1
+            signature = sign(other.transfers_digest(transfers_hash(transfers), EVIDENCE), ATTESTER_KEY)
+        call = lambda: vector.transfers(transfers, time, evidence=evidence, signature=signature)  # noqa: E731
+        refused(InvalidSignature, (vector.attester,), call, vector.twin)
+
+    def test_a_round_without_transfers_is_voided(self, vector):
+        time = vector.until(RECORDED)
+        ledger, balances = vector.twin.ledger, vector.twin.storage().balances
+        refused(TooEarly, (time + 101, time + 102), lambda: vector.calculate(time + 101), vector.twin)
+        assert vector.calculate(time + 102) == (voided(b"transfers"),)
+        storage = vector.twin.storage()
+        assert (storage.round.phase, storage.round.idle_since) == (IDLE, time + 102)
+        assert (storage.ledger, storage.balances, storage.payoffs) == (ledger, balances, (0,) * 4)
+
+    def test_only_transfers_that_are_there_can_be_disputed(self, vector):
+        vector.deposit(3, vector.bonds[3] + 5)
+        time = vector.until(RECORDED)
+        refused(TransfersMissing, (1,), lambda: vector.dispute(3, time, reason=bytes(32)), vector.twin)
+        vector.transfers(self.GOOD, time)
+        vector.dispute(3, time + 50)
+        vector.resolve(FORFEIT, time + 51)
+        vector.calculate(time + 51)
+        assert vector.twin.payoffs == list(self.GOOD)
+
+    def test_transfers_of_a_voided_round_pay_nobody(self, vector):
+        vector.deposit(3, vector.bonds[3] + 5)
+        time = vector.until(RECORDED)
+        vector.transfers(self.GOOD, time)
+        vector.dispute(3, time)
+        vector.resolve(VOID, time)
+        assert vector.twin.storage().payoffs == (0,) * 4
+        vector.open(time + 40)
+        for index in range(4):
+            vector.submit(index, time=time + 40)
+        vector.record(time + 40)
+        assert vector.calculate(time + 142)[0].args["reason"].startswith(b"transfers")
+
+    def test_contributions_do_not_determine_transfers(self, vector):
+        with pytest.raises(WrongMode) as caught:
+            vector.twin.predict([(1, 1, 1)] * 4)
+        assert caught.value.values == (1, 0)
+
+    def test_pairwise_terms_take_no_transfers(self, consortium):
+        consortium.until(RECORDED)
+        call = lambda: consortium.transfers((0,) * 4, T0, signature=bytes(65))  # noqa: E731
+        refused(WrongMode, (0, 1), call, consortium.twin)
+        refused(WrongMode, (0, 1), lambda: consortium.twin.transfers_digest(bytes(32), EVIDENCE), consortium.twin)
 
 
-def explore(make_terms, examples, steps):
-    seen = Counter()
-    machine = type("Machine", (TwinMachine,), {"make_terms": staticmethod(make_terms), "seen": seen})
-    limits = settings(max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=True)
-    run_state_machine_as_test(machine, settings=limits)
-    return seen
+class TestToken:
+    TOKEN = to_checksum_address("0x" + "70" * 20)
 
+    @pytest.mark.parametrize(
+        ("arrives", "error"), [(None, TransferFailed), (-1, UnsupportedToken), (1, UnsupportedToken), (0, None)]
+    )
+    def test_a_deposit_must_arrive_in_full(self, make_terms, arrives, error):
+        asked = []
 
-def test_property_invariants_hold_under_random_calls(make_terms):
-    seen = explore(make_terms, examples=50, steps=40)
-    assert set(seen) >= REACHED, REACHED - set(seen)
+        def delivers(sender, amount):
+            asked.append((sender, amount))
+            return None if arrives is None else amount + arrives
 
+        consortium = Consortium(make_terms(4, token=self.TOKEN), delivers=delivers)
+        bond = consortium.bonds[1]
+        values = (CHECKSUMMED, bond) if arrives is None else (self.TOKEN,)
+        if error is None:
+            assert [event.name for event in consortium.deposit(1)] == ["Accepted", "Deposited"]
+            assert consortium.twin.balances[1] == bond
+        else:
+            refused(error, values, lambda: consortium.deposit(1), consortium.twin)
+        assert asked == [(consortium.accounts[1], bond)]
 
-@pytest.mark.slow
-def test_property_invariants_hold_under_many_random_calls(make_terms):
-    seen = explore(make_terms, examples=200, steps=60)
-    assert set(seen) >= REACHED, REACHED - set(seen)
+    def test_the_token_is_asked_after_every_other_check(self, make_terms):
+        consortium = Consortium(make_terms(4, token=self.TOKEN), delivers=lambda *_: None)
+        bond = consortium.bonds[1]
+        refused(BondTooSmall, (1, bond - 1, bond), lambda: consortium.deposit(1, bond - 1), consortium.twin)
+        refused(TotalBalanceTooLarge, (2**127,), lambda: consortium.deposit(1, 2**127), consortium.twin)
+
+    def test_ether_asks_no_token(self, make_terms):
+        consortium = Consortium(make_terms(4), delivers=lambda *_: None)
+        consortium.deposit(1)
+        assert consortium.twin.solvent == 0b10

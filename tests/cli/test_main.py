@@ -28,7 +28,7 @@ def test_every_command_has_help_with_an_example_of_its_options(capsys):
 def test_help_groups_commands_by_role(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for title in ("Operator:", "Organization:", "Attester:", "Anyone:", "Researcher:"):
+    for title in ("Operator:", "Organization:", "Attester, arbiter:", "Anyone:", "Researcher:"):
         assert title in out
 
 

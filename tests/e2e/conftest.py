@@ -160,13 +160,18 @@ def attested(states, trained):
 
 
 @pytest.fixture
-def settled(states, attested):
-    """One round is over."""
+def recorded(states, attested):
+    """All contributions are on the ledger and final; the dispute window runs."""
 
     def reach(cocogen: CommandLine) -> None:
         for name in NAMES:
             cocogen(f"submit -o {name}")
         cocogen("round record")
-        cocogen("round settle --advance")
 
-    return states("settled", reach, after="attested")
+    return states("recorded", reach, after="attested")
+
+
+@pytest.fixture
+def settled(states, recorded):
+    """One round is over."""
+    return states("settled", lambda cocogen: cocogen("round settle --advance"), after="recorded")

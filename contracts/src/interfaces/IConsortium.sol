@@ -2,14 +2,24 @@
 pragma solidity 0.8.37;
 
 /// @title A consortium's settlement: bonds, attested contributions, budget-balanced redistribution
-/// @notice Amounts are wei, times Unix seconds, indices positions in the sorted member list.
+/// @notice Amounts are wei of ether or the smallest units of a token, called wei throughout; times are Unix seconds,
+/// indices positions in the sorted member list. How the asset comes in is the concrete contract's: see
+/// `IConsortiumNative` and `IConsortiumERC20`.
 interface IConsortium {
     /// @notice Where the current round stands.
     enum Phase {
         Idle,
         Open,
         Recorded,
+        Disputed,
         Calculated
+    }
+
+    /// @notice How a dispute ends; the first two can be the terms' default.
+    enum Ruling {
+        Settle,
+        Void,
+        SettleAndForfeit
     }
 
     /// @notice The scalar terms, in the order in which they enter `termsHash`.
@@ -27,14 +37,15 @@ interface IConsortium {
         uint16 quorum; // basis points of the participants
         uint8 minMembers;
         uint32 maxRounds;
-        uint128 disputeBond;
-        uint8 disputeDefault; // 0 settle, 1 void
+        uint128 disputeBond; // wei, locked while a dispute is open
+        uint8 disputeDefault; // the ruling of a silent arbiter: 0 settle, 1 void
         bool test; // true lifts the one-hour minimum of the windows
-        uint8 mode; // 0 pairwise
+        uint8 mode; // 0 pairwise: payoffs follow from the contributions; 1 vector: the attester signs them
         bytes32 documentHash;
     }
 
-    /// @notice One member's terms; `liability` is the most a round can take from it.
+    /// @notice One member's terms; `liability` is the most a round can take from it. In vector mode the record holds it
+    /// in the offset's place, and `weight` and `offset` are zero.
     struct Member {
         address account;
         uint64 dataCap;
@@ -56,11 +67,13 @@ interface IConsortium {
     struct Round {
         uint32 number;
         Phase phase;
-        uint40 deadline; // end of the submit window (Open) or of the dispute window (Recorded)
+        uint40 deadline; // end of the window: submission (Open), dispute (Recorded), ruling (Disputed)
         uint40 idleSince; // when the contract last returned to Idle; 0 before the first round
         uint120 participants;
         uint120 submitted;
         bytes32 roundHash;
+        uint8 disputant; // who raised the dispute, in Disputed; else 0
+        bool transfersSubmitted; // vector mode: the attester's transfers are in
     }
 
     /// @notice A member accepted these terms, with its first deposit.
@@ -96,19 +109,37 @@ interface IConsortium {
     /// @notice The contributions of the members of the bitmap `submitted` are final.
     event ProfileRecorded(uint256 indexed round, bytes32 profileHash, uint256 submitted);
 
-    /// @notice The round ended without a settlement; `reason` is "quorum".
+    /// @notice The round ended without a settlement; `reason` is "quorum", "dispute" or "transfers" (in vector mode, when
+    /// the attester signed none in time).
     event RoundVoided(uint256 indexed round, bytes32 reason);
+
+    /// @notice Vector mode: the round's payoffs as the attester signed them, open to dispute up to `deadline`.
+    event TransfersSubmitted(
+        uint256 indexed round,
+        bytes32 transfersHash,
+        int256[] transfers,
+        bytes32 evidenceHash,
+        bytes attesterSignature,
+        uint256 deadline
+    );
+
+    /// @notice A participant disputes the recorded round; the arbiter rules up to `deadline`.
+    event DisputeRaised(
+        uint256 indexed round,
+        uint256 indexed index,
+        address indexed member,
+        bytes32 reasonHash,
+        uint256 deadline
+    );
+
+    /// @notice The dispute is over; `forfeited` wei went from the disputant to the other contributors, in equal shares.
+    event DisputeResolved(uint256 indexed round, uint256 indexed index, uint8 ruling, uint256 forfeited);
 
     /// @notice The round's payoffs in wei, one for every member; they sum to zero.
     event PayoffCalculated(uint256 indexed round, bytes32 payoffHash, int256[] payoffs);
 
     /// @notice The payoffs are in the balances; `ledger` is the hash over all profiles and payoffs so far.
     event PayoffTransferred(uint256 indexed round, bytes32 ledger);
-
-    /// @notice Accepts the terms and adds the ether sent to the caller's bond, which must cover its liability then.
-    /// @param index the caller's place in the member list
-    /// @param termsHash hash of the terms that the caller accepts
-    function depositSubmit(uint256 index, bytes32 termsHash) external payable;
 
     /// @notice Opens the next round, for all members that are solvent and not exiting. Only the attester may.
     function roundOpen() external;
@@ -132,16 +163,42 @@ interface IConsortium {
     ) external;
 
     /// @notice Freezes the contributions once all participants have contributed or the deadline is over, and starts the
-    /// dispute window. Below the quorum the round is voided instead.
+    /// dispute window (in vector mode a submit window for the transfers). Below the quorum the round is voided instead.
     function profileRecord() external;
 
-    /// @notice Computes the payoffs once the dispute window is over.
+    /// @notice Vector mode: submits the payoffs that the attester signed for the recorded round, and starts the dispute
+    /// window. Anyone may.
+    /// @param transfers wei, one for every member, zero for whoever has not contributed; they sum to zero and take no
+    /// more than its liability from anyone
+    /// @param evidenceHash digest of the evidence that is kept off chain; not zero
+    /// @param attesterSignature the attester's EIP-712 signature over `transfersDigest`
+    function transfersSubmit(
+        int256[] calldata transfers,
+        bytes32 evidenceHash,
+        bytes calldata attesterSignature
+    ) external;
+
+    /// @notice Disputes the recorded round within its window, once a round; locks the caller's dispute bond. In vector
+    /// mode only once the transfers are in.
+    /// @param index the caller's place in the member list; it must take part in the round
+    /// @param reasonHash digest of the reason that is kept off chain; not zero
+    function disputeRaise(uint256 index, bytes32 reasonHash) external;
+
+    /// @notice Ends a dispute and with it the dispute window. Up to the deadline the arbiter rules as it sees fit; after
+    /// it, anyone may bring about the terms' default.
+    /// @param ruling 0 settle: the contributions stand; 1 void: the round ends without payoffs; 2 settle and forfeit:
+    /// they stand, and the dispute bond goes to the other contributors in equal shares (what cannot be shared stays)
+    function disputeResolve(uint8 ruling) external;
+
+    /// @notice Computes the payoffs once the dispute window is over. In vector mode they are the transfers submitted;
+    /// without any the round is voided.
     function payoffCalculate() external;
 
     /// @notice Adds the payoffs to the balances and ends the round.
     function payoffTransfer() external;
 
-    /// @notice Pays out of the caller's bond. While the caller takes part in a live round, its liability stays.
+    /// @notice Pays out of the caller's bond. While the caller takes part in a live round, its liability stays, and so does
+    /// its dispute bond while its dispute is open.
     /// @param index the caller's place in the member list
     /// @param amount wei
     /// @param to who is paid
@@ -210,4 +267,8 @@ interface IConsortium {
         uint64 compute,
         bytes32 evidenceHash
     ) external view returns (bytes32);
+
+    /// @notice EIP-712 digest that the attester signs for the transfers of the current round, vector mode.
+    /// @param transfersHash keccak256(abi.encode(transfers))
+    function transfersDigest(bytes32 transfersHash, bytes32 evidenceHash) external view returns (bytes32);
 }

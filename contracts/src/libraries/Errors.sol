@@ -15,7 +15,8 @@ library Errors {
     error MembersNotSorted(uint256 index);
     /// @dev A scalar of the terms lies outside its range; `field` is its name in ASCII.
     error TermOutOfRange(bytes32 field, uint256 value, uint256 minimum, uint256 maximum);
-    /// @dev This contract settles in ether and has no token.
+    /// @dev A contract that settles in ether has no token; one that settles in a token needs one that has code and
+    /// delivers exactly what is transferred.
     error UnsupportedToken(address token);
     /// @dev A bound that keeps every settlement computable is broken; `bound` is "score", "spread" or "liabilities".
     error ArithmeticBound(bytes32 bound);
@@ -52,7 +53,7 @@ library Errors {
     error AlreadySubmitted(uint256 index, uint256 round);
     /// @dev A contribution needs the digest of its evidence.
     error EvidenceMissing(uint256 index);
-    /// @dev The signature is not the attester's over this contribution.
+    /// @dev The signature is not the attester's over this contribution, or over these transfers.
     error InvalidSignature(address expected);
     /// @dev A withdrawal would leave less than what a live round may still take.
     error BondLocked(uint256 index, uint256 amount, uint256 available);
@@ -60,10 +61,35 @@ library Errors {
     error WithdrawalExceedsBalance(uint256 index, uint256 amount, uint256 balance);
     /// @dev The recipient is the zero address or this contract.
     error InvalidRecipient(address to);
-    /// @dev The recipient did not take the money.
+    /// @dev The recipient did not take the ether, or the token did not move: to this contract, on a deposit.
     error TransferFailed(address to, uint256 amount);
     /// @dev The member has already announced its exit.
     error AlreadyExiting(uint256 index);
     /// @dev The member has not announced an exit.
     error NotExiting(uint256 index);
+    /// @dev The call belongs to the other mode of payoffs: 0 pairwise, 1 vector.
+    error WrongMode(uint8 actual, uint8 expected);
+    /// @dev The round's transfers are already there.
+    error TransfersAlreadySubmitted(uint256 round);
+    /// @dev There is not one transfer for every member.
+    error TransfersLengthInvalid(uint256 length, uint256 expected);
+    /// @dev Transfers need the digest of their evidence.
+    error TransfersEvidenceMissing(uint256 round);
+    /// @dev A transfer takes more than the member's liability, gives more than there can be, or is that of a member who
+    /// has not contributed.
+    error TransferOutOfRange(uint256 index, int256 transfer, int256 minimum, int256 maximum);
+    /// @dev The transfers do not sum to zero.
+    error TransfersUnbalanced(int256 sum);
+    /// @dev There are no transfers yet that could be disputed.
+    error TransfersMissing(uint256 round);
+    /// @dev The balance does not cover the liability and the dispute bond.
+    error DisputeBondTooSmall(uint256 index, uint256 balance, uint256 needed);
+    /// @dev A dispute needs the digest of its reason.
+    error ReasonMissing(uint256 index);
+    /// @dev Up to the deadline only the arbiter rules.
+    error NotArbiter(address caller);
+    /// @dev There is no such ruling.
+    error RulingOutOfRange(uint8 ruling, uint8 maximum);
+    /// @dev After the deadline only the terms' default can be brought about.
+    error NotDefaultRuling(uint8 ruling, uint8 expected);
 }

@@ -19,18 +19,23 @@ library TermsCheck {
     /// @dev All bonds and liabilities together stay below, so that a balance and a payoff share a slot.
     uint256 internal constant MONEY_LIMIT = 2 ** 127;
 
+    uint8 internal constant PAIRWISE = 0;
+
+    uint8 internal constant VECTOR = 1;
+
     uint256 private constant ALL_BASIS_POINTS = 10_000;
 
     /// @notice Checks the sizes of the packed terms and the order of the members.
+    /// @param mode in vector mode the triangle is empty: no payoff depends on pairs
     /// @return count number of members
-    function structure(bytes memory records, bytes memory triangle) internal pure returns (uint256 count) {
+    function structure(bytes memory records, bytes memory triangle, uint8 mode) internal pure returns (uint256 count) {
         require(records.length % TermsBlob.AGREED_LENGTH == 0, Errors.RecordsLengthInvalid(records.length));
         count = records.length / TermsBlob.AGREED_LENGTH;
         require(
             count >= MINIMUM_MEMBERS && count <= MAXIMUM_MEMBERS,
             Errors.MemberCountOutOfRange(count, MINIMUM_MEMBERS, MAXIMUM_MEMBERS)
         );
-        uint256 expected = ((count * (count - 1)) / 2) * TermsBlob.WEIGHT_LENGTH;
+        uint256 expected = mode == VECTOR ? 0 : ((count * (count - 1)) / 2) * TermsBlob.WEIGHT_LENGTH;
         require(triangle.length == expected, Errors.TriangleLengthInvalid(triangle.length, expected));
         address previous;
         for (uint256 i; i < count; ++i) {
@@ -47,7 +52,7 @@ library TermsCheck {
     }
 
     /// @notice Checks the scalars after the token.
-    function afterToken(IConsortium.Terms memory terms, uint256 count) internal pure {
+    function afterToken(IConsortium.Terms memory terms, uint256 count, uint8 mode) internal pure {
         uint256 minimumWindow = terms.test ? 1 seconds : 1 hours;
         inRange("submitWindow", terms.submitWindow, minimumWindow, MAXIMUM_WINDOW);
         inRange("disputeWindow", terms.disputeWindow, minimumWindow, MAXIMUM_WINDOW);
@@ -57,17 +62,49 @@ library TermsCheck {
         inRange("minMembers", terms.minMembers, MINIMUM_MEMBERS, count);
         inRange("maxRounds", terms.maxRounds, 1, type(uint32).max);
         inRange("disputeDefault", terms.disputeDefault, 0, 1);
-        inRange("mode", terms.mode, 0, 0);
+        inRange("mode", terms.mode, mode, mode);
         inRange("documentHash", uint256(terms.documentHash), 1, type(uint256).max);
     }
 
-    /// @notice Computes every member's liability, wei, and checks that all settlements stay computable.
+    /// @notice Every member's liability, wei: computed, or in vector mode as agreed. Checks that all settlements stay
+    /// computable.
     function liabilities(
         bytes memory records,
         bytes memory triangle,
         IConsortium.Terms memory terms,
         uint256 count
     ) internal pure returns (uint256[] memory worst) {
+        worst =
+            terms.mode == VECTOR ? agreedDebits(records, terms, count) : worstDebits(records, triangle, terms, count);
+        uint256 total;
+        for (uint256 i; i < count; ++i) {
+            total += worst[i];
+        }
+        require(total < MONEY_LIMIT, Errors.ArithmeticBound("liabilities"));
+    }
+
+    /// @dev Vector mode: the largest debit stands in the offset's place, and there are no scores.
+    function agreedDebits(
+        bytes memory records,
+        IConsortium.Terms memory terms,
+        uint256 count
+    ) private pure returns (uint256[] memory debits) {
+        inRange("gammaWad", terms.gammaWad, 0, 0);
+        debits = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            (uint64 weight, int128 debit) = TermsBlob.decodeScore(agreedRecord(records, i));
+            inRange("weight", weight, 0, 0);
+            debits[i] = uint256(int256(debit));
+            inRange("maxDebit", debits[i], 0, MONEY_LIMIT - 1);
+        }
+    }
+
+    function worstDebits(
+        bytes memory records,
+        bytes memory triangle,
+        IConsortium.Terms memory terms,
+        uint256 count
+    ) private pure returns (uint256[] memory worst) {
         int256[] memory largest = new int256[](count);
         int256[] memory offsets = new int256[](count);
         int256 highest = type(int256).min;
@@ -94,11 +131,6 @@ library TermsCheck {
             Errors.ArithmeticBound("spread")
         );
         worst = PairwiseKernel.liabilities(terms.gammaWad, contentOf(triangle), largest, offsets);
-        uint256 total;
-        for (uint256 i; i < count; ++i) {
-            total += worst[i];
-        }
-        require(total < MONEY_LIMIT, Errors.ArithmeticBound("liabilities"));
     }
 
     function inRange(bytes32 field, uint256 value, uint256 minimum, uint256 maximum) private pure {

@@ -3,9 +3,43 @@ pragma solidity 0.8.37;
 
 import {IConsortium} from "../../src/interfaces/IConsortium.sol";
 import {Errors} from "../../src/libraries/Errors.sol";
+import {Token} from "../mocks/Tokens.sol";
 import {ConsortiumFixture} from "../utils/ConsortiumFixture.sol";
 
-contract ConstructorTest is ConsortiumFixture {
+abstract contract ConstructorFixture is ConsortiumFixture {
+    function arithmeticBound(bytes32 name) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(Errors.ArithmeticBound.selector, name);
+    }
+
+    function outOfRange(
+        bytes32 field,
+        uint256 value,
+        uint256 minimum,
+        uint256 maximum
+    ) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(Errors.TermOutOfRange.selector, field, value, minimum, maximum);
+    }
+
+    function expectFailure(
+        bytes memory records_,
+        bytes memory triangle_,
+        IConsortium.Terms memory terms,
+        bytes memory reason
+    ) internal {
+        try this.attempt(records_, triangle_, terms) {
+            vm.assertTrue(false, "deployed with invalid terms");
+        } catch (bytes memory actual) {
+            vm.assertEq(actual, reason, "reason");
+        }
+    }
+
+    /// @dev External, so that its revert can be caught.
+    function attempt(bytes memory records_, bytes memory triangle_, IConsortium.Terms memory terms) external {
+        deploy(records_, triangle_, terms);
+    }
+}
+
+contract ConstructorTest is ConstructorFixture {
     uint256 private constant RECORD_LENGTH = 68;
 
     function test_RevertWhen_TheRecordsAreNotWhole() external {
@@ -269,10 +303,6 @@ contract ConstructorTest is ConsortiumFixture {
         return bytes.concat(packed, record(last));
     }
 
-    function arithmeticBound(bytes32 name) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(Errors.ArithmeticBound.selector, name);
-    }
-
     function expectUnsorted(address[] memory list, uint256 index) private {
         bytes memory reason = abi.encodeWithSelector(Errors.MembersNotSorted.selector, index);
         expectFailure(records(list), triangle(4), agreed(), reason);
@@ -285,25 +315,124 @@ contract ConstructorTest is ConsortiumFixture {
         uint256 minimum,
         uint256 maximum
     ) private {
-        bytes memory reason = abi.encodeWithSelector(Errors.TermOutOfRange.selector, field, value, minimum, maximum);
-        expectFailure(records(members), triangle(4), terms, reason);
+        expectFailure(records(members), triangle(4), terms, outOfRange(field, value, minimum, maximum));
+    }
+}
+
+contract VectorConstructorTest is ConstructorFixture {
+    function setUp() public override {
+        vector = true;
+        super.setUp();
     }
 
-    function expectFailure(
-        bytes memory records_,
-        bytes memory triangle_,
-        IConsortium.Terms memory terms,
-        bytes memory reason
-    ) private {
-        try this.attempt(records_, triangle_, terms) {
-            vm.assertTrue(false, "deployed with invalid terms");
-        } catch (bytes memory actual) {
-            vm.assertEq(actual, reason, "reason");
+    function test_RevertWhen_ThereIsATriangle() external {
+        bytes memory reason = abi.encodeWithSelector(Errors.TriangleLengthInvalid.selector, 12, 0);
+        expectFailure(records(members), new bytes(12), agreed(), reason);
+    }
+
+    function test_RevertWhen_TheTermsArePairwise() external {
+        IConsortium.Terms memory terms = agreed();
+        for (uint8 mode; mode < 3; mode += 2) {
+            terms.mode = mode;
+            expectFailure(records(members), "", terms, outOfRange("mode", mode, 1, 1));
         }
     }
 
-    /// @dev External, so that its revert can be caught.
-    function attempt(bytes memory records_, bytes memory triangle_, IConsortium.Terms memory terms) external {
-        deploy(records_, triangle_, terms);
+    function test_RevertWhen_ThereIsAnIncentive() external {
+        IConsortium.Terms memory terms = agreed();
+        terms.gammaWad = 1;
+        expectFailure(records(members), "", terms, outOfRange("gammaWad", 1, 0, 0));
+    }
+
+    function test_RevertWhen_ARecordHasAWeight() external {
+        IConsortium.Member memory last = termsOf(members[3], 3);
+        last.weight = 1;
+        expectFailure(withLast(last), "", agreed(), outOfRange("weight", 1, 0, 0));
+    }
+
+    function test_RevertWhen_ADebitIsNegative() external {
+        IConsortium.Member memory last = termsOf(members[3], 3);
+        last.offset = -1;
+        expectFailure(withLast(last), "", agreed(), outOfRange("maxDebit", type(uint256).max, 0, 2 ** 127 - 1));
+        last.offset = type(int128).min;
+        uint256 wrapped = uint256(int256(last.offset));
+        expectFailure(withLast(last), "", agreed(), outOfRange("maxDebit", wrapped, 0, 2 ** 127 - 1));
+        last.offset = 0;
+        vm.assertEq(deploy(withLast(last), "", agreed()).member(3).liability, 0, "a debit of nothing");
+    }
+
+    function test_RevertWhen_TheDebitsReachTheBound() external {
+        uint256 others;
+        for (uint256 i; i < 3; ++i) {
+            others += uint256(int256(termsOf(members[i], i).offset));
+        }
+        IConsortium.Member memory last = termsOf(members[3], 3);
+        last.offset = int128(int256(2 ** 127 - others));
+        expectFailure(withLast(last), "", agreed(), arithmeticBound("liabilities"));
+        last.offset -= 1;
+        IConsortium deployed = deploy(withLast(last), "", agreed());
+        vm.assertEq(deployed.member(3).liability, 2 ** 127 - others - 1, "liability");
+    }
+
+    function test_ItServesTheDebitsAsLiabilities() external view {
+        vm.assertEq(keccak256(abi.encode(consortium.terms())), keccak256(abi.encode(agreed())), "terms");
+        for (uint256 i; i < 4; ++i) {
+            IConsortium.Member memory expected = termsOf(members[i], i);
+            (expected.liability, expected.offset) = (uint128(expected.offset), 0);
+            vm.assertEq(keccak256(abi.encode(consortium.member(i))), keccak256(abi.encode(expected)), "member");
+            vm.assertEq(consortium.pairWeight(i, (i + 1) % 4), 0, "pair weight");
+        }
+    }
+
+    function test_ItHashesTheTermsAsPassed() external view {
+        bytes32 empty = keccak256("");
+        bytes32 expected = keccak256(abi.encode(keccak256(records(members)), empty, agreed()));
+        vm.assertEq(consortium.termsHash(), expected, "terms hash");
+    }
+
+    function test_ItDeploysWith120MembersAndSettles() external {
+        members = accounts(120);
+        consortium = deploy(records(members), "", agreed());
+        vm.assertEq(consortium.termsBlob().code.length, 1 + 84 * 120, "blob");
+        depositAll(2);
+        open();
+        submitAll();
+        consortium.profileRecord();
+        submit(transfersOf(type(uint256).max >> 136));
+        vm.warp(START + 30 days);
+        consortium.payoffCalculate();
+        consortium.payoffTransfer();
+        expectPhase(IConsortium.Phase.Idle);
+    }
+
+    function withLast(IConsortium.Member memory last) private view returns (bytes memory) {
+        address[] memory first = new address[](3);
+        for (uint256 i; i < 3; ++i) {
+            first[i] = members[i];
+        }
+        return bytes.concat(records(first), record(last));
+    }
+}
+
+contract TokenConstructorTest is ConstructorFixture {
+    function setUp() public override {
+        token = new Token();
+        super.setUp();
+    }
+
+    function test_RevertWhen_TheTokenIsNoContract() external {
+        IConsortium.Terms memory terms = agreed();
+        terms.submitWindow = 0;
+        address[2] memory wrong = [address(0), address(0x70ce)];
+        for (uint256 i; i < 2; ++i) {
+            terms.token = wrong[i];
+            bytes memory reason = abi.encodeWithSelector(Errors.UnsupportedToken.selector, wrong[i]);
+            expectFailure(records(members), triangle(4), terms, reason);
+        }
+    }
+
+    function test_ItServesTheToken() external view {
+        vm.assertEq(consortium.terms().token, address(token), "token");
+        vm.assertEq(consortium.terms().mode, 0, "mode");
     }
 }

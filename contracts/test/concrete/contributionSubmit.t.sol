@@ -271,16 +271,7 @@ contract ContributionSubmitTest is ConsortiumFixture {
         address account,
         IConsortium.Contribution memory given
     ) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("CoCoGen"),
-                keccak256("1"),
-                block.chainid,
-                address(consortium)
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash(termsHash, number, account, given)));
+        return digestOf(structHash(termsHash, number, account, given));
     }
 
     function expectSubmission(

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IConsortium} from "../../src/interfaces/IConsortium.sol";
+import {IConsortiumNative} from "../../src/interfaces/IConsortiumNative.sol";
 import {Errors} from "../../src/libraries/Errors.sol";
 import {HostileMember} from "../mocks/Wallets.sol";
 import {ConsortiumFixture} from "../utils/ConsortiumFixture.sol";
@@ -133,7 +134,7 @@ contract WithdrawTest is ConsortiumFixture {
         bytes[] memory attacks = new bytes[](3);
         attacks[0] = abi.encodeCall(IConsortium.withdraw, (hostileIndex, 1, payable(address(hostile))));
         attacks[1] = abi.encodeCall(IConsortium.withdraw, (hostileIndex, balance, SAVINGS));
-        attacks[2] = abi.encodeCall(IConsortium.depositSubmit, (hostileIndex, consortium.termsHash()));
+        attacks[2] = abi.encodeCall(IConsortiumNative.depositSubmit, (hostileIndex, consortium.termsHash()));
         hostile.configure(address(consortium), false, attacks);
         uint256 part = balance / 2;
         hostile.act(abi.encodeCall(IConsortium.withdraw, (hostileIndex, part, payable(address(hostile)))), 0);

@@ -4,9 +4,11 @@ pragma solidity 0.8.37;
 import {IConsortium} from "../../src/interfaces/IConsortium.sol";
 import {TestBase} from "../utils/Vm.sol";
 import {Handler} from "./Handler.sol";
+import {Model} from "./Model.sol";
+import {TokenHandler, VectorHandler} from "./Variants.sol";
 
 /// @title The invariants that hold after any sequence of calls, by their numbers in tests/invariants/README.md
-contract ConsortiumInvariants is TestBase {
+abstract contract ConsortiumInvariants is TestBase {
     /// @dev As forge expects it.
     struct FuzzSelector {
         address addr;
@@ -18,13 +20,15 @@ contract ConsortiumInvariants is TestBase {
     /// @dev Calls after which a run must have exercised everything.
     uint256 private constant FULL_RUN = 100;
 
-    Handler private handler;
+    Handler internal handler;
     IConsortium private consortium;
 
     function setUp() external {
-        handler = new Handler();
+        handler = createHandler();
         consortium = handler.target();
     }
+
+    function createHandler() internal virtual returns (Handler);
 
     function targetContracts() external view returns (address[] memory targets) {
         targets = new address[](1);
@@ -32,7 +36,7 @@ contract ConsortiumInvariants is TestBase {
     }
 
     function targetSelectors() external view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](11);
+        bytes4[] memory selectors = new bytes4[](14);
         selectors[0] = Handler.deposit.selector;
         selectors[1] = Handler.openRound.selector;
         selectors[2] = Handler.submitContribution.selector;
@@ -43,7 +47,10 @@ contract ConsortiumInvariants is TestBase {
         selectors[7] = Handler.exit.selector;
         selectors[8] = Handler.wait.selector;
         selectors[9] = Handler.waitForTheDeadline.selector;
-        selectors[10] = Handler.forceEther.selector;
+        selectors[10] = Handler.forceAssets.selector;
+        selectors[11] = Handler.publishTransfers.selector;
+        selectors[12] = Handler.raiseDispute.selector;
+        selectors[13] = Handler.resolveDispute.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -60,16 +67,20 @@ contract ConsortiumInvariants is TestBase {
         int256 booked;
         int256 payoffs;
         for (uint256 i; i < COUNT; ++i) {
-            Handler.Ghost memory ghost = handler.ghostOf(i);
+            Model.Ghost memory ghost = handler.ghostOf(i);
             balances += consortium.balanceOf(i);
             booked += int256(ghost.deposited) - int256(ghost.withdrawn);
             payoffs += consortium.payoffOf(i);
-            vm.assertEq(consortium.balanceOf(i), handler.balance(i), "I13: only deposits, withdrawals and transfers");
+            vm.assertEq(
+                consortium.balanceOf(i),
+                handler.balance(i),
+                "I13: only deposits, withdrawals, transfers, rulings"
+            );
         }
         vm.assertEq(payoffs, 0, "I1: payoffs sum to zero");
         vm.assertEq(balances, consortium.totalBalance(), "I2: total balance");
         vm.assertEq(int256(balances), booked, "I2: deposits less withdrawals");
-        vm.assertEq(address(consortium).balance, balances + handler.forced(), "I3: ether held");
+        vm.assertEq(handler.assets(), balances + handler.forced(), "I3: assets held");
     }
 
     function everyDebtIsCovered() private view {
@@ -78,11 +89,8 @@ contract ConsortiumInvariants is TestBase {
             uint256 balance = consortium.balanceOf(i);
             int256 payoff = consortium.payoffOf(i);
             uint256 liability = handler.ghostOf(i).liability;
-            bool participant = (round.participants >> i) & 1 == 1;
             vm.assertTrue(int256(balance) + payoff >= 0, "I4: balance covers the payoff");
-            if (participant && round.phase != IConsortium.Phase.Idle) {
-                vm.assertGe(balance, liability, "I5: a participant's bond");
-            }
+            vm.assertGe(balance, handler.lockedOf(i), "I5: a participant's bonds");
             vm.assertTrue(-payoff <= int256(liability), "I6: no debt above the liability");
             if (payoff != 0) {
                 vm.assertTrue(round.phase == IConsortium.Phase.Calculated, "I7: payoffs only once calculated");
@@ -94,7 +102,7 @@ contract ConsortiumInvariants is TestBase {
     function theBitmapsAreCurrent() private view {
         IConsortium.Round memory round = consortium.round();
         for (uint256 i; i < COUNT; ++i) {
-            Handler.Ghost memory ghost = handler.ghostOf(i);
+            Model.Ghost memory ghost = handler.ghostOf(i);
             bool covered = ghost.accepted && consortium.balanceOf(i) >= ghost.liability;
             vm.assertTrue(has(consortium.solvent(), i) == covered, "I8: solvent");
             vm.assertTrue(has(consortium.accepted(), i) == ghost.accepted, "accepted");
@@ -113,34 +121,50 @@ contract ConsortiumInvariants is TestBase {
         vm.assertLe(handler.rescue(), 3, "I12: idle after three calls of a stranger");
         handler.withdrawEverything();
         vm.assertEq(consortium.totalBalance(), 0, "everybody has taken everything out");
-        vm.assertEq(address(consortium).balance, handler.forced(), "only forced ether is left");
+        vm.assertEq(handler.assets(), handler.forced(), "only what was forced upon it is left");
     }
 
-    function everyRunCoversTheRound() private view {
-        (
-            uint256 deposits,
-            uint256 withdrawals,
-            uint256 opened,
-            uint256 submissions,
-            ,
-            uint256 recorded,
-            ,
-            uint256 calculated,
-            uint256 transferred,
-            uint256 refused,
-
-        ) = handler.coverage();
-        vm.assertGe(deposits, COUNT, "coverage: deposits");
-        vm.assertGt(withdrawals, 0, "coverage: withdrawals");
-        vm.assertGe(opened, 2, "coverage: rounds opened");
-        vm.assertGe(submissions, 3, "coverage: contributions");
-        vm.assertGt(recorded, 0, "coverage: rounds recorded");
-        vm.assertGt(calculated, 0, "coverage: rounds calculated");
-        vm.assertGt(transferred, 0, "coverage: rounds settled");
-        vm.assertGe(refused, 10, "coverage: forbidden calls");
+    function everyRunCoversTheRound() internal view virtual {
+        Model.Coverage memory covered = handler.coverage();
+        vm.assertGe(covered.deposits, COUNT, "coverage: deposits");
+        vm.assertGt(covered.withdrawals, 0, "coverage: withdrawals");
+        vm.assertGe(covered.opened, 3, "coverage: rounds opened");
+        vm.assertGe(covered.submissions, 6, "coverage: contributions");
+        vm.assertGe(covered.recorded, 2, "coverage: rounds recorded");
+        vm.assertGt(covered.voided, 0, "coverage: rounds voided");
+        vm.assertGe(covered.disputed, 2, "coverage: disputes");
+        uint256 settled = covered.rulings[0] + covered.rulings[2];
+        vm.assertGe(settled + covered.rulings[1] + covered.defaults, 2, "coverage: disputes resolved");
+        vm.assertGt(covered.rulings[2], 0, "coverage: bonds forfeited");
+        vm.assertGt(covered.calculated, 0, "coverage: rounds calculated");
+        vm.assertGt(covered.transferred, 0, "coverage: rounds settled");
+        vm.assertGe(covered.refused, 20, "coverage: forbidden calls");
     }
 
     function has(uint256 bitmap, uint256 index) private pure returns (bool) {
         return (bitmap >> index) & 1 == 1;
+    }
+}
+
+contract PairwiseInvariants is ConsortiumInvariants {
+    function createHandler() internal override returns (Handler) {
+        return new Handler();
+    }
+}
+
+contract VectorInvariants is ConsortiumInvariants {
+    function createHandler() internal override returns (Handler) {
+        return new VectorHandler();
+    }
+
+    function everyRunCoversTheRound() internal view override {
+        super.everyRunCoversTheRound();
+        vm.assertGe(handler.coverage().published, 2, "coverage: transfers submitted");
+    }
+}
+
+contract TokenInvariants is ConsortiumInvariants {
+    function createHandler() internal override returns (Handler) {
+        return new TokenHandler();
     }
 }

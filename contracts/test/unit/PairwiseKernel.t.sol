@@ -79,6 +79,27 @@ contract PairwiseKernelTest is TestBase {
         vm.assertTrue(transfers(market)[who] >= before, "payoff fell");
     }
 
+    /// @dev I14: members in another order get the same payoffs in that order.
+    function testFuzz_PermutingMembersPermutesPayoffs(uint256 seed, uint256 order) external pure {
+        Market memory market = draw(seed);
+        uint256[] memory place = permutation(market.count, order);
+        int256[] memory payoffs = transfers(market);
+        Market memory permuted = draw(seed);
+        permuted.contributors = 0;
+        for (uint256 i; i < market.count; ++i) {
+            permuted.scores[place[i]] = market.scores[i];
+            if (market.contributed[i]) permuted.contributors |= 1 << place[i];
+            for (uint256 j; j < market.count; ++j) {
+                permuted.weights[place[i]][place[j]] = market.weights[i][j];
+            }
+        }
+        permuted.triangle = PlainKernel.pack(permuted.weights);
+        int256[] memory others = transfers(permuted);
+        for (uint256 i; i < market.count; ++i) {
+            vm.assertEq(others[place[i]], payoffs[i], "payoff");
+        }
+    }
+
     function testFuzz_ExchangingTwoScoresExchangesTheSign(
         uint256 gamma,
         uint16 weight,
@@ -218,6 +239,16 @@ contract PairwiseKernelTest is TestBase {
                 market.contributed[i] = true;
                 market.contributors |= 1 << i;
             }
+        }
+    }
+
+    /// @dev Every order is possible (Fisher and Yates).
+    function permutation(uint256 count, uint256 seed) private pure returns (uint256[] memory place) {
+        place = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            uint256 other = random(seed, i) % (i + 1);
+            place[i] = place[other];
+            place[other] = i;
         }
     }
 

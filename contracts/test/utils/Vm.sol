@@ -10,6 +10,15 @@ interface Vm {
         address emitter;
     }
 
+    /// @dev In gas; the total is that of the transaction where a test runs in isolation.
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     function addr(uint256 key) external pure returns (address);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 time) external;
@@ -18,6 +27,8 @@ interface Vm {
     function etch(address account, bytes calldata code) external;
     function prank(address sender) external;
     function load(address account, bytes32 slot) external view returns (bytes32);
+    function lastCallGas() external view returns (Gas memory);
+    function toString(uint256 value) external pure returns (string memory);
     function getCode(string calldata artifact) external view returns (bytes memory);
     function assume(bool condition) external pure;
     function expectRevert(bytes calldata data) external;

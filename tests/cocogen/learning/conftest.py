@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cocogen.errors import LedgerError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.task import Assignment, LearningTask, RoundEvidence, SharedModel
 from cocogen.ledger import Member
@@ -22,14 +21,12 @@ TERMS = bytes(range(32))
 
 
 def sign(name: str, digest: bytes) -> bytes:
-    """A stand-in for a signature: 65 bytes that only ``recover`` can tell apart."""
+    """A stand-in for a signature: 65 bytes that only ``verify`` can tell apart."""
     return (hashlib.sha256(name.encode() + digest).digest() * 3)[:65]
 
 
-def recover(digest: bytes, signature: bytes) -> str:
-    if len(signature) != 65 or signature == bytes(65):
-        raise LedgerError("malformed signature")
-    return next((f"0x{name}" for name in (*NAMES, "mallory") if sign(name, digest) == signature), "0xnobody")
+def verify(address: str, digest: bytes, signature: bytes) -> bool:
+    return any(f"0x{name}" == address and sign(name, digest) == signature for name in (*NAMES, "mallory"))
 
 
 def make_task(seed: int = 3, split: int = 0, **learning: Any) -> LearningTask:
@@ -60,7 +57,7 @@ class Scene:
             "shared": self.shared,
             "bundles": self.bundles if bundles is None else bundles,
             "addresses": [f"0x{name}" for name in NAMES],
-            "recover": recover,
+            "verify": verify,
             "quality": self.quality,
             "caps": members(self.task),
             "terms_hash": TERMS,

@@ -140,11 +140,11 @@ def test_a_change_of_any_array_after_signing_is_rejected(scene, part: str) -> No
 
 
 def test_a_foreign_signature_is_rejected(scene, forge) -> None:
-    rejected(scene, forge(scene.bundles[N], by="mallory"), "signed by 0xmallory")
+    rejected(scene, forge(scene.bundles[N], by="mallory"), "not signed by the registered address")
 
 
 def test_a_malformed_signature_is_rejected(scene) -> None:
-    rejected(scene, replace(scene.bundles[N], signature=bytes(65)), "malformed")
+    rejected(scene, replace(scene.bundles[N], signature=bytes(65)), "not signed by")
 
 
 def test_another_members_bundle_is_rejected(scene, forge) -> None:

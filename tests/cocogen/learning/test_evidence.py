@@ -66,7 +66,7 @@ def test_missing_surplus_and_mistyped_parts_are_rejected(scene, tmp_path: Path) 
         ("signature", None),
         ("panel.labels", None),
         ("synthetic.features", np.zeros((2, 30), dtype=np.int64)),
-        ("signature", np.zeros(64, dtype=np.uint8)),
+        ("signature", np.zeros(8_193, dtype=np.uint8)),
         ("signature", np.zeros((5, 13), dtype=np.uint8)),
         ("stowaway", np.zeros(1, dtype=np.float32)),
     ):

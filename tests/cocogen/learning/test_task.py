@@ -112,10 +112,10 @@ def test_an_assignment_of_nothing_contributes_nothing(scene) -> None:
     assert bundles[0].manifest.training.epoch_steps == (0, 0, 0)
     everyone = [bundles[0], *scene.bundles[1:]]
     known = {bundle.digest(): f"0x{bundle.organization}" for bundle in everyone}
-    evidence = scene.attest(everyone, recover=lambda digest, _: known[digest])
+    evidence = scene.attest(everyone, verify=lambda address, digest, _: known[digest] == address)
     assert not evidence.rejected
     assert (evidence.contributions[0].data, evidence.contributions[0].generated) == (0, 0)
-    lonely = scene.attest([bundles[0], None, None, None], recover=lambda digest, _: "0xnorth")
+    lonely = scene.attest([bundles[0], None, None, None], verify=lambda address, *_: address == "0xnorth")
     assert lonely.aggregated.digest() == scene.shared.digest()
 
 
@@ -153,7 +153,7 @@ def test_logistic_model_trains_and_is_attested(build, scene) -> None:
     before = task.evaluate(shared)
     bundles = play(task, shared)
     evidence = task.attest(
-        1, shared, bundles, ["0xa"] * 4, lambda d, s: "0xA", scene.quality,
+        1, shared, bundles, ["0xa"] * 4, lambda *_: True, scene.quality,
         [caps_of(int(k)) for k in task.registered], TERMS,
     )  # fmt: skip
     assert not evidence.rejected
@@ -175,7 +175,7 @@ def test_federation_reaches_the_agreed_accuracy_above_training_alone(build) -> N
     for number in range(1, 6):
         bundles = play(task, shared, number, raw=0)
         evidence = task.attest(
-            number, shared, bundles, ["0x"] * 4, lambda d, s: "0x", quality,
+            number, shared, bundles, ["0x"] * 4, lambda *_: True, quality,
             [caps_of(size) for size in sizes], TERMS,
         )  # fmt: skip
         assert not evidence.rejected

@@ -1,0 +1,135 @@
+"""Whose key signs: the one rule that gives every name an account.
+
+- The account of an organization or role ("operator", "attester", "arbiter") is the keystore of that name in the key
+  folder. Where the terms name its address, the keystore must hold that address, and may have any name.
+- On a local chain a name whose address the terms leave open is a development account, derived from the seed.
+- On any other chain development accounts are refused: everybody who reads the terms file knows their keys.
+
+Addresses are told without passwords; a password is asked for once per process and keystore, when it has to sign.
+Left out: the files themselves (``chain.keys``) and sending ether to anybody (``chain.ledger``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chain.abi import checksum_address
+from chain.attestation import address_of
+from chain.errors import MissingKey
+from chain.key_errors import DevelopmentKeyRefused
+from chain.keys import KeyFolder, Keystore, development_account, development_key
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["Accounts", "KeySource"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where keys come from: a folder, a way to learn a keystore's password, and the addresses that terms name.
+
+    ``addresses`` maps names of organizations and roles to 0x addresses; names whose address is open are left out.
+    """
+
+    folder: KeyFolder
+    password: Callable[[Keystore], str]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+class Accounts:
+    """The accounts of one consortium on one chain.
+
+    Parameters
+    ----------
+    seed
+        Any integer; development accounts derive from it.
+    local
+        Whether the chain's money is worthless.
+    source
+        Keystores; without one only development accounts exist.
+    """
+
+    def __init__(self, seed: int, *, local: bool, source: KeySource | None = None) -> None:
+        self._seed = seed
+        self._local = local
+        self._folder = source.folder if source else None
+        self._source = source
+        stated = source.addresses if source else {}
+        self._stated = {name: checksum_address(address) for name, address in stated.items()}
+        self._signers: dict[str, LocalAccount] = {}
+
+    def stated(self, name: str) -> str | None:
+        """The address that the terms name for an organization or role, None where they leave it open."""
+        return self._stated.get(name)
+
+    def address(self, name: str) -> str:
+        """Return the address of an organization or role.
+
+        On a local chain an address that the terms name counts only if a keystore holds it: nobody else could sign
+        there. On any other chain it counts as it is: its owner signs elsewhere.
+
+        Raises
+        ------
+        MissingKey
+            The terms name none, and there is no keystore of this name (only on a chain that is not local).
+        DevelopmentKeyRefused
+            It is that of a development account, and the chain is not local.
+        MalformedKeystore
+            The keystore is damaged.
+        """
+        development = address_of(development_key(self._seed, name))
+        stated = self._stated.get(name)
+        if self._local:
+            foreign = stated is not None and stated != development and self._keystore(name, stated)
+            return stated if stated is not None and foreign else development
+        if stated is None:
+            keystore = self._keystore(name, None)
+            if keystore is None:
+                raise self._missing("the account", name)
+            stated = keystore.address
+        return self._not_public(stated, name, development)
+
+    def signer(self, name: str, address: str | None = None) -> LocalAccount:
+        """Return the account that signs for ``name``; ``address``: the one that the deployed terms give it.
+
+        Raises what :meth:`address` raises, MissingKey also where nobody here has the key of ``address``, and what
+        the password source raises (WrongPassword, PasswordMissing).
+        """
+        development = address_of(development_key(self._seed, name))
+        wanted = self.address(name) if address is None else checksum_address(address)
+        if not self._local:
+            self._not_public(wanted, name, development)
+        if wanted not in self._signers:
+            self._signers[wanted] = self._unlocked(name, wanted, development)
+        return self._signers[wanted]
+
+    def _unlocked(self, name: str, wanted: str, development: str) -> LocalAccount:
+        if wanted == development:
+            return development_account(self._seed, name)
+        keystore = self._keystore(name, wanted)
+        if keystore is None or self._source is None:
+            raise self._missing(wanted, name)
+        return self._source.folder.load(keystore, self._source.password(keystore))
+
+    def _keystore(self, name: str, address: str | None) -> Keystore | None:
+        return self._folder.find(name, address) if self._folder else None
+
+    def _not_public(self, address: str, name: str, development: str) -> str:
+        if address == development:
+            raise DevelopmentKeyRefused(
+                f"{address} is the development account of {name}: everybody who knows the seed has its key",
+                hint=f"create a key of your own with `cocogen keys new {name}`, and name its address in the terms",
+            )
+        return address
+
+    def _missing(self, address: str, name: str) -> MissingKey:
+        if self._folder is None:
+            return MissingKey(address, name)
+        where = f"in {self._folder.path}, or name another folder with --keys"
+        hint = f"create a keystore with `cocogen keys new {name}` or `cocogen keys import {name}` {where}"
+        if self._local:
+            hint += "; on a local chain, leave the address out of the terms to use a development account"
+        return MissingKey(address, name, hint=hint)

@@ -1,0 +1,48 @@
+"""The audit: everything that a consortium's ledger claims, recomputed from its terms and judged check by check.
+
+1. code         the runtime code is the shipped contract with these terms in its immutables
+2. terms        terms, packed members and pair weights, terms hash and every liability follow from the terms file
+3. events       the event log is complete, in order, and what the state machine accepts
+4. signatures   every contribution and every vector of transfers bears the attester's signature over its values
+5. limits       participants, bonds, caps, deadlines and the windows of disputes were kept
+6. settlement   profile hashes, payoffs (to the wei), their zero sum and the ledger hash
+7. balances     replayed balances equal the contract's; it holds at least their total
+8. rounding     every payoff lies less than N − 1 wei from the exact rational (integers, apart from the kernel)
+9. transfers    the transfers between pairs add up to the payoffs; who pays whom, and runways, are in the report
+10. cross-check a second node gives the same code, block, log and storage
+
+A check says PASS, FAIL, INCOMPLETE (it could not be carried out: the replay broke off, or the attester is a contract
+whose answers are not in the record), or SKIPPED (there is nothing to check: a ledger in memory has no bytecode; nobody
+asked for a second node). The audit reads a :class:`chain.record.LedgerRecord` and the terms, nothing else. What it
+cannot know is :data:`CANNOT_KNOW`.
+"""
+
+from __future__ import annotations
+
+from chain.audit.auditor import audit
+from chain.audit.report import (
+    CANNOT_KNOW,
+    CHECKS,
+    QUESTIONS,
+    Accounting,
+    AuditReport,
+    Check,
+    OrganizationAccount,
+    PairAccount,
+    Status,
+    incomplete,
+)
+
+__all__ = [
+    "CANNOT_KNOW",
+    "CHECKS",
+    "QUESTIONS",
+    "Accounting",
+    "AuditReport",
+    "Check",
+    "OrganizationAccount",
+    "PairAccount",
+    "Status",
+    "audit",
+    "incomplete",
+]

@@ -1,0 +1,81 @@
+"""Check 4: the attester's signatures, over contributions and over vectors of transfers.
+
+A private-key attester is checked here. A contract (EIP-1271) answers for its signatures itself, and its answer can
+change: only what it said at the block of the signature counts, and only a node with that state can ask it. The record
+holds those answers. A missing one leaves the check incomplete, unless the signature is a key's for that very address:
+an account can get code later (EIP-7702).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain import attestation
+from chain.record import LedgerEvent, LedgerRecord
+from chain.replay import EVENT_ARGUMENTS, Finding
+from chain.terms import EncodedTerms
+
+__all__ = ["Signatures", "check_signatures"]
+
+Progress = Callable[[str, int, int], None]
+
+_SIGNED = {
+    "ContributionSubmitted": ("round", "member", "data", "generated", "compute", "evidenceHash"),
+    "TransfersSubmitted": ("round", "transfersHash", "evidenceHash"),
+}
+"""The events that carry a signature, with what is signed besides the terms hash."""
+_EVERY = 500
+
+
+@dataclass(slots=True)
+class Signatures:
+    """How many signatures there are, how many of them a contract's missing answers leave open, and what is wrong."""
+
+    count: int = 0
+    unanswered: list[LedgerEvent] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def check_signatures(record: LedgerRecord, terms: EncodedTerms, progress: Progress | None = None) -> Signatures:
+    """Verify every signature, whatever else is wrong with the log."""
+    domain = attestation.Domain(record.chain_id, record.address)
+    result = Signatures()
+    signed = _signed_events(record.events)
+    for event in signed:
+        if progress is not None and result.count % _EVERY == 0:
+            progress("verifying signatures", result.count, len(signed))
+        result.count += 1
+        valid = _verify(record, event, terms, domain)
+        if valid is None:
+            result.unanswered.append(event)
+        elif valid:
+            result.findings.append(Finding("signatures", valid, event.transaction))
+    return result
+
+
+def _signed_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
+    """Return the events with a signature, but for malformed ones, which check 3 names."""
+    return [event for event in events if event.name in _SIGNED and set(EVENT_ARGUMENTS[event.name]) <= set(event.args)]
+
+
+def _verify(record: LedgerRecord, event: LedgerEvent, terms: EncodedTerms, domain: attestation.Domain) -> str | None:
+    """Return what is wrong with a signature ("": nothing), or None when only its contract could say."""
+    args: Any = event.args
+    attester = terms.scalars.attester
+    is_contribution = event.name == "ContributionSubmitted"
+    what = f"the contribution of {args['member']}" if is_contribution else "the vector of transfers"
+    struct_hash_of: Callable[..., bytes] = (
+        attestation.contribution_struct_hash if is_contribution else attestation.transfers_struct_hash
+    )
+    try:
+        struct_hash = struct_hash_of(terms.terms_hash, *(args[name] for name in _SIGNED[event.name]))
+    except ValueError as error:
+        return f"{what} holds an impossible value: {error}"
+    where = f"{what} to round {args['round']}"
+    if record.attester_is_contract and event.attested is not None:
+        return "" if event.attested else f"{where}: the contract {attester} does not own the signature (EIP-1271)"
+    if attestation.verify(domain.digest(struct_hash), args["attesterSignature"], attester):
+        return ""
+    return None if record.attester_is_contract else f"{where} is not signed by {attester}"

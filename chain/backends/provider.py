@@ -1,0 +1,200 @@
+"""JSON-RPC over HTTP to any Ethereum node, as reliable as the network lets it be and equal in its errors.
+
+Three things that web3's own provider leaves open are settled here. Requests that fail on the way, or that a busy node
+turns away, are sent again: every method but those that move a development node is repeatable, a signed transaction
+included, since the same bytes make the same transaction. What still fails becomes :class:`ChainUnavailable`, without
+the URL's secrets. And refusals arrive in one shape whatever the node: reverts as code 3 with their data, anything
+else without data (web3 would take it for a revert).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity.wait import wait_exponential
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from chain.backends.urls import checked_url, is_loopback, masked
+from chain.errors import ChainUnavailable
+
+__all__ = ["NodeProvider"]
+
+_BUSY = (408, 425, 429, 502, 503, 504)
+"""HTTP states in which the same request may succeed a little later."""
+
+_ONCE = ("evm_", "anvil_", "hardhat_", "eth_sendTransaction")
+"""Methods that do something again when they are sent again."""
+
+_LONGEST_PAUSE = 20.0
+"""Seconds to wait at most because a node asks for it (``Retry-After``)."""
+
+
+class _Dropped(Exception):
+    """The request may or may not have reached the node."""
+
+
+class _Busy(Exception):
+    """The node turned the request away; ``pause`` is for how many seconds it asked."""
+
+    def __init__(self, reason: str, pause: float) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+class NodeProvider(HTTPProvider):
+    """The connection to one node.
+
+    Parameters
+    ----------
+    url
+        ``http://`` or ``https://``; user and password in it are sent as basic authentication.
+    timeout
+        Seconds to wait for one answer.
+    attempts
+        How often a request is sent at most; pauses between the attempts grow from 0.1 to 5 seconds.
+
+    Raises
+    ------
+    ConfigurationError
+        The URL cannot be opened.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 30.0, attempts: int = 6) -> None:
+        self.location = masked(url)
+        self._timeout = timeout
+        self._attempts = attempts
+        self._session = requests.Session()
+        # a proxy of the environment, or a password of ~/.netrc, has no business between this machine and itself
+        self._session.trust_env = not is_loopback(checked_url(url))
+        self._headers = {**self.get_request_headers()}
+        super().__init__(url, session=self._session, exception_retry_configuration=None)
+
+    def __str__(self) -> str:
+        return f"node at {self.location}"
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        self._session.close()
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Ask the node.
+
+        Raises
+        ------
+        ChainUnavailable
+            The node cannot be reached, stays busy, or does not answer as an Ethereum node does.
+        """
+        request = self.encode_rpc_request(method, params)
+        # no exception below keeps its cause: theirs spell out the URL
+        try:
+            return _uniform(self._answer(method, request))
+        except _Dropped as error:
+            raise ChainUnavailable(
+                f"the node at {self.location} cannot be reached: {error}",
+                hint="check that the node runs and that the address is right; nothing that is on the chain is lost",
+            ) from None
+        except _Busy as error:
+            raise ChainUnavailable(
+                f"the node at {self.location} is too busy: {error}",
+                hint="wait a little and run the same command again, or use another node",
+            ) from None
+
+    def _answer(self, method: str, request: bytes) -> dict[str, Any]:
+        repeatable = not method.startswith(_ONCE)
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts) | stop_after_delay(2 * self._timeout),
+            wait=_pause,
+            retry=retry_if_exception_type((_Dropped, _Busy) if repeatable else _Busy),
+            reraise=True,
+        )
+        answer: dict[str, Any] = retrying(self._post, request)
+        return answer
+
+    def _post(self, request: bytes) -> dict[str, Any]:
+        try:
+            response = self._session.post(
+                str(self.endpoint_uri),
+                data=request,
+                headers=self._headers,
+                timeout=self._timeout,
+                # a redirected POST would arrive as a GET, and a redirect could carry the token elsewhere
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise _Dropped(f"no answer within {self._timeout:g} seconds") from None
+        except requests.RequestException as error:
+            raise _Dropped(_reason(error)) from None
+        if response.status_code in _BUSY:
+            raise _Busy(f"HTTP status {response.status_code}", _asked_pause(response.headers.get("Retry-After", "")))
+        return self._json(response)
+
+    def _json(self, response: requests.Response) -> dict[str, Any]:
+        try:
+            answer = json.loads(response.content)
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict) and (isinstance(answer.get("error"), dict) or "result" in answer):
+            return answer
+        kind = response.headers.get("Content-Type", "").partition(";")[0] or "no content type"
+        where = urlsplit(response.headers.get("Location", "")).hostname
+        moved = f", redirecting to {where}" if where else ""
+        raise ChainUnavailable(
+            f"{self.location} does not answer as an Ethereum node: HTTP status {response.status_code}{moved}, {kind}, "
+            f"{len(response.content)} bytes that are no JSON-RPC answer",
+            hint="check the address and the access token; this must be a node's JSON-RPC endpoint",
+        )
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.pause if isinstance(error, _Busy) else 0.0
+    return max(asked, float(wait_exponential(multiplier=0.1, max=5)(state)))
+
+
+def _asked_pause(header: str) -> float:
+    return min(float(header), _LONGEST_PAUSE) if header.strip().isdigit() else 0.0
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What went wrong, without the URL that requests puts into its messages."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the secure connection failed (certificate?)"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy refused"
+    text = str(error)
+    for sign, reason in (
+        ("refused", "connection refused"),
+        ("NameResolutionError", "its name is not known"),
+        ("getaddrinfo", "its name is not known"),
+        ("unreachable", "no route to it"),
+        ("aborted", "the connection was dropped"),
+        ("reset", "the connection was dropped"),
+    ):
+        if sign in text:
+            return reason
+    return f"the connection failed ({type(error).__name__})"
+
+
+def _uniform(answer: dict[str, Any]) -> RPCResponse:
+    error = answer.get("error")
+    if isinstance(error, dict):
+        answer["error"] = _uniform_error(error)
+    return answer  # type: ignore[return-value]
+
+
+def _uniform_error(error: Mapping[str, Any]) -> dict[str, Any]:
+    message = str(error.get("message", ""))
+    if not any(sign in message.lower() for sign in ("revert", "vm exception", "vm execution")):
+        return {"code": error.get("code", -32_000), "message": message}
+    data = error.get("data")
+    if isinstance(data, Mapping):
+        # ganache's estimates keep the data in "result", Hardhat's errors in "data"
+        data = data.get("result", data.get("data"))
+    text = data.removeprefix("Reverted ") if isinstance(data, str) else ""
+    return {"code": 3, "message": "execution reverted", "data": text if text.startswith("0x") else "0x"}

@@ -1,0 +1,117 @@
+"""A consortium on a chain that others run: any Ethereum node over JSON-RPC.
+
+Its money is real, so it is neither created nor is time moved: windows are waited for. A development node (anvil or
+ganache with a development chain id) behind the same URL is a local chain instead. Left out: starting nodes
+(:mod:`chain.backends.anvil`, :mod:`chain.backends.ganache`).
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from web3 import Web3
+
+from chain.backends.failures import node_errors
+from chain.backends.provider import NodeProvider
+from chain.errors import ChainUnavailable, NotALocalChain
+
+__all__ = ["CONFIRMATIONS", "RpcBackend"]
+
+CONFIRMATIONS = 1
+"""Blocks that must follow a transaction's block before it counts, unless the user says otherwise."""
+
+_LONGEST_SLEEP = 15.0
+"""Seconds between two looks at the clock of a chain that is waited for."""
+
+
+class RpcBackend:
+    """The chain of the node behind ``provider``, which this backend owns from here on.
+
+    Parameters
+    ----------
+    provider
+        The connection.
+    confirmations
+        Blocks that must follow a transaction's block before it counts, at least 0.
+
+    Raises
+    ------
+    ChainUnavailable
+        There is no Ethereum node.
+    """
+
+    local = False
+    kind = "rpc"
+
+    def __init__(self, provider: NodeProvider, *, confirmations: int = CONFIRMATIONS) -> None:
+        self.location = provider.location
+        self.confirmations = confirmations
+        self._provider = provider
+        self._web3: Web3 | None = Web3(provider)
+        try:
+            self._chain_id = self._ask_chain_id()
+        except BaseException:
+            provider.close()
+            raise
+
+    @property
+    def web3(self) -> Web3:
+        """The connection; ChainUnavailable once the backend is closed."""
+        if self._web3 is None:
+            raise ChainUnavailable(f"{self.location} is closed", hint="open the backend again")
+        return self._web3
+
+    @property
+    def chain_id(self) -> int:
+        """EIP-155 identifier, as the node gave it when it was connected."""
+        return self._chain_id
+
+    def now(self) -> int:
+        """Time of the latest block, Unix seconds."""
+        with node_errors():
+            return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def advance(self, seconds: int) -> None:
+        """Refuse: a shared chain's clock cannot be moved."""
+        raise NotALocalChain(
+            f"the clock of {self.location} cannot be moved by {seconds} seconds: it is no local chain",
+            hint="wait; the command that needs the time goes on once a block is late enough",
+        )
+
+    def wait_until(self, timestamp: int) -> None:
+        """Return once a block with a time ≥ ``timestamp`` (Unix seconds) is there; sleeps meanwhile."""
+        while (gap := timestamp - self.now()) > 0:
+            time.sleep(min(max(gap / 2, 0.2), _LONGEST_SLEEP))
+
+    def fund(self, address: str, minimum: int) -> None:
+        """Refuse: ether has to be bought or sent."""
+        raise NotALocalChain(
+            f"{address} cannot be given {minimum} wei on {self.location}: it is no local chain",
+            hint="send ether to this address first",
+        )
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        self._web3 = None
+        self._provider.close()
+
+    def _ask_chain_id(self) -> int:
+        with node_errors():
+            answer = self._provider.make_request("eth_chainId", []).get("result")  # type: ignore[arg-type]
+        try:
+            return int(str(answer), 16)
+        except ValueError:
+            raise ChainUnavailable(
+                f"{self.location} does not answer as an Ethereum node: its chain id is {str(answer)[:40]!r}",
+                hint="check the address; this must be a node's JSON-RPC endpoint",
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

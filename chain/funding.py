@@ -1,0 +1,39 @@
+"""Accounts that can pay for what they send: on a local chain they are filled with ether first.
+
+Left out: which key belongs to whom (``chain.accounts``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chain.accounts import Accounts
+from chain.backends.base import Backend
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["FundedAccounts"]
+
+_GAS_LOW = 10**17
+"""Wei below which a local account is filled up; the dearest transaction, a deployment, costs a tenth of it."""
+_GAS_MONEY = 10**18
+"""Wei for gas after filling up: thousands of transactions."""
+
+
+class FundedAccounts:
+    """One consortium's accounts on one chain, whose money is worthless on a local chain and must be there on others."""
+
+    def __init__(self, backend: Backend, accounts: Accounts) -> None:
+        self._backend = backend
+        self._accounts = accounts
+
+    def signer(self, name: str, address: str | None = None) -> LocalAccount:
+        """Return the account that signs for ``name``; see :meth:`chain.accounts.Accounts.signer`."""
+        return self._accounts.signer(name, address)
+
+    def ready(self, account: LocalAccount, value: int = 0) -> LocalAccount:
+        """Return the account with at least ``value`` wei and money for gas, on a local chain; elsewhere as it is."""
+        if self._backend.local and self._backend.web3.eth.get_balance(account.address) < value + _GAS_LOW:
+            self._backend.fund(account.address, value + _GAS_MONEY)
+        return account

@@ -1,0 +1,58 @@
+"""``cocogen export``: the whole ledger as one file that anyone can audit without a chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import common
+from cli.output import emit, progress
+
+if TYPE_CHECKING:
+    from cli.session import Request
+
+__all__ = ["export"]
+
+
+@click.command(short_help="Write the ledger to a file for offline audits.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    default="ledger.jsonl",
+    show_default=True,
+    help="Where to write; a file that is there is replaced.",
+)
+@common()
+def export(request: Request, output: str) -> None:
+    """Write code, terms, every event with its receipt, and the final storage to one file.
+
+    Whoever has it and the resolved terms can audit without a node:  cocogen audit --offline ledger.jsonl --terms
+    resolved.json
+    """
+    from chain.arithmetic import encode
+    from chain.build import load_artifact
+    from chain.export import write_ledger
+    from cli.session import Session
+
+    with Session.opened(request) as session, progress() as bars:
+        bars("collecting the ledger", 0, 1)
+        terms = session.resolved.settlement_terms()
+        record = session.provider.inspect(terms, session.deployment, receipts=True)
+        written = write_ledger(record, Path(output), artifact=load_artifact(encode(terms).contract_name).input_sha256)
+        resolved = session.workspace.resolved
+    data = {
+        "file": output,
+        "events": written.events,
+        "blocks": written.blocks,
+        "sha256": written.sha256,
+        "resolved": str(resolved),
+    }
+    text = (
+        f"{output}: {written.events} events, {written.blocks} blocks, SHA-256 of its lines {written.sha256}\n"
+        f"audit it anywhere: cocogen audit --offline {output} --terms {resolved}"
+    )
+    emit(data, text, as_json=request.as_json)

@@ -1,0 +1,310 @@
+"""Keystores and the rule of whose key signs: nothing overwritten, nothing readable by others, nothing shown."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from chain import keys as module
+from chain.accounts import Accounts, KeySource
+from chain.attestation import address_of
+from chain.errors import MissingKey
+from chain.key_errors import (
+    DevelopmentKeyRefused,
+    KeystoreError,
+    KeystoreExists,
+    MalformedKey,
+    MalformedKeystore,
+    UnknownKeystore,
+    WrongPassword,
+)
+from chain.keys import KeyFolder, development_account, development_key, parse_private_key
+
+CHEAP = 2
+KEY = bytes.fromhex("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318")
+OTHER = b"\x42" * 32
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return KeyFolder(tmp_path / "deep" / "keys")
+
+
+@pytest.fixture
+def keystore(folder):
+    return folder.add("north", KEY, PASSWORD, cost=CHEAP)
+
+
+def files(folder: KeyFolder) -> list[str]:
+    return [path.name for path in folder.path.iterdir()]
+
+
+def edit(path: Path, **changes: object) -> None:
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in (document | changes).items() if value is not None}))
+
+
+class TestKeystore:
+    def test_password_opens_what_was_put_in(self, folder, keystore):
+        account = folder.load(keystore, PASSWORD)
+        assert bytes(account.key) == KEY
+        assert account.address == keystore.address == address_of(KEY)
+
+    def test_file_is_the_format_of_every_ethereum_client_and_holds_no_key(self, keystore):
+        document = json.loads(keystore.path.read_text())
+        assert document["version"] == 3
+        assert document["crypto"]["kdf"] == "scrypt"
+        assert KEY.hex() not in keystore.path.read_text().lower()
+
+    def test_usual_cost_is_that_of_other_clients(self, folder, monkeypatch):
+        asked = {}
+        monkeypatch.setattr("eth_account.Account.encrypt", lambda key, password, **options: asked.update(options) or {})
+        folder.add("north", KEY, PASSWORD)
+        assert asked == {"kdf": "scrypt", "iterations": 1 << 18}
+
+    def test_published_test_vector_opens(self, folder):
+        # Web3 Secret Storage Definition, test vector for scrypt
+        folder.path.mkdir(parents=True)
+        vector = {
+            "crypto": {
+                "cipher": "aes-128-ctr",
+                "cipherparams": {"iv": "83dbcc02d8ccb40e466191a123791e0e"},
+                "ciphertext": "d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c",
+                "kdf": "scrypt",
+                "kdfparams": {
+                    "dklen": 32,
+                    "n": 262144,
+                    "p": 8,
+                    "r": 1,
+                    "salt": "ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19",
+                },
+                "mac": "2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097",
+            },
+            "address": "008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+            "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
+            "version": 3,
+        }
+        (folder.path / "vector.json").write_text(json.dumps(vector))
+        account = folder.load(folder.get("vector"), "testpassword")
+        assert account.key.hex() == "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
+
+    def test_file_and_folder_are_for_their_owner_alone(self, folder, keystore):
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(keystore.path.stat().st_mode) == 0o600
+        assert files(folder) == ["north.json"]
+
+    def test_nothing_is_ever_overwritten(self, folder, keystore):
+        before = keystore.path.read_bytes()
+        with pytest.raises(KeystoreExists, match="north"):
+            folder.add("north", OTHER, PASSWORD, cost=CHEAP)
+        with pytest.raises(KeystoreExists):
+            folder.check_free("north")
+        assert keystore.path.read_bytes() == before
+
+    def test_file_that_appears_while_the_key_is_encrypted_is_kept(self, folder, monkeypatch):
+        write = folder._write
+
+        def late(path, content):
+            path.parent.mkdir(parents=True)
+            path.write_text("somebody else's")
+            write(path, content)
+
+        monkeypatch.setattr(folder, "_write", late)
+        with pytest.raises(KeystoreExists):
+            folder.add("north", KEY, PASSWORD, cost=CHEAP)
+        assert (folder.path / "north.json").read_text() == "somebody else's"
+        assert files(folder) == ["north.json"]
+
+    def test_failed_writing_leaves_nothing_behind(self, folder, monkeypatch):
+        def full(_handle):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(module.os, "fsync", full)
+        with pytest.raises(KeystoreError, match="No space left"):
+            folder.add("north", KEY, PASSWORD, cost=CHEAP)
+        assert files(folder) == []
+
+    def test_wrong_password_is_said_and_not_repeated(self, folder, keystore):
+        with pytest.raises(WrongPassword, match="north") as error:
+            folder.load(keystore, "guess-4711")
+        assert "guess-4711" not in f"{error.value}{error.value.hint}"
+        assert error.value.exit_code == 2
+
+    @pytest.mark.parametrize("name", ["", ".", "../north", "a/b", "-x", "a b", "ä", "a.b", "x" * 65])
+    def test_name_that_could_leave_the_folder_is_refused(self, folder, name):
+        with pytest.raises(KeystoreError, match="cannot be called"):
+            folder.add(name, KEY, PASSWORD, cost=CHEAP)
+        assert folder.find(name) is None
+
+    def test_empty_password_is_refused(self, folder):
+        with pytest.raises(KeystoreError, match="empty"):
+            folder.add("north", KEY, "", cost=CHEAP)
+
+    @pytest.mark.parametrize("key", [bytes(32), ORDER.to_bytes(32, "big"), b"\xff" * 32, KEY[:31], KEY + b"\0"])
+    def test_number_that_is_no_key_is_refused(self, folder, key):
+        with pytest.raises(MalformedKey):
+            folder.add("north", key, PASSWORD, cost=CHEAP)
+        assert not folder.path.exists()
+
+
+class TestDamage:
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"version": 1, "crypto": {}}', '{"version": 3}'])
+    def test_file_that_is_no_keystore_is_refused_by_name_and_skipped_in_lists(self, folder, keystore, content):
+        (folder.path / "bad.json").write_text(content)
+        with pytest.raises(MalformedKeystore, match=r"bad\.json"):
+            folder.get("bad")
+        assert folder.list() == (keystore,)
+
+    @pytest.mark.parametrize("address", [None, 5, "0x12", "x" * 40])
+    def test_keystore_without_an_address_is_refused(self, folder, keystore, address):
+        edit(keystore.path, address=address)
+        with pytest.raises(MalformedKeystore):
+            folder.get("north")
+
+    def test_address_that_was_edited_is_found_out_when_the_key_is_needed(self, folder, keystore):
+        edit(keystore.path, address=address_of(OTHER))
+        assert folder.get("north").address == address_of(OTHER)
+        with pytest.raises(MalformedKeystore, match="edited"):
+            folder.load(folder.get("north"), PASSWORD)
+
+    @pytest.mark.parametrize("crypto", [{}, {"kdf": "scrypt"}, {"kdf": "md5", "kdfparams": {}}])
+    def test_damaged_cipher_is_no_wrong_password(self, folder, keystore, crypto):
+        edit(keystore.path, crypto=crypto)
+        with pytest.raises(MalformedKeystore):
+            folder.load(keystore, PASSWORD)
+
+    def test_unreadable_file_is_named(self, folder, keystore):
+        keystore.path.unlink()
+        keystore.path.mkdir()
+        with pytest.raises(KeystoreError, match=r"north\.json cannot be read"):
+            folder.get("north")
+
+
+class TestFolder:
+    def test_list_is_by_name_and_a_missing_folder_is_empty(self, folder):
+        assert folder.list() == ()
+        for name in ("south", "east"):
+            folder.add(name, OTHER, PASSWORD, cost=CHEAP)
+        assert [each.name for each in folder.list()] == ["east", "south"]
+
+    def test_unknown_name_lists_what_is_there(self, folder, keystore):
+        with pytest.raises(UnknownKeystore, match="there is: north"):
+            folder.get("south")
+
+    def test_address_is_found_whatever_the_file_is_called(self, folder, keystore):
+        assert folder.find("attester", keystore.address) == keystore
+        assert folder.find("north", address_of(OTHER)) is None
+        second = folder.add("attester", KEY, PASSWORD, cost=CHEAP)
+        assert folder.find("attester", keystore.address) == second
+
+
+@pytest.mark.parametrize("text", [KEY.hex(), "0x" + KEY.hex().upper().replace("X", "x"), f"  {KEY.hex()}\n"])
+def test_private_key_is_read_as_people_write_it(text):
+    assert parse_private_key(text) == KEY
+
+
+@pytest.mark.parametrize("text", ["", "0x", KEY.hex()[:-1], KEY.hex() + "0", "g" + KEY.hex()[1:], "00" * 32])
+def test_malformed_private_key_is_refused_and_not_repeated(text):
+    with pytest.raises(MalformedKey) as error:
+        parse_private_key(text)
+    assert len(text) < 8 or text not in str(error.value)
+
+
+SEED = 3
+DEVELOPMENT = address_of(development_key(SEED, "north"))
+
+
+class Asked:
+    """A source of passwords that remembers for which keystores it was asked."""
+
+    def __init__(self, folder, **addresses):
+        self.names = []
+        self.source = KeySource(folder, self._password, addresses)
+
+    def _password(self, keystore):
+        self.names.append(keystore.name)
+        return PASSWORD
+
+
+class TestAccounts:
+    def accounts(self, folder, *, local, **addresses):
+        self.asked = Asked(folder, **addresses)
+        return Accounts(SEED, local=local, source=self.asked.source)
+
+    def test_local_chain_derives_what_the_terms_leave_open_even_beside_keystores(self, folder, keystore):
+        accounts = self.accounts(folder, local=True)
+        assert accounts.address("north") == DEVELOPMENT
+        assert bytes(accounts.signer("north").key) == development_key(SEED, "north")
+        assert self.asked.names == []
+
+    def test_local_chain_takes_the_keystore_of_an_address_that_the_terms_name(self, folder, keystore):
+        accounts = self.accounts(folder, local=True, north=keystore.address.lower())
+        assert accounts.address("north") == keystore.address
+        assert self.asked.names == []
+        assert bytes(accounts.signer("north", keystore.address).key) == KEY
+
+    def test_local_chain_does_not_take_an_address_that_nobody_here_can_sign_for(self, folder, keystore):
+        accounts = self.accounts(folder, local=True, north=address_of(OTHER))
+        assert accounts.address("north") == DEVELOPMENT
+        with pytest.raises(MissingKey, match="north") as error:
+            accounts.signer("north", address_of(OTHER))
+        assert "keys import north" in error.value.hint
+        assert "development account" in error.value.hint
+
+    def test_damaged_keystore_does_not_disturb_local_development_accounts(self, folder, keystore):
+        keystore.path.write_text("{")
+        accounts = self.accounts(folder, local=True, north=DEVELOPMENT)
+        assert accounts.address("north") == DEVELOPMENT
+        assert accounts.signer("north", DEVELOPMENT).address == DEVELOPMENT
+
+    def test_real_chain_takes_the_keystore_of_the_name(self, folder, keystore):
+        accounts = self.accounts(folder, local=False)
+        assert accounts.address("north") == keystore.address
+        assert self.asked.names == []
+        assert bytes(accounts.signer("north").key) == KEY
+
+    def test_real_chain_takes_a_stated_address_without_having_its_key(self, folder):
+        accounts = self.accounts(folder, local=False, north=address_of(OTHER))
+        assert accounts.address("north") == address_of(OTHER)
+        with pytest.raises(MissingKey, match="north"):
+            accounts.signer("north")
+
+    def test_real_chain_without_keystore_says_how_to_make_one(self, folder):
+        accounts = self.accounts(folder, local=False)
+        for ask in (accounts.address, accounts.signer):
+            with pytest.raises(MissingKey, match="operator") as error:
+                ask("operator")
+            assert "cocogen keys new operator" in error.value.hint
+            assert str(folder.path) in error.value.hint
+
+    def test_real_chain_refuses_development_accounts_however_they_come(self, folder):
+        folder.add("north", development_key(SEED, "north"), PASSWORD, cost=CHEAP)
+        for accounts in (self.accounts(folder, local=False), self.accounts(folder, local=False, north=DEVELOPMENT)):
+            for ask in (
+                lambda accounts=accounts: accounts.address("north"),
+                lambda accounts=accounts: accounts.signer("north"),
+                lambda accounts=accounts: accounts.signer("north", DEVELOPMENT),
+            ):
+                with pytest.raises(DevelopmentKeyRefused, match=DEVELOPMENT):
+                    ask()
+        assert self.asked.names == []
+
+    def test_password_is_asked_for_once_per_key(self, folder, keystore):
+        accounts = self.accounts(folder, local=False)
+        first = accounts.signer("north")
+        assert accounts.signer("north", keystore.address) is first
+        assert accounts.signer("attester", keystore.address) is first
+        assert self.asked.names == ["north"]
+
+    def test_no_keystores_at_all_leave_development_accounts(self):
+        local, public = Accounts(SEED, local=True), Accounts(SEED, local=False)
+        assert local.signer("north").address == development_account(SEED, "north").address
+        with pytest.raises(MissingKey):
+            local.signer("north", address_of(OTHER))
+        with pytest.raises(MissingKey):
+            public.address("north")

@@ -1,0 +1,267 @@
+"""``cocogen audit`` and ``cocogen export``: live, from an exported file, and when there is nothing to read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from cli.session import Request, Session
+from cocogen.ledger import Contribution
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+EVIDENCE = b"\xee" * 32
+
+
+def cocogen(*arguments: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        main(list(arguments))
+    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
+
+
+def data_of(*arguments: str, code: int = 0) -> dict[str, Any]:
+    """The data of a command's JSON answer."""
+    found, out, err = cocogen(*arguments, "--format", "json")
+    assert found == code, out + err
+    return json.loads(out)["data"]
+
+
+def statuses(data: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in data["checks"]}
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployed consortium after one round without training: made once, never changed."""
+    folder = tmp_path_factory.mktemp("settled")
+    (folder / "clinics.toml").write_text(EXAMPLE.read_text())
+    with contextlib.chdir(folder):
+        code, out, err = cocogen("deploy", "clinics.toml")
+        assert code == 0, out + err
+        with Session.opened(Request(None, None, None, as_json=False)) as session:
+            ledger = session.ledger
+            for n, liability in enumerate(ledger.decoded.liabilities):
+                ledger.deposit(n, 2 * liability)
+            ledger.open_round()
+            for n in range(len(ledger.terms.members)):
+                contribution = Contribution(10 + n, n, 0, EVIDENCE)
+                ledger.submit(n, contribution, ledger.attest(n, contribution))
+            ledger.record()
+            ledger.wait_until(ledger.state().deadline + 1)
+            ledger.settle()
+        code, out, err = cocogen("export", "-o", "exported.jsonl")
+        assert code == 0, out + err
+    return folder
+
+
+@pytest.fixture
+def folder(settled: Path) -> Iterator[Path]:
+    """The same folder, in which a test works and after which every file is what it was."""
+    kept = settled.with_name("kept")
+    shutil.copytree(settled, kept)
+    try:
+        with contextlib.chdir(settled):
+            yield settled
+    finally:
+        shutil.rmtree(settled)
+        kept.rename(settled)
+
+
+@pytest.fixture
+def elsewhere(settled: Path, tmp_path: Path) -> Iterator[Path]:
+    """Another folder with three files: the exported ledger, the resolved terms and the terms file."""
+    for name in ("exported.jsonl", "clinics.toml", ".cocogen/clinics/resolved.json"):
+        shutil.copy(settled / name, tmp_path)
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+def forged(file: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Change the lines of an exported ledger and fix its footer."""
+    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    change(lines)
+    body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines[:-1])
+    footer = {**lines[-1], "sha256": hashlib.sha256(body).hexdigest()}
+    file.write_bytes(body + json.dumps(footer, separators=(",", ":")).encode() + b"\n")
+
+
+class TestLive:
+    def test_an_honest_ledger_passes_and_is_accounted_for(self, folder):
+        data = data_of("audit")
+        assert data["status"] == "PASS"
+        assert [check["id"] for check in data["checks"]] == list(range(1, 11))
+        assert statuses(data)["cross-check"] == "SKIPPED"
+        assert all(check["question"].endswith("?") and check["detail"] for check in data["checks"])
+        accounting = data["accounting"]
+        assert accounting["rounds"] == 1
+        assert sum(int(each["net"]) for each in accounting["organizations"].values()) == 0
+        for each in accounting["organizations"].values():
+            assert all(isinstance(each[name], str) for name in ("paid", "received", "net", "forfeits", "balance"))
+            assert each["runway"] == int(each["balance"]) // int(each["liability"])
+        assert accounting["pairs"]
+        assert data["cannot_know"]
+
+    def test_the_text_says_what_was_asked_found_and_cannot_be_known(self, folder):
+        code, out, _ = cocogen("audit")
+        assert code == 0
+        assert "is the runtime code the shipped contract" in out
+        assert "who pays whom: 1 rounds, wei" in out
+        assert "no audit can know:" in out
+        assert out.rstrip().endswith("audit: PASS")
+
+    def test_a_missing_chain_file_is_incomplete_and_none_is_made(self, folder):
+        chain = folder / ".cocogen" / "clinics" / "chain.sqlite"
+        chain.unlink()
+        data = data_of("audit", code=5)
+        assert set(statuses(data).values()) == {"INCOMPLETE"}
+        assert "there is no chain file" in data["checks"][0]["detail"]
+        assert data["accounting"] is None
+        assert not chain.exists()
+
+    def test_a_file_that_is_no_chain_is_incomplete(self, folder):
+        chain = folder / ".cocogen" / "clinics" / "chain.sqlite"
+        chain.write_bytes(b"no chain at all" * 100)
+        data = data_of("audit", code=5)
+        assert set(statuses(data).values()) == {"INCOMPLETE"}
+        assert "chain.sqlite" in data["checks"][0]["detail"]
+
+    @pytest.mark.parametrize("other", ["nothing", "another contract"])
+    def test_an_address_without_this_contract_fails_the_code(self, folder, other):
+        path = folder / ".cocogen" / "clinics" / "deployment.json"
+        deployment = json.loads(path.read_text())
+        header = json.loads((folder / "exported.jsonl").read_text().splitlines()[0])
+        nothing = "0x52908400098527886E0F7030069857D2E4169EE7"
+        deployment["address"] = nothing if other == "nothing" else header["blob_address"]
+        path.write_text(json.dumps(deployment))
+        data = data_of("audit", code=1)
+        assert statuses(data)["code"] == "FAIL"
+        assert "contract" in data["checks"][0]["detail"]
+
+    def test_a_second_node_that_gives_no_answer_leaves_its_check_incomplete(self, folder):
+        data = data_of("audit", "--second-node", "http://127.0.0.1:9", code=5)
+        assert statuses(data)["cross-check"] == "INCOMPLETE"
+        assert "gave no answer" in data["checks"][9]["detail"]
+        assert {status for name, status in statuses(data).items() if name != "cross-check"} == {"PASS"}
+
+    def test_a_second_nodes_secret_is_not_shown(self, folder):
+        url = "http://user:password@127.0.0.1:9/v3/0123456789abcdef"
+        code, out, err = cocogen("audit", "--second-node", url)
+        assert code == 5
+        assert "password" not in out + err
+        assert "0123456789abcdef" not in out + err
+
+    def test_a_second_node_is_named_by_its_url(self, folder):
+        code, _, err = cocogen("audit", "--second-node", "anvil")
+        assert code == 2
+        assert "--second-node is 'anvil'" in err
+
+    def test_terms_without_offline_is_a_wrong_word(self, folder):
+        code, _, err = cocogen("audit", "--terms", "resolved.json")
+        assert code == 2
+        assert "--terms goes with --offline" in err
+
+
+class TestExport:
+    def test_it_says_where_and_how_much(self, folder):
+        data = data_of("export", "-o", "again.jsonl")
+        assert (folder / "again.jsonl").read_bytes() == (folder / "exported.jsonl").read_bytes()
+        lines = (folder / "again.jsonl").read_bytes().splitlines(keepends=True)
+        assert data["sha256"] == hashlib.sha256(b"".join(lines[:-1])).hexdigest()
+        assert data["events"] == sum(b'"kind":"event"' in line for line in lines)
+
+    def test_events_have_receipts(self, folder):
+        lines = [json.loads(line) for line in (folder / "exported.jsonl").read_text().splitlines()]
+        events = [line for line in lines if line["kind"] == "event"]
+        assert all(event["status"] == 1 and event["gas"] > 21_000 for event in events)
+
+    def test_a_place_that_cannot_be_written(self, folder):
+        code, _, err = cocogen("export", "-o", "nowhere/ledger.jsonl")
+        assert code == 2
+        assert "cannot be written" in err
+
+    def test_nothing_deployed(self, tmp_path):
+        with contextlib.chdir(tmp_path):
+            assert cocogen("export")[0] == 2
+
+
+class TestOffline:
+    def test_two_files_are_enough(self, elsewhere):
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert statuses(data) == dict.fromkeys(statuses(data), "PASS") | {"cross-check": "SKIPPED"}
+
+    def test_it_agrees_with_the_live_audit(self, folder):
+        assert data_of("audit", "--offline", "exported.jsonl") == data_of("audit")
+
+    def test_a_terms_file_can_be_compared(self, elsewhere):
+        offline = ("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", "clinics.toml")
+        assert data_of(*offline)["status"] == "PASS"
+        config = elsewhere / "clinics.toml"
+        config.write_text(config.read_text().replace("profitability = 700.0", "profitability = 701.0"))
+        data = data_of(*offline, code=1)
+        assert statuses(data)["terms"] == "FAIL"
+        assert "lakeview" in data["checks"][1]["detail"]
+
+    def test_other_terms_fail(self, elsewhere):
+        path = elsewhere / "resolved.json"
+        resolved = json.loads(path.read_text())
+        resolved["organization"][0]["data_cap"] += 1
+        path.write_text(json.dumps(resolved))
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=1)
+        assert statuses(data)["terms"] == "FAIL"
+
+    def test_terms_that_no_ledger_can_hold_are_incomplete(self, elsewhere):
+        path = elsewhere / "resolved.json"
+        resolved = json.loads(path.read_text())
+        resolved["organization"][0]["data_cap"] = -1
+        path.write_text(json.dumps(resolved))
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=5)
+        assert "data_cap" in data["checks"][0]["detail"]
+
+    def test_a_forged_file_fails(self, elsewhere):
+        def change(lines: list[dict[str, Any]]) -> None:
+            next(line for line in lines if line.get("name") == "ContributionSubmitted")["args"]["data"] += 1
+
+        forged(elsewhere / "exported.jsonl", change)
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=1)
+        assert statuses(data)["signatures"] == "FAIL"
+
+    def test_a_damaged_file_is_incomplete_and_says_where(self, elsewhere):
+        path = elsewhere / "exported.jsonl"
+        path.write_bytes(path.read_bytes()[:-100])
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=5)
+        assert set(statuses(data).values()) == {"INCOMPLETE"}
+        lines = len(path.read_bytes().splitlines())
+        assert data["checks"][0]["detail"].startswith(f"exported.jsonl:{lines}: ")
+
+    def test_a_missing_file_is_incomplete(self, elsewhere):
+        data = data_of("audit", "--offline", "absent.jsonl", "--terms", "resolved.json", code=5)
+        assert "No such file" in data["checks"][0]["detail"]
+
+    @pytest.mark.parametrize("content", [None, "{", "{}"])
+    def test_terms_that_cannot_be_read_are_a_usage_error(self, elsewhere, content):
+        if content is None:
+            (elsewhere / "resolved.json").unlink()
+        else:
+            (elsewhere / "resolved.json").write_text(content)
+        code, _, err = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 2
+        assert "resolved.json" in err
+
+    def test_another_build_of_the_contract_is_said(self, elsewhere):
+        forged(elsewhere / "exported.jsonl", lambda lines: lines[0].update(artifact="00"))
+        code, _, err = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 0
+        assert "another build of the contract" in err
