@@ -7,7 +7,7 @@ FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 SLOW := $(if $(filter true,$(CI)),-m "slow or not slow",)
 
-.PHONY: help install run test check lint format bench forge contracts-check artifacts clean
+.PHONY: help install run test check lint format prove mutate bench forge contracts-check artifacts clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ contracts-check: $(STAMP)
 
 artifacts: $(STAMP) ## recompile the contract into chain/artifacts (needs node)
 	$(BIN)/python -m chain.build
+
+prove: ## proofs of the kernel and static analysis of the contracts (needs node, and PyPI for the tools)
+	cd contracts && PYTHON=$(PYTHON) script/formal
+
+mutate: ## break the contracts on purpose and see that their tests notice (an hour; needs node)
+	cd contracts && $(PYTHON) script/mutate.py
 
 bench: $(STAMP) ## run the benchmarks and keep their results in benchmarks/results
 	$(BIN)/python -m benchmarks

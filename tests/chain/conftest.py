@@ -112,7 +112,8 @@ def rolled_back(backend: Any) -> Iterator[Any]:
         provider.make_request("evm_revert", [snapshot])
 
 
-BACKENDS = ["tester", "embedded", "anvil", pytest.param("ganache", marks=pytest.mark.slow)]
+# the embedded chain is the tester over a file: what the file adds has tests of its own
+BACKENDS = ["tester", "anvil", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("embedded", "ganache"))]
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

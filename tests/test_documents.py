@@ -1,0 +1,40 @@
+"""What the documents claim about the code, where a machine can tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tests() -> set[str]:
+    """The names of all tests, Solidity's and Python's."""
+    sources = [*(ROOT / "contracts" / "test").rglob("*.sol"), *(ROOT / "tests").rglob("*.py")]
+    pattern = re.compile(r"(?:function|def) ((?:test|invariant)\w+)")
+    return {name for source in sources for name in pattern.findall(source.read_text(encoding="utf-8"))}
+
+
+def test_every_test_that_the_security_page_names_exists(tests):
+    named = set(re.findall(r"`(test\w+)`", SECURITY))
+    assert len(named) > 40
+    assert named - tests == set()
+
+
+def test_every_threat_names_a_test_that_shows_its_defence():
+    table = SECURITY.partition("| threat |")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) > 15
+    assert [row for row in table if "`test" not in row.split("|")[3]] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "SECURITY.md", "contracts/README.md", *sorted(
+    str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")
+)])  # fmt: skip
+def test_links_between_documents_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
+    assert [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()] == []
