@@ -88,7 +88,7 @@ class Accounts:
         if stated is None:
             keystore = self._keystore(name, None)
             if keystore is None:
-                raise self._missing("the account", name)
+                raise self._missing("", name)
             stated = keystore.address
         return self._not_public(stated, name, development)
 
@@ -130,6 +130,10 @@ class Accounts:
             return MissingKey(address, name)
         where = f"in {self._folder.path}, or name another folder with --keys"
         hint = f"create a keystore with `cocogen keys new {name}` or `cocogen keys import {name}` {where}"
+        if not address:
+            hint = (
+                f"let {name} create a key on its own machine and state its address in the terms; for your own, {hint}"
+            )
         if self._local:
             hint += "; on a local chain, leave the address out of the terms to use a development account"
         return MissingKey(address, name, hint=hint)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chain.reverts import ContractError, named
+from chain.reverts import ContractError, duration, named
 
 __all__ = [
     "AlreadyExiting",
@@ -214,10 +214,13 @@ class TooEarly(ContractError):
     """The block time is before the earliest time of this call."""
 
     abi = ("uint256", "uint256")
-    text = "it is {time}, but this call is allowed from {allowedFrom} on (Unix seconds)"
-    advice = "wait, or advance the clock of a local chain"
+    text = "this is allowed in {gap} (it is {time}, allowed from {allowedFrom} on, Unix seconds)"
+    advice = "wait, or pass the time on a local chain (--advance, or `cocogen chain advance`)"
     time: int
     allowedFrom: int  # noqa: N815 - the field's name in Solidity
+
+    def _shown(self) -> dict[str, Any]:
+        return ContractError._shown(self) | {"gap": duration(self.allowedFrom - self.time)}
 
 
 @dataclass(eq=False)
@@ -225,10 +228,13 @@ class TooLate(ContractError):
     """The block time is after the deadline of this call."""
 
     abi = ("uint256", "uint256")
-    text = "it is {time}, after the deadline {deadline} (Unix seconds)"
+    text = "the deadline passed {gap} ago (it is {time}, the deadline was {deadline}, Unix seconds)"
     advice = "the window is over: take the round's next step (whoever has not contributed is left out of it)"
     time: int
     deadline: int
+
+    def _shown(self) -> dict[str, Any]:
+        return ContractError._shown(self) | {"gap": duration(self.time - self.deadline)}
 
 
 @dataclass(eq=False)

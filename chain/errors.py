@@ -11,6 +11,7 @@
     ├── ArgumentOutOfRange           an argument does not fit the type that a call gives it
     ├── InsufficientTokens           a depositor holds too few tokens
     ├── MissingKey                   a signature is asked of an address whose key is not at hand
+    ├── FeeTooHigh                   a node asks more for gas than the user allows
     ├── WalletMustSend               a transaction is asked of a contract wallet; it says which
     ├── MalformedSignature           bytes that are no signature
     └── backends: ChainUnavailable, ChainLocked, IncompatibleChainFile, NoContract, ArtifactMismatch, WrongChain,
@@ -105,6 +106,7 @@ __all__ = [
     "ERC20InvalidSender",
     "ERC20InvalidSpender",
     "EvidenceMissing",
+    "FeeTooHigh",
     "IncompatibleChainFile",
     "InsufficientTokens",
     "InvalidRecipient",
@@ -207,7 +209,23 @@ class MissingKey(KeyUnavailable):
         hint = hint or "development accounts are derived from the seed: leave the address out of the terms to use them"
         if wallet:
             hint = "it is a contract wallet (EIP-1271): have its owners sign, and hand their signature in"
-        super().__init__(f"there is no key for {role} at {address}", hint=hint, wallet=wallet)
+        super().__init__(
+            f"there is no key for {role}{f' at {address}' if address else ' and no address in the terms'}",
+            hint=hint,
+            wallet=wallet,
+        )
+
+
+class FeeTooHigh(LedgerError):
+    """A node asks more for the gas of a transaction than the user allows; nothing was sent."""
+
+    def __init__(self, fee: int, limit: int) -> None:
+        self.fee = fee
+        self.limit = limit
+        super().__init__(
+            f"the transaction could cost {fee} wei of gas money, more than the {limit} wei allowed; nothing was sent",
+            hint="see whether the node tells the truth about gas prices; COCOGEN_FEE_LIMIT (wei) allows more",
+        )
 
 
 class WalletMustSend(LedgerError):

@@ -48,7 +48,8 @@ def open_ledger(
     """Open the settlement system that ``specification`` names; whatever it needs is imported only then.
 
     On a real node the environment variable COCOGEN_CONFIRMATIONS says how many blocks must follow a transaction's
-    block before it counts, 0 to 1000 (default 1).
+    block before it counts, 0 to 1000 (default 1), and COCOGEN_FEE_LIMIT how many wei the gas of one transaction may
+    cost (default 10^18).
 
     Parameters
     ----------
@@ -64,14 +65,14 @@ def open_ledger(
     Raises
     ------
     ConfigurationError
-        The specification names no ledger, its URL was stored without its secret part, or COCOGEN_CONFIRMATIONS is no
-        such number.
+        The specification names no ledger, its URL was stored without its secret part, or a variable is no such number.
     ChainLocked, IncompatibleChainFile, ChainUnavailable
         The embedded chain's file is in use, is not one of ours, or cannot be read or written; or no Ethereum node
         answers.
     NodeNotInstalled
         The program of anvil or ganache is missing.
     """
+    specification = specification.strip()
     if specification == "memory":
         from chain.memory import MemoryProvider
 
@@ -81,21 +82,23 @@ def open_ledger(
         valid = "; ".join(f'"{name}": {meaning}' for name, meaning in LEDGERS.items())
         raise ConfigurationError(
             "no such ledger",
-            problems=[FieldProblem("ledger", repr(specification), f"one of {valid}")],
+            problems=[FieldProblem("ledger", repr(masked(specification)), f"one of {valid}")],
             hint='an embedded chain names its file, for example "embedded:chain.sqlite"',
         )
-    confirmations = _confirmations() if is_url(specification) else 0
+    confirmations = _number("COCOGEN_CONFIRMATIONS", 1, 1000, "number of confirmations") if is_url(specification) else 0
     from chain.provider import ChainProvider
 
+    fee_limit = _number("COCOGEN_FEE_LIMIT", 10**18, 10**24, "wei for the gas of one transaction")
     backend = open_backend(specification, lock_timeout=lock_timeout, confirmations=confirmations)
+    if not backend.local:
+        backend.fee_limit = fee_limit
     return ChainProvider(backend, seed, keys)
 
 
-def _confirmations() -> int:
-    text = os.environ.get("COCOGEN_CONFIRMATIONS", "1")
-    if not text.isascii() or not text.isdigit() or int(text) > 1000:
+def _number(variable: str, default: int, largest: int, what: str) -> int:
+    text = os.environ.get(variable, str(default))
+    if not text.isascii() or not text.isdigit() or int(text) > largest:
         raise ConfigurationError(
-            "the number of confirmations is wrong",
-            problems=[FieldProblem("COCOGEN_CONFIRMATIONS", repr(text), "an integer from 0 to 1000")],
+            f"the {what} is wrong", problems=[FieldProblem(variable, repr(text), f"an integer from 0 to {largest}")]
         )
     return int(text)

@@ -29,6 +29,11 @@ Reader = Callable[[object, str], Any]
 
 _ADDRESSES = ("address", "blob_address", "sender", "attester", "arbiter", "token")
 """Text fields that hold addresses."""
+_NATURALS = ("chain_id", "created_block", "block", "log_index", "number", "time")
+"""Integer fields that a node is asked about, or that count."""
+_TRANSACTIONS = ("transaction", "created_transaction")
+"""Text fields that hold a transaction's hash; a ledger in memory has numbered operations instead."""
+_TRANSACTION = re.compile(r"0x[0-9a-f]{64}|operation (?:0|[1-9][0-9]{0,15})")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
 _LARGE = re.compile(r"-?[1-9][0-9]{15,77}")
 _SHOWN = 80
@@ -73,7 +78,7 @@ def read_fields(kind: type[Any], excluded: tuple[str, ...] = ()) -> Callable[[ob
     """Return the function that reads the fields of data class ``kind`` but the ``excluded`` ones, by name."""
     hints = typing.get_type_hints(kind)
     names = [item.name for item in fields(kind) if item.name not in excluded]
-    readers = {name: _address_in(hints[name]) if name in _ADDRESSES else reader(hints[name]) for name in names}
+    readers = {name: _reader_of(name, hints[name]) for name in names}
 
     def read(value: object, where: str) -> dict[str, Any]:
         _require_names(value, readers.keys(), where)
@@ -166,9 +171,10 @@ def _word(value: object, where: str) -> bytes:
 
 
 def _text(value: object, where: str) -> str:
-    if isinstance(value, str):
+    # what a file holds may reach a terminal, which obeys control characters and cannot show half a character
+    if isinstance(value, str) and value.isprintable():
         return value
-    raise PlainInvalid(f"{where} is {_shown(value)}, not text")
+    raise PlainInvalid(f"{where} is {_shown(value)}, not text of printable characters")
 
 
 @cache
@@ -183,10 +189,32 @@ def _address(value: object, where: str) -> str:
     raise PlainInvalid(f"{where} is {_shown(value)}, not an address with its checksum (EIP-55)")
 
 
-def _address_in(hint: Any) -> Reader:
-    if type(None) in typing.get_args(hint):
-        return lambda value, where: None if value is None else _address(value, where)
-    return _address
+def _natural(value: object, where: str) -> int:
+    read = _integer(value, where)
+    if read < 0:
+        raise PlainInvalid(f"{where} is {_shown(value)}, below 0")
+    return read
+
+
+def _transaction(value: object, where: str) -> str:
+    if isinstance(value, str) and _TRANSACTION.fullmatch(value):
+        return value
+    raise PlainInvalid(f"{where} is {_shown(value)}, not 0x and 64 hexadecimal digits in lower case, or 'operation N'")
+
+
+_BY_NAME: dict[str, Reader] = {
+    **dict.fromkeys(_ADDRESSES, _address),
+    **dict.fromkeys(_NATURALS, _natural),
+    **dict.fromkeys(_TRANSACTIONS, _transaction),
+}
+
+
+def _reader_of(name: str, hint: Any) -> Reader:
+    """Return the reader of a field, whose name can say more than its type."""
+    read = _BY_NAME.get(name)
+    if read is not None and type(None) in typing.get_args(hint):
+        return lambda value, where: None if value is None else read(value, where)
+    return reader(hint) if read is None else read
 
 
 def _shown(value: object) -> str:

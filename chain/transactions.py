@@ -12,14 +12,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import rlp
 from web3 import Web3
 from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import TxParams, TxReceipt
 
+from chain.abi import checksum_address, keccak256
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors, node_message
 from chain.errors import (
     ChainUnavailable,
+    FeeTooHigh,
     TransactionPending,
     TransactionReplaced,
     TransactionTimeout,
@@ -110,9 +113,22 @@ def send_transaction(
             eth.call({**call, "from": account.address, "gas": gas}, receipt["blockNumber"])
             raise UnknownRevert(b"")
         mined_at = eth.get_block(receipt["blockNumber"])["timestamp"]
-    hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
-    mined = Mined(operation, hash_, receipt["blockNumber"], mined_at, receipt["gasUsed"])
-    return mined, receipt["contractAddress"] or ""
+        created = ""
+        if "to" not in call:
+            created = _created_address(account.address, nonce)
+            if str(receipt["contractAddress"]).lower() != created.lower():
+                raise ChainUnavailable(
+                    f"the node puts the contract at {receipt['contractAddress']}, but it can only be at {created}",
+                    hint="do not use this node",
+                )
+        hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
+        mined = Mined(operation, hash_, int(receipt["blockNumber"]), int(mined_at), int(receipt["gasUsed"]))
+    return mined, created
+
+
+def _created_address(sender: str, nonce: int) -> str:
+    """Where a creation with this nonce puts its contract, whatever a node says."""
+    return checksum_address(keccak256(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[-20:])
 
 
 class _Transaction:
@@ -121,6 +137,7 @@ class _Transaction:
     def __init__(self, backend: Backend, call: dict[str, Any], account: LocalAccount, timeout: float) -> None:
         self._eth = backend.web3.eth
         self._confirmations = backend.confirmations
+        self._fee_limit = backend.fee_limit
         self._ceiling = 0.05 if backend.local else 2.0
         self._call = call
         self._account = account
@@ -132,19 +149,29 @@ class _Transaction:
     def mined(self) -> TxReceipt:
         """Send, and return the receipt once it is confirmed."""
         try:
-            self._offer()
-            return self._wait()
+            with node_errors():
+                self._offer()
+                return self._wait()
+        except FeeTooHigh:
+            if not self._hashes:
+                raise
+            raise self._late(None) from None
         except ChainUnavailable as error:
             raise ChainUnavailable(
                 f"{error}; the transaction {self._shown()} may have been sent",
-                hint="when the node answers again, run the same command: it goes on from the state of the chain",
+                hint="look for it on the node, and at `cocogen status`, before you repeat the command: a deposit or "
+                "withdrawal that went through would be made a second time",
             ) from None
 
     def _offer(self) -> None:
         """Sign and send at the market's price, or, after the first time, at a price that displaces the earlier one."""
         market = _market_price(self._eth)
         raised = {name: max(value * 9 // 8 + 1, market.get(name, 0)) for name, value in self._price.items()}
-        first, self._price = not self._price, raised or market
+        offered = raised or market
+        fee = self._call["gas"] * offered.get("maxFeePerGas", offered.get("gasPrice", 0))
+        if fee > self._fee_limit:
+            raise FeeTooHigh(fee, self._fee_limit)
+        first, self._price = not self._price, offered
         kind = {"type": 2} if "maxFeePerGas" in self._price else {}
         signed = self._account.sign_transaction({**self._call, **kind, **self._price})
         self._hashes.append(bytes(signed.hash))

@@ -43,6 +43,8 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
     """Rebuild every balance from the ledger alone and compare; CONFIG (default: the terms file that was deployed)
     must still be what the members accepted.
 
+    A file can be consistent with the terms and yet not be the chain's: only --second-node shows that.
+
     Exit code 0: all checks pass; 1: tampering or mismatch; 5: something could not be checked.
     """
     if terms is not None and offline is None:
@@ -51,6 +53,7 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
         raise click.UsageError(
             f"--second-node is {second_node!r}; give a node's URL, for example http://127.0.0.1:8545"
         )
+    from chain.audit import incomplete
     from cocogen.errors import AuditError, LedgerError
 
     with progress() as bars:
@@ -61,7 +64,8 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
                 data = _live_data(request, second_node, bars)
         except (AuditError, LedgerError) as error:
             # what cannot be read is a reason, not a verdict
-            data = _report_data(f"{error}; {error.hint}" if error.hint else str(error))
+            reason = f"{error}; {error.hint}" if error.hint else str(error)
+            data = _report_data(incomplete(reason, origin="node" if offline is None else "file"))
     emit(data, lambda: print_audit(data), as_json=request.as_json)
     return EXIT_CODES[data["status"]]
 
@@ -107,7 +111,7 @@ def _offline_data(
     if exported.artifact != load_artifact(terms.contract_name).input_sha256:
         note("the ledger was exported by a version of CoCoGen with another build of the contract")
     second = None if second_node is None else _second(second_node, record, terms)
-    data = _report_data(replay(record, terms, second=second, progress=bars))
+    data = _report_data(replay(record, terms, second=second, offline=True, progress=bars))
     if request.config is not None:
         _add_mismatch(data, _config_mismatch(resolved, Path(request.config)))
     return data
@@ -119,6 +123,7 @@ def audit_data(
     """Run all checks; ``config`` names the terms file to compare with, default the one that was deployed."""
     from chain.arithmetic import encode
     from chain.audit import audit as replay
+    from chain.audit import incomplete
     from chain.errors import ContractError, NoContract, UnknownRevert
 
     settlement = session.resolved.settlement_terms()
@@ -128,7 +133,7 @@ def audit_data(
     try:
         record = session.provider.inspect(settlement, session.deployment)
     except (ContractError, NoContract, UnknownRevert) as error:
-        data = _report_data("there is no such contract")
+        data = _report_data(incomplete("there is no such contract"))
         data["checks"][0].update(status="FAIL", detail=str(error))
         data["status"] = "FAIL"
     else:
@@ -162,14 +167,12 @@ def _resolved(path: Path) -> ResolvedTerms:
     return ResolvedTerms.from_json(text, file=str(path))
 
 
-def _report_data(report: AuditReport | str) -> dict[str, Any]:
-    """A report as plain JSON values, wei as strings; a text is why nothing could be checked."""
+def _report_data(report: AuditReport) -> dict[str, Any]:
+    """A report as plain JSON values, wei as strings."""
     from dataclasses import asdict
 
-    from chain.audit import CANNOT_KNOW, QUESTIONS, incomplete
+    from chain.audit import CANNOT_KNOW, QUESTIONS
 
-    if isinstance(report, str):
-        report = incomplete(report)
     checks = [asdict(check) | {"question": QUESTIONS[check.name]} for check in report.checks]
     accounting = None
     if (found := report.accounting) is not None:
@@ -186,6 +189,7 @@ def _report_data(report: AuditReport | str) -> dict[str, Any]:
         }
     return {
         "status": report.status,
+        "origin": report.origin,
         "checks": checks,
         "accounting": accounting,
         "cannot_know": list(CANNOT_KNOW),
@@ -252,7 +256,15 @@ def print_audit(data: dict[str, Any]) -> None:
     click.echo("no audit can know:")
     for sentence in data["cannot_know"]:
         click.echo(f"  {sentence}")
-    click.echo(f"audit: {data['status']}")
+    click.echo(f"audit: {_verdict(data)}")
+
+
+def _verdict(data: dict[str, Any]) -> str:
+    """The status, with what it does not say of a file that no node has confirmed."""
+    confirmed = any(check["name"] == "cross-check" and check["status"] == "PASS" for check in data["checks"])
+    if data["status"] == "PASS" and data["origin"] == "file" and not confirmed:
+        return "PASS - consistent with the terms; only a node can show that the file is the chain's (--second-node URL)"
+    return str(data["status"])
 
 
 def _runway(account: dict[str, Any]) -> str:

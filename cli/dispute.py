@@ -47,6 +47,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 
     Locks the dispute bond of the terms, beyond the liability, until the arbiter has ruled. A round is disputed once.
     """
+    from chain.reverts import duration
     from cli.organization import receipt_data
     from cli.session import Session
     from cocogen.disputes import raise_dispute
@@ -78,7 +79,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
     emit(
         data,
         f"round {state.round} is disputed by {organization}; its dispute bond of {bond} is locked; the arbiter rules "
-        f"within {state.deadline - state.now:,} seconds\n"
+        f"within {duration(state.deadline - state.now)}\n"
         f"the reason is kept in {path}: hand it to the arbiter\n"
         f"next: `cocogen dispute resolve {'|'.join(RULINGS)}` by the arbiter; if it stays silent, "
         f"`cocogen dispute resolve --default` ({settlement.dispute_default}) by anyone",

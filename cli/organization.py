@@ -214,15 +214,22 @@ def submit(request: Request, organization: str, sender: str | None) -> None:
 
 @click.command(short_help="Take money out of the bond.")
 @organization_option("The organization that withdraws.")
-@click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="Wei to take.  [default: all that is free]")
+@click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="Wei to take.  [default: all above the bond]")
+@click.option("--all", "everything", is_flag=True, help="Take the bond too; without it no round is joined.")
 @click.option("--to", metavar="ADDRESS", help="Recipient.  [default: the organization's own account]")
 @common()
-def withdraw(request: Request, organization: str, amount: int | None, to: str | None) -> None:
-    """Withdraw wei from the organization's balance; during a round the bond stays."""
+def withdraw(request: Request, organization: str, amount: int | None, everything: bool, to: str | None) -> None:
+    """Withdraw wei from the organization's balance: by default what the bond does not need.
+
+    During a round the bond stays whatever is asked for. Between rounds --all takes everything, and the organization
+    then takes no part in rounds until it deposits again. Run twice, an --amount is paid twice.
+    """
     from chain.abi import checksum_address, is_address
     from cli.session import Session
     from cocogen.errors import ConfigurationError, LedgerError
 
+    if everything and amount is not None:
+        raise ConfigurationError("give either --amount or --all")
     if to is not None and not (is_address(to) and to in (to.lower(), checksum_address(to))):
         raise ConfigurationError(
             f"--to {to} is not an address",
@@ -232,11 +239,15 @@ def withdraw(request: Request, organization: str, amount: int | None, to: str | 
         n = session.index(organization)
         state = session.ledger.state()
         live = state.phase != "idle" and state.participants[n]
-        free = max(0, state.balances[n] - (state.liabilities[n] if live else 0))
+        leaving = state.exiting[n] or state.round >= session.resolved.consortium.rounds
+        kept = state.liabilities[n] if live or not (everything or leaving) else 0
+        if state.disputant == n:
+            kept += session.resolved.settlement.dispute_bond
+        free = max(0, state.balances[n] - kept)
         if amount is None and free == 0:
             raise LedgerError(
-                f"{organization} has nothing to withdraw: balance {state.balances[n]} wei",
-                hint="wait until the running round is settled" if live else "the balance is empty",
+                f"{organization} has nothing to withdraw: {state.balances[n]} wei, and its bond takes {kept} wei",
+                hint="wait until the running round is settled" if live else "--all takes the bond too",
             )
         taken = free if amount is None else amount
         receipt = session.ledger.withdraw(n, taken, to=to)

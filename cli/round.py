@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import common
-from cli.output import emit, table, units
+from cli.output import emit, note, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -24,12 +24,21 @@ def round_() -> None:
 @common()
 def open_(request: Request) -> None:
     """Open the next round (attester); local clocks jump over the agreed gap."""
+    from chain.reverts import duration
     from cli.organization import receipt_data
     from cli.session import Session
 
     with Session.opened(request) as session:
+        before = session.ledger.state()
+        if before.phase == "idle" and before.next_round_from > before.now:
+            note(f"the agreed gap ends in {duration(before.next_round_from - before.now)}; waiting (Ctrl-C is safe)")
         receipt = session.loop.open()
         state = session.ledger.state()
+    left_out = [
+        f"{name} ({'leaving' if state.exiting[n] else 'bond too small' if state.accepted[n] else 'has not accepted'})"
+        for n, name in enumerate(session.resolved.names)
+        if not state.participants[n]
+    ]
     names = [n for n, p in zip(session.resolved.names, state.participants, strict=True) if p]
     data = {
         "round": state.round,
@@ -41,8 +50,9 @@ def open_(request: Request) -> None:
     window = state.deadline - state.now
     emit(
         data,
-        f"round {state.round} is open for {window:,} seconds; participants: {', '.join(names)}\n"
-        "next: `cocogen train`, then `cocogen attest`, then `cocogen submit -o NAME`",
+        f"round {state.round} is open for {duration(window)}; participants: {', '.join(names)}\n"
+        + (f"left out: {', '.join(left_out)}\n" if left_out else "")
+        + "next: `cocogen train`, then `cocogen attest`, then `cocogen submit -o NAME`",
         as_json=request.as_json,
     )
 
@@ -52,6 +62,7 @@ def open_(request: Request) -> None:
 @common()
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
+    from chain.reverts import duration
     from cli.organization import receipt_data
     from cli.session import Session
 
@@ -75,8 +86,8 @@ def record(request: Request, advance: bool) -> None:
         masked = f"; without {', '.join(missing)}" if missing else ""
         wait = state.deadline + 1 - state.now
         text = (
-            f"round {outcome.round} is recorded{masked}; it can be settled in {wait:,} seconds\n"
-            "next: `cocogen round settle --advance`, or wait"
+            f"round {outcome.round} is recorded{masked}; it can be settled in {duration(wait)}\n"
+            "next: `cocogen round settle` then (--advance on local chains); `cocogen dispute raise -o NAME` to object"
         )
     emit(data, text, as_json=request.as_json)
 
@@ -104,6 +115,9 @@ def settle(request: Request, advance: bool) -> None:
     }
 
     def text() -> None:
+        if outcome.status == "voided":
+            click.echo(f"round {outcome.round} is void: nothing is paid")
+            return
         rows = [
             [name, units(transfer, unit), str(transfer), units(balance, unit)]
             for name, transfer, balance in zip(names, outcome.transfers, state.balances, strict=True)

@@ -21,6 +21,7 @@ __all__ = ["status"]
 @common()
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
+    from chain.reverts import duration
     from cli.session import Session, ledger_data
 
     with Session.opened(request) as session:
@@ -73,7 +74,7 @@ def status(request: Request) -> None:
             ]
             for n, name in enumerate(names)
         ]
-        when = f", until {state.deadline} (now {state.now})" if state.deadline else ""
+        when = f" for {duration(state.deadline - state.now)} more" if state.deadline >= state.now else ""
         table(
             f"{session.resolved.consortium.name}: round {state.round} of {session.resolved.consortium.rounds}, "
             f"{state.phase}{when}",
@@ -81,6 +82,11 @@ def status(request: Request) -> None:
             rows,
             caption=f"{deployment.backend} ledger at {deployment.address}",
         )
+        if state.disputant is not None:
+            bond = units(session.resolved.settlement.dispute_bond, unit)
+            click.echo(f"disputed by {names[state.disputant]}, whose dispute bond of {bond} is locked")
+        elif outcomes and outcomes[-1].status == "voided":
+            click.echo(f"round {outcomes[-1].round} was void: nothing was paid")
         click.echo(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)
@@ -107,6 +113,8 @@ def _standing(state: LedgerState, index: int) -> str:
 
 def next_step(session: Session, state: LedgerState) -> str:
     """One sentence: which command brings the consortium forward."""
+    from chain.reverts import duration
+
     names = session.resolved.names
     if state.phase == "idle":
         ready = sum(s and not e for s, e in zip(state.solvent, state.exiting, strict=True))
@@ -115,6 +123,8 @@ def next_step(session: Session, state: LedgerState) -> str:
         if ready < session.resolved.settlement.minimum_members:
             waiting = [n for n, s in zip(names, state.solvent, strict=True) if not s]
             return f"`cocogen deposit -o NAME` by {', '.join(waiting)}"
+        if state.now < state.next_round_from:
+            return f"`cocogen round open`, in {duration(state.next_round_from - state.now)} (local chains: at once)"
         return "`cocogen round open`"
     if state.phase == "open":
         number = state.round
@@ -127,7 +137,8 @@ def next_step(session: Session, state: LedgerState) -> str:
             ]
             if awaited:
                 return f"`cocogen submit -o NAME` by {', '.join(awaited)}"
-            return f"`cocogen round record --advance` (or after {state.deadline})"
+            left = duration(state.deadline - state.now)
+            return f"`cocogen round record --advance`, or without it in {left}"
         absent = [
             name
             for n, name in enumerate(names)
@@ -141,5 +152,6 @@ def next_step(session: Session, state: LedgerState) -> str:
     if state.phase == "disputed":
         if state.now > state.deadline:
             return "`cocogen dispute resolve --default`"
-        return f"`cocogen dispute resolve RULING` by the arbiter, until {state.deadline}"
+        left = duration(state.deadline - state.now)
+        return f"`cocogen dispute resolve RULING` by the arbiter, within {left}"
     return "`cocogen round settle`"

@@ -22,8 +22,10 @@ def raise_dispute(ledger: Ledger, workspace: Workspace, index: int, document: by
     without its text. Raises what the ledger raises, and WorkspaceError when the document cannot be written.
     """
     digest = hashlib.sha256(document).digest()
-    path = workspace.reason(ledger.state().round, digest)
-    write_atomically(path, document)
+    state = ledger.state()
+    path = workspace.reason(state.round, digest)
+    if state.phase == "recorded":  # else the ledger refuses, and there is nothing to keep
+        write_atomically(path, document)
     return ledger.dispute(index, digest), path
 
 

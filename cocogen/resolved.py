@@ -90,13 +90,21 @@ class ResolvedTerms(TermsSection):
 
     @classmethod
     def from_json(cls, text: str, *, file: str = "resolved terms") -> ResolvedTerms:
-        """Parse :meth:`to_json`; ConfigurationError when the text is malformed."""
+        """Parse :meth:`to_json`; ConfigurationError when the text is malformed, or says something twice."""
         try:
-            return cls.model_validate_json(text)
+            resolved = cls.model_validate_json(text)
         except ValidationError as error:
             raise ConfigurationError(
                 "not valid resolved terms:", file=file, problems=field_problems(error), hint="restore the file"
             ) from error
+        # only after validation, which bounds the depth; numbers are left as text, since they are valid already
+        try:
+            json.loads(text, object_pairs_hook=_unambiguous, parse_int=str, parse_float=str)
+        except _Ambiguous as error:
+            raise ConfigurationError(
+                f"not valid resolved terms: {error}", file=file, hint="restore the file"
+            ) from error
+        return resolved
 
     @property
     def document_hash(self) -> bytes:
@@ -190,3 +198,18 @@ class ResolvedTerms(TermsSection):
             dispute_default=settlement.dispute_default,
             test=settlement.test,
         )
+
+
+class _Ambiguous(ValueError):
+    """A text can be read as one thing by a program and as another by a person."""
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> None:
+    """Refuse what JSON allows: a repeated key, of which readers keep one or the other, and control characters."""
+    seen: set[str] = set()
+    for key, value in pairs:
+        if key in seen:
+            raise _Ambiguous(f"the key {ascii(key)[:80]} stands there twice")
+        if isinstance(value, str) and not value.isprintable():
+            raise _Ambiguous(f"{ascii(key)[:80]} is {ascii(value)[:80]}, which holds control characters")
+        seen.add(key)

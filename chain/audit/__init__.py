@@ -12,9 +12,9 @@
 10. cross-check a second node gives the same code, block, log and storage
 
 A check says PASS, FAIL, INCOMPLETE (it could not be carried out: the replay broke off, or the attester is a contract
-whose answers are not in the record), or SKIPPED (there is nothing to check: a ledger in memory has no bytecode; nobody
-asked for a second node). The audit reads a :class:`chain.record.LedgerRecord` and the terms, nothing else. What it
-cannot know is :data:`CANNOT_KNOW`.
+whose answers are missing, or stand in a file and no node confirms them), or SKIPPED (there is nothing to check: a
+ledger in memory has no bytecode; nobody asked for a second node). The audit reads a :class:`chain.record.LedgerRecord`
+and the terms, nothing else. What it cannot know is :data:`CANNOT_KNOW`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from chain.audit.report import (
     AuditReport,
     Check,
     OrganizationAccount,
+    Origin,
     PairAccount,
     Status,
     incomplete,
@@ -41,6 +42,7 @@ __all__ = [
     "AuditReport",
     "Check",
     "OrganizationAccount",
+    "Origin",
     "PairAccount",
     "Status",
     "audit",

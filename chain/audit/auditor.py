@@ -32,13 +32,14 @@ def audit(
     *,
     artifact: Artifact | None = None,
     second: LedgerRecord | str | None = None,
+    offline: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> AuditReport:
     """Judge a recorded ledger against the terms that the parties agreed.
 
     ``artifact`` is the compiled contract to compare the code with; by default the shipped one that these terms
     need. ``second`` is what a second node gives at the block of the record's storage, or in words why it gives
-    nothing.
+    nothing. ``offline`` says that the record was read from a file, where whatever a node alone can know is hearsay.
     ``progress`` is told (description, done, total) now and then.
 
     Raises
@@ -49,11 +50,13 @@ def audit(
         The shipped contract cannot be read.
     """
     encoded = encode(terms) if isinstance(terms, SettlementTerms) else terms
-    seen = _Evidence(record, second, check_signatures(record, encoded, progress))
+    confirmed = second if isinstance(second, LedgerRecord) else None
+    signatures = check_signatures(record, encoded, progress, offline=offline, second=confirmed)
+    seen = _Evidence(record, second, signatures)
     seen.findings += [*check_terms(record, encoded), *check_log(record), *seen.signatures.findings]
     seen.findings += check_code(record, encoded, artifact or load_artifact(encoded.contract_name))
-    if isinstance(second, LedgerRecord):
-        seen.findings += check_second(record, second)
+    if confirmed is not None:
+        seen.findings += check_second(record, confirmed)
     if progress is not None:
         progress("replaying the log", 0, 1)
     try:
@@ -70,7 +73,7 @@ def audit(
         if len(record.storage.balances) == len(encoded.members):
             accounting = account(seen.payments, record, encoded)
     checks = tuple(_judge(number, name, seen) for number, name in enumerate(CHECKS, start=1))
-    return AuditReport(overall(checks), checks, accounting)
+    return AuditReport(overall(checks), checks, accounting, "file" if offline else "node")
 
 
 @dataclass(slots=True)
@@ -95,12 +98,8 @@ def _judge(number: int, name: str, seen: _Evidence) -> Check:
         if seen.second is None:
             return Check(number, name, "SKIPPED", "no second node was asked", None)
         return Check(number, name, "INCOMPLETE", seen.second, None)
-    if name == "signatures" and (unanswered := seen.signatures.unanswered):
-        detail = (
-            f"the attester is a contract (EIP-1271), and its answers for {len(unanswered)} of "
-            f"{seen.signatures.count} signatures are missing: they need a node with the state of their time"
-        )
-        return Check(number, name, "INCOMPLETE", detail, unanswered[0].transaction)
+    if name == "signatures" and (doubted := seen.signatures.hearsay or seen.signatures.unanswered):
+        return Check(number, name, "INCOMPLETE", _doubt(seen.signatures), doubted[0].transaction)
     if name in (*_REPLAYED, "rounding", "transfers"):
         if seen.replayed is None:
             return Check(number, name, "INCOMPLETE", "the terms cannot be replayed", None)
@@ -113,6 +112,22 @@ def _judge(number: int, name: str, seen: _Evidence) -> Check:
 def _failed(number: int, name: str, own: Sequence[Finding]) -> Check:
     more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
     return Check(number, name, "FAIL", own[0].detail + more, own[0].transaction)
+
+
+def _doubt(signatures: Signatures) -> str:
+    """Say which signatures of an attester that is a contract nobody vouches for."""
+    reasons = []
+    if signatures.hearsay:
+        reasons.append(
+            f"the file says that the attester's wallet accepted {len(signatures.hearsay)} of {signatures.count} "
+            "signatures; only a node with the state of their time can confirm it: --second-node"
+        )
+    if signatures.unanswered:
+        reasons.append(
+            f"the attester is a contract (EIP-1271), and its answers for {len(signatures.unanswered)} of "
+            f"{signatures.count} signatures are missing: they need a node with the state of their time"
+        )
+    return "; ".join(reasons)
 
 
 def _success(name: str, seen: _Evidence) -> str:

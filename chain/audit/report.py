@@ -14,6 +14,7 @@ __all__ = [
     "AuditReport",
     "Check",
     "OrganizationAccount",
+    "Origin",
     "PairAccount",
     "Status",
     "incomplete",
@@ -21,6 +22,9 @@ __all__ = [
 ]
 
 Status = Literal["PASS", "FAIL", "INCOMPLETE", "SKIPPED"]
+
+Origin = Literal["node", "file"]
+"""Where a record comes from: asked from the ledger itself, or read from a file that anyone may have written."""
 
 QUESTIONS = {
     "code": "is the runtime code the shipped contract, with these terms in its immutables?",
@@ -44,6 +48,8 @@ CANNOT_KNOW = (
     "whether attester and member colluded up to the caps: a round takes at most the liability from anyone",
     "whom a withdrawal enriched in the end, and who stands behind an address",
     "whether one node told the truth about its chain: ask a second one",
+    "whether a file is the chain's: disputes, rulings, withdrawals, absences and missing rounds can be invented "
+    "without any key, and only a node can show it",
 )
 """What holds of every audit, whatever its checks say."""
 
@@ -104,12 +110,14 @@ class Accounting:
 class AuditReport:
     """All checks. ``status`` is FAIL if one failed, else INCOMPLETE if one could not be carried out, else PASS.
 
-    ``accounting`` is None when the terms or the log do not allow one.
+    ``accounting`` is None when the terms or the log do not allow one. ``origin`` tells where the record came from: of a
+    file, PASS says that it is consistent with the terms; that it is the chain's, only the cross-check can say.
     """
 
     status: Literal["PASS", "FAIL", "INCOMPLETE"]
     checks: tuple[Check, ...]
     accounting: Accounting | None = None
+    origin: Origin = "node"
 
 
 def overall(checks: Sequence[Check]) -> Literal["PASS", "FAIL", "INCOMPLETE"]:
@@ -120,7 +128,7 @@ def overall(checks: Sequence[Check]) -> Literal["PASS", "FAIL", "INCOMPLETE"]:
     return "INCOMPLETE" if "INCOMPLETE" in statuses else "PASS"
 
 
-def incomplete(reason: str) -> AuditReport:
+def incomplete(reason: str, *, origin: Origin = "node") -> AuditReport:
     """Return the report of an audit that had nothing to read, for the ``reason`` given in words."""
     checks = tuple(Check(number, name, "INCOMPLETE", reason, None) for number, name in enumerate(CHECKS, start=1))
-    return AuditReport("INCOMPLETE", checks)
+    return AuditReport("INCOMPLETE", checks, origin=origin)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from chain.backends.urls import is_url
+from chain.backends.urls import is_url, masked
 from cocogen.errors import ConfigurationError, FieldProblem
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Backend(Protocol):
         EIP-155 identifier.
     local
         Whether :meth:`advance` and :meth:`fund` work: a chain for trying things out, whose money is worthless.
+    fee_limit
+        Wei that one transaction may pay for gas at most: a node names the price, and could name any.
     confirmations
         Blocks that must follow a transaction's block before it counts.
     """
@@ -56,6 +58,8 @@ class Backend(Protocol):
 
     @property
     def local(self) -> bool: ...
+
+    fee_limit: int
 
     @property
     def confirmations(self) -> int: ...
@@ -139,6 +143,6 @@ def open_backend(specification: str, *, lock_timeout: float = 0.0, confirmations
     valid = "; ".join(f'"{name}": {meaning}' for name, meaning in BACKENDS.items())
     raise ConfigurationError(
         "no such chain backend",
-        problems=[FieldProblem("ledger", repr(specification), f"one of {valid}")],
+        problems=[FieldProblem("ledger", repr(masked(specification)), f"one of {valid}")],
         hint='name a file, for example "embedded:chain.sqlite"' if kind == "embedded" else "",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from web3.exceptions import BadFunctionCallOutput, BlockNotFound, ContractLogicError, Web3RPCError
+from web3.exceptions import BadFunctionCallOutput, BadResponseFormat, BlockNotFound, ContractLogicError, Web3RPCError
 
 from chain.errors import ChainUnavailable, NoContract, TransactionRejected, UnknownRevert, decode_revert
 
@@ -32,7 +32,7 @@ def node_errors() -> Iterator[None]:
     NoContract
         The call returned nothing because no contract lives at the address.
     ChainUnavailable
-        The node does not have a block that it had, or should have.
+        The node does not have a block that it had, or should have, or answers what makes no sense.
     """
     try:
         yield
@@ -46,18 +46,33 @@ def node_errors() -> Iterator[None]:
             f"the node does not have the block: {error}",
             hint="it may be catching up, or the chain may just have been reorganized: run the same command again",
         ) from error
+    except BadResponseFormat as error:
+        raise _nonsense(error) from error
     except Web3RPCError as error:
         raise TransactionRejected(
             f"the node refused the request: {node_message(error)}",
             hint="see that the account holds enough ether for value and gas, and has no other transaction under way",
         ) from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        # what web3 and we run into when an answer lacks a field, or holds a value of another kind
+        raise _nonsense(error) from error
+
+
+def _nonsense(error: Exception) -> ChainUnavailable:
+    return ChainUnavailable(
+        f"the node's answer makes no sense: {type(error).__name__}: {str(error)[:200]}",
+        hint="use another node",
+    )
 
 
 def _revert_data(error: ContractLogicError) -> bytes:
     data = error.data
     if not isinstance(data, str) or not data.startswith("0x"):
         return b""
-    return bytes.fromhex(data[2:])
+    try:
+        return bytes.fromhex(data[2:])
+    except ValueError:
+        return b""
 
 
 def node_message(error: Web3RPCError) -> str:

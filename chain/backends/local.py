@@ -21,6 +21,7 @@ class LocalBackend(MovableClock):
 
     local = True
     confirmations = 0
+    fee_limit = 1 << 256
 
     def __init__(self, evm: LocalEvm, kind: str, location: str) -> None:
         self.kind = kind

@@ -9,7 +9,9 @@ else without data (web3 would take it for a revert).
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
 from tenacity.wait import wait_exponential
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -30,6 +33,12 @@ _BUSY = (408, 425, 429, 502, 503, 504)
 
 _ONCE = ("evm_", "anvil_", "hardhat_", "eth_sendTransaction")
 """Methods that do something again when they are sent again."""
+
+_LARGEST_ANSWER = 1 << 28
+"""Bytes; the log of thousands of rounds is a tenth of it."""
+
+_DEEPEST_ANSWER = 1_000
+"""Levels of lists and objects inside each other, a few of which are real."""
 
 _LONGEST_PAUSE = 20.0
 """Seconds to wait at most because a node asks for it (``Retry-After``)."""
@@ -123,21 +132,24 @@ class NodeProvider(HTTPProvider):
                 data=request,
                 headers=self._headers,
                 timeout=self._timeout,
+                stream=True,
                 # a redirected POST would arrive as a GET, and a redirect could carry the token elsewhere
                 allow_redirects=False,
             )
-        except requests.Timeout:
+            with response:
+                content = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
+        except (requests.Timeout, ReadTimeoutError):
             raise _Dropped(f"no answer within {self._timeout:g} seconds") from None
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise _Dropped(_reason(error)) from None
         if response.status_code in _BUSY:
             raise _Busy(f"HTTP status {response.status_code}", _asked_pause(response.headers.get("Retry-After", "")))
-        return self._json(response)
+        return self._json(response, content)
 
-    def _json(self, response: requests.Response) -> dict[str, Any]:
+    def _json(self, response: requests.Response, content: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(response.content)
-        except ValueError:
+            answer = _parsed(content) if len(content) <= _LARGEST_ANSWER else None
+        except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, dict) and (isinstance(answer.get("error"), dict) or "result" in answer):
             return answer
@@ -146,9 +158,19 @@ class NodeProvider(HTTPProvider):
         moved = f", redirecting to {where}" if where else ""
         raise ChainUnavailable(
             f"{self.location} does not answer as an Ethereum node: HTTP status {response.status_code}{moved}, {kind}, "
-            f"{len(response.content)} bytes that are no JSON-RPC answer",
+            f"{len(content)} bytes that are no JSON-RPC answer",
             hint="check the address and the access token; this must be a node's JSON-RPC endpoint",
         )
+
+
+def _parsed(content: bytes) -> Any:
+    """JSON of reasonable depth: some libraries raise Python's limit so far that the process would crash."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(limit, len(inspect.stack(0)) + _DEEPEST_ANSWER))
+    try:
+        return json.loads(content)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _pause(state: RetryCallState) -> float:
@@ -161,7 +183,7 @@ def _asked_pause(header: str) -> float:
     return min(float(header), _LONGEST_PAUSE) if header.strip().isdigit() else 0.0
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException | HTTPError) -> str:
     """What went wrong, without the URL that requests puts into its messages."""
     if isinstance(error, requests.exceptions.SSLError):
         return "the secure connection failed (certificate?)"

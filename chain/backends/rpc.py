@@ -17,7 +17,10 @@ from chain.backends.failures import node_errors
 from chain.backends.provider import NodeProvider
 from chain.errors import ChainUnavailable, NotALocalChain
 
-__all__ = ["CONFIRMATIONS", "RpcBackend"]
+__all__ = ["CONFIRMATIONS", "FEE_LIMIT", "RpcBackend"]
+
+FEE_LIMIT = 10**18
+"""Wei of gas money that a transaction may cost, unless the user says otherwise: a deployment at 300 gwei."""
 
 CONFIRMATIONS = 1
 """Blocks that must follow a transaction's block before it counts, unless the user says otherwise."""
@@ -48,6 +51,7 @@ class RpcBackend:
     def __init__(self, provider: NodeProvider, *, confirmations: int = CONFIRMATIONS) -> None:
         self.location = provider.location
         self.confirmations = confirmations
+        self.fee_limit = FEE_LIMIT
         self._provider = provider
         self._web3: Web3 | None = Web3(provider)
         try:

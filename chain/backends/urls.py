@@ -23,19 +23,20 @@ _TOKEN = re.compile(r"[^/]{12,}")
 
 def is_url(specification: str) -> bool:
     """Whether a ledger specification names a node by its URL."""
-    return specification.lower().startswith(("http://", "https://"))
+    return specification.strip().lower().startswith(("http://", "https://"))
 
 
 def masked(specification: str) -> str:
     """Return the specification without secrets; one that holds none comes back unchanged."""
-    if not is_url(specification):
+    if "://" not in specification:
         return specification
     scheme, _, rest = specification.partition("://")
+    # the last @ ends the user part, whatever it holds: a mistyped password can hold any character
+    user, at, rest = rest.rpartition("@")
     rest, separator, _ = rest.partition("#")
     rest, query, _ = rest.partition("?")
-    authority, slash, path = rest.partition("/")
-    _, at, host = authority.rpartition("@")
-    shown = (f"{MASK}@" if at else "") + host + slash + _TOKEN.sub(MASK, path)
+    host, slash, path = rest.partition("/")
+    shown = (f"{MASK}@" if user or at else "") + host + slash + _TOKEN.sub(MASK, path)
     return f"{scheme}://{shown}" + (f"?{MASK}" if query else "") + (f"#{MASK}" if separator else "")
 
 

@@ -12,7 +12,8 @@ from eth_abi import encode as abi_encode
 
 from chain import errors, foreign_errors
 from chain.abi import keccak256
-from chain.errors import CONTRACT_ERRORS, ContractError, UnknownRevert, decode_revert
+from chain.errors import CONTRACT_ERRORS, ContractError, TooEarly, TooLate, UnknownRevert, decode_revert
+from chain.reverts import duration
 from cocogen.errors import CoCoGenError, FieldProblem, LedgerError
 
 SOLIDITY = Path(__file__).resolve().parents[2] / "contracts" / "src" / "libraries" / "Errors.sol"
@@ -160,3 +161,24 @@ def test_every_exported_error_is_a_ledger_error_with_exit_code_3(name):
     assert issubclass(cls, LedgerError)
     assert issubclass(cls, CoCoGenError)
     assert cls.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (3_600, "1 h"),
+        (86_399, "23 h 59 min"),
+        (90_061, "1 day 1 h"),
+        (172_800, "2 days"),
+        (-5, "0 s"),
+    ],
+)
+def test_durations_are_said_in_their_two_largest_units(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_windows_are_said_as_durations_and_exact_times():
+    assert "allowed in 23 h 59 min" in str(TooEarly(100, 100 + 86_399))
+    assert "passed 5 min ago" in str(TooLate(400, 100))

@@ -291,6 +291,28 @@ class TestAnswers:
         assert SECRET not in f"{failure.value}{failure.value.hint}{failure.value.__cause__}"
         assert len(fake.methods) == 1
 
+    @pytest.mark.parametrize("opening", [b'{"result": ' + b"[" * 200_000, b'{"result": ' + b'{"a":' * 200_000])
+    def test_answer_nested_beyond_reason_is_no_node_and_harms_nobody(self, provider, opening):
+        with pytest.raises(ChainUnavailable, match="no JSON-RPC"):
+            provider(Reply(body=opening)).make_request("eth_chainId", [])
+
+    def test_answer_of_endless_size_is_not_read_to_its_end(self, provider, monkeypatch):
+        monkeypatch.setattr("chain.backends.provider._LARGEST_ANSWER", 1_000)
+        body = result("0x1").body
+        assert provider(Reply(body=body.ljust(1_000))).make_request("eth_chainId", [])["result"] == "0x1"
+        with pytest.raises(ChainUnavailable, match="1001 bytes"):
+            provider(Reply(body=body.ljust(2_000))).make_request("eth_chainId", [])
+
+    @pytest.mark.parametrize(
+        "block",
+        [{}, {"timestamp": "soon"}, [], 7, {"timestamp": None}],
+        ids=["empty", "text", "list", "number", "null"],
+    )
+    def test_block_that_makes_no_sense_is_a_typed_error(self, fake, block):
+        fake.replies = [result("0x15b3"), result("geth"), result(block)]
+        with connect(fake.url) as backend, pytest.raises(ChainUnavailable):
+            backend.now()
+
     @pytest.mark.parametrize("answer", ["mainnet", None, {"chain": 1}])
     def test_chain_id_that_is_no_number_is_no_node(self, fake, answer):
         fake.replies = [result(answer)]

@@ -19,10 +19,12 @@ from chain.backends.provider import NodeProvider
 from chain.backends.rpc import RpcBackend
 from chain.errors import (
     ChainUnavailable,
+    FeeTooHigh,
     TransactionPending,
     TransactionRejected,
     TransactionReplaced,
     TransactionTimeout,
+    UnknownRevert,
 )
 from chain.transactions import send_transaction
 
@@ -118,6 +120,22 @@ class TestPrice:
     def test_margin_never_lifts_the_gas_over_the_cap_of_a_transaction(self, backend, monkeypatch, estimate, gas):
         monkeypatch.setattr(backend.web3.eth, "estimate_gas", lambda *_: estimate)
         assert backend.web3.eth.get_transaction(pay(backend).transaction)["gas"] == gas
+
+    @pytest.mark.parametrize("excess", [0, 1])
+    def test_price_above_the_limit_is_refused_before_anything_is_sent(self, backend, monkeypatch, excess):
+        price, gas = 8 * 10**14, 21_000 * 5 // 4
+        base = backend.web3.eth.get_block("latest")["baseFeePerGas"]
+        monkeypatch.setattr(type(backend.web3.eth), "max_priority_fee", price - 2 * base)
+        backend.fund(ALICE.address, 100 * ETHER)
+        backend.fee_limit = gas * price - excess
+        if not excess:
+            pay(backend)
+            return
+        with pytest.raises(FeeTooHigh, match="nothing was sent") as refused:
+            pay(backend)
+        assert (refused.value.fee, refused.value.limit) == (gas * price, backend.fee_limit)
+        assert pool(backend) == {}
+        assert paid(backend) == 0
 
     def test_account_that_cannot_pay_is_rejected(self, backend):
         with pytest.raises(TransactionRejected, match=r"(?i)insufficient|funds"):
@@ -310,6 +328,37 @@ def _known(node: Any, hash_: Any) -> bool:
     return True
 
 
+class TestLies:
+    def create(self, backend):
+        call = {"data": bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3"), "value": 0}
+        return send_transaction(backend, call, ALICE, "deploy", 10.0)
+
+    def test_contract_is_where_the_sender_and_its_nonce_put_it(self, backend):
+        pay(backend)
+        mined, created = self.create(backend)
+        assert created == backend.web3.eth.get_transaction_receipt(mined.transaction)["contractAddress"]
+        assert backend.web3.eth.get_code(created)
+
+    def test_contract_address_of_a_lying_node_is_not_believed(self, backend, monkeypatch):
+        real = backend.web3.eth.get_transaction_receipt
+        monkeypatch.setattr(
+            backend.web3.eth, "get_transaction_receipt", lambda hash_: {**real(hash_), "contractAddress": PAYEE}
+        )
+        with pytest.raises(ChainUnavailable, match="it can only be at"):
+            self.create(backend)
+
+    @pytest.mark.parametrize("lie", [{"status": None}, {"blockNumber": "soon"}, []])
+    def test_receipt_that_makes_no_sense_names_the_transaction(self, backend, monkeypatch, lie):
+        real = backend.web3.eth.get_transaction_receipt
+
+        def lies(hash_):
+            return lie if isinstance(lie, list) else {**real(hash_), **lie}
+
+        monkeypatch.setattr(backend.web3.eth, "get_transaction_receipt", lies)
+        with pytest.raises((ChainUnavailable, UnknownRevert)):
+            pay(backend)
+
+
 class TestConnection:
     def test_answer_lost_after_sending_does_not_send_twice(self, backend, cutting_proxy):
         # the node gets the transaction, we never hear so
@@ -339,7 +388,7 @@ class TestConnection:
             with pytest.raises(ChainUnavailable, match=r"transaction 0x[0-9a-f]{64} may have been sent") as error:
                 pay(backend)
             killer.join()
-        assert "same command" in error.value.hint
+        assert "before you repeat the command" in error.value.hint
 
     def test_provider_and_backend_say_that_they_are_closed(self, backend):
         provider = NodeProvider(str(backend.web3.provider.endpoint_uri))

@@ -24,6 +24,10 @@ TOKEN = "0123456789abcdef0123456789abcdef"
         ("https://user@node.example", "https://***@node.example"),
         ("https://a:b@c@node.example/x", "https://***@node.example/x"),
         (f"https://node.example/#{TOKEN}", "https://node.example/#***"),
+        ("https://user:pa/ss@node.example", "https://***@node.example"),
+        ("https://user:se#cret@node.example", "https://***@node.example"),
+        (f"wss://node.example/v3/{TOKEN}", "wss://node.example/v3/***"),
+        (f" https://user:{TOKEN}@node.example", " https://***@node.example"),
         (f"HTTPS://node.example/v3/{TOKEN}", "HTTPS://node.example/v3/***"),
     ],
 )

@@ -98,6 +98,27 @@ def forged(file: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
     file.write_bytes(body + json.dumps(footer, separators=(",", ":")).encode() + b"\n")
 
 
+def withdraw_everything_of_the_first(lines: list[dict[str, Any]]) -> None:
+    """Add what no chain holds, and let the storage follow: the first member's balance goes to a stranger."""
+    storage, last = lines[-2], next(line for line in reversed(lines) if line["kind"] == "event")
+    owner = next(
+        line["args"]["member"] for line in lines if line.get("name") == "Accepted" and not line["args"]["index"]
+    )
+    amount = storage["balances"][0]
+    stranger = "0x52908400098527886E0F7030069857D2E4169EE7"
+    moved = {"index": 0, "to": stranger, "amount": amount, "balance": 0}
+    number, time = storage["block"] + 1, last["time"] + 1_000_000
+    event = {"name": "Withdrawn", "args": moved, "block": number, "time": time, "transaction": "0x" + "cd" * 32}
+    lines.insert(lines.index(last) + 1, last | event | {"log_index": 0, "sender": owner, "value": 0})
+    lines.insert(-2, {"kind": "block", "number": number, "time": time, "hash": "0x" + "ef" * 32})
+    storage.update(block=number, balances=[0, *storage["balances"][1:]], solvent=storage["solvent"] & ~1)
+    for name in ("total_balance", "assets"):
+        left = int(storage[name]) - int(amount)
+        storage[name] = left if left < 2**53 else str(left)
+    lines[-1]["events"] += 1
+    lines[-1]["blocks"] += 1
+
+
 class TestLive:
     def test_an_honest_ledger_passes_and_is_accounted_for(self, folder):
         data = data_of("audit")
@@ -127,6 +148,7 @@ class TestLive:
         chain.unlink()
         data = data_of("audit", code=5)
         assert set(statuses(data).values()) == {"INCOMPLETE"}
+        assert data["origin"] == "node"
         assert "there is no chain file" in data["checks"][0]["detail"]
         assert data["accounting"] is None
         assert not chain.exists()
@@ -197,13 +219,86 @@ class TestExport:
             assert cocogen("export")[0] == 2
 
 
+CAVEAT = (
+    "audit: PASS - consistent with the terms; only a node can show that the file is the chain's (--second-node URL)"
+)
+
+
 class TestOffline:
+    def test_the_last_line_says_what_a_file_cannot_show(self, elsewhere):
+        code, out, _ = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 0
+        assert out.splitlines()[-1] == CAVEAT
+        assert "whether a file is the chain's" in out
+
+    def test_a_second_node_that_agrees_leaves_no_caveat(self, elsewhere, monkeypatch):
+        monkeypatch.setattr("chain.audit.second.ask_second_node", lambda url, record, name: record)
+        offline = ("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", "--second-node", "http://second")
+        code, out, _ = cocogen(*offline)
+        assert code == 0
+        assert out.splitlines()[-1] == "audit: PASS"
+
+    def test_an_invented_withdrawal_is_consistent_at_most(self, elsewhere):
+        forged(elsewhere / "exported.jsonl", withdraw_everything_of_the_first)
+        offline = ("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        code, out, _ = cocogen(*offline)
+        assert code == 0
+        assert out.splitlines()[-1] == CAVEAT
+        assert data_of(*offline)["origin"] == "file"
+
+    def test_an_invented_wallet_of_the_attester_is_not_believed(self, elsewhere):
+        def change(lines: list[dict[str, Any]]) -> None:
+            lines[0]["attester_is_contract"] = True
+            for line in lines:
+                if line.get("name") == "ContributionSubmitted":
+                    line["attested"] = True
+                    line["args"]["attesterSignature"] = "0x01"
+
+        forged(elsewhere / "exported.jsonl", change)
+        data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=5)
+        assert statuses(data)["signatures"] == "INCOMPLETE"
+        assert "the file says that the attester's wallet accepted" in data["checks"][3]["detail"]
+
+    @pytest.mark.parametrize("text", ["0xab\x1b[2J\x1b[H audit: PASS\x1b[8m", "\ud800"])
+    def test_nothing_in_a_file_reaches_the_terminal_as_it_is(self, elsewhere, text):
+        def change(lines: list[dict[str, Any]]) -> None:
+            next(line for line in lines if line["kind"] == "event").update(time=5, transaction=text)
+
+        forged(elsewhere / "exported.jsonl", change)
+        code, out, err = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 5
+        assert (out + err).isascii()
+        assert "\x1b" not in out + err
+        assert "exported.jsonl:2: transaction is" in out
+        assert out.splitlines()[-1] == "audit: INCOMPLETE"
+
+    @pytest.mark.parametrize(
+        ("before", "after", "reason"),
+        [
+            ('"damage": ', '"damage": 2.0,\n "damage": ', "the key 'damage' stands there twice"),
+            ('"data_cap": ', '"data_cap": 1, "data_cap": ', "the key 'data_cap' stands there twice"),
+            ('"name": "lakeview"', '"name": "lake\\u001b[8mview"', "'name' is 'lake\\x1b[8mview'"),
+        ],
+    )
+    def test_resolved_terms_that_can_be_read_two_ways_are_refused(self, elsewhere, before, after, reason):
+        path = elsewhere / "resolved.json"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        code, out, err = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 2
+        assert reason in err
+        assert "resolved.json" in err
+        assert "\x1b" not in out + err
+
     def test_two_files_are_enough(self, elsewhere):
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
         assert statuses(data) == dict.fromkeys(statuses(data), "PASS") | {"cross-check": "SKIPPED"}
 
     def test_it_agrees_with_the_live_audit(self, folder):
-        assert data_of("audit", "--offline", "exported.jsonl") == data_of("audit")
+        live = data_of("audit")
+        assert live["origin"] == "node"
+        assert data_of("audit", "--offline", "exported.jsonl") == live | {"origin": "file"}
 
     def test_a_terms_file_can_be_compared(self, elsewhere):
         offline = ("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", "clinics.toml")
@@ -248,6 +343,7 @@ class TestOffline:
 
     def test_a_missing_file_is_incomplete(self, elsewhere):
         data = data_of("audit", "--offline", "absent.jsonl", "--terms", "resolved.json", code=5)
+        assert data["origin"] == "file"
         assert "No such file" in data["checks"][0]["detail"]
 
     @pytest.mark.parametrize("content", [None, "{", "{}"])

@@ -77,8 +77,9 @@ def test_a_disputed_round_cannot_be_settled(disputed):
     assert "dispute resolve" in refused["hint"]
 
 
-def test_a_round_is_disputed_once_at_a_time_and_only_while_it_is_recorded(disputed, settled):
+def test_a_round_is_disputed_only_while_it_is_recorded_and_a_late_reason_leaves_no_file(settled):
     assert settled.json("dispute raise -o north --reason late", code=3)["code"] == "WrongPhase"
+    assert not list(settled.folder.rglob("dispute-*"))
 
 
 def test_settling_rules_that_the_contributions_stand(disputed):

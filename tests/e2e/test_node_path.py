@@ -113,7 +113,7 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
     assert sum(transfers) == 0
     assert any(transfers)
     before = int(node("eth_getBalance", addresses["north"], "latest"), 16)
-    withdrawn = int(do("withdraw -o north")["withdrawn"])
+    withdrawn = int(do("withdraw -o north --all")["withdrawn"])
     assert before < int(node("eth_getBalance", addresses["north"], "latest"), 16) <= before + withdrawn
     assert do("audit")["status"] == "PASS"
     said.append(cocogen("status").out)

@@ -23,7 +23,7 @@ def walk(cocogen) -> dict[str, dict]:
     said["record"] = cocogen.json("round record")
     said["advance"] = cocogen.json("chain advance 86401")
     said["settle"] = cocogen.json("round settle")
-    said["withdraw"] = cocogen.json("withdraw -o north")
+    said["withdraw"] = cocogen.json("withdraw -o north --all")
     said["audit"] = cocogen.json("audit")
     return said
 
@@ -102,7 +102,11 @@ class TestAfterARound:
     def test_the_next_round_is_played_by_those_who_hold_their_bond(self, settled):
         mistyped = "0xD8da6bf26964af9d7eed9e03e53415d37aa96045"
         assert settled.json(f"withdraw -o north --to {mistyped}", code=2)["code"] == "ConfigurationError"
-        taken = settled.json("withdraw -o north")
+        state = settled.json("status")["organizations"]["north"]
+        free = settled.json("withdraw -o north")
+        assert free["balance"] == state["liability"]  # by default the bond stays
+        assert settled.json("withdraw -o north", code=3)["hint"] == "--all takes the bond too"
+        taken = settled.json("withdraw -o north --all")
         assert taken["balance"] == "0"
         assert "round open" in settled.json("status")["next"]  # five of six are enough
         opened = settled.json("round open")

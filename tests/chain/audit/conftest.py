@@ -225,3 +225,14 @@ def record_life(make_terms: Callable[..., SettlementTerms]) -> Callable[..., Rec
 def recorded(request: pytest.FixtureRequest, record_life: Callable[..., Recorded]) -> Recorded:
     """A whole life in each mode in turn."""
     return record_life(request.param)
+
+
+@pytest.fixture(scope="session")
+def play_calls() -> Callable[..., Life]:
+    """Begin a new life under recorded terms; keywords are the twin's."""
+
+    def begin(recorded: Recorded, **changes: Any) -> Life:
+        twin = Twin(recorded.encoded, chain_id=CHAIN_ID, address=ADDRESS, **changes)
+        return Life(recorded.terms, recorded.encoded, twin)
+
+    return begin
