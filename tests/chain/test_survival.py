@@ -91,7 +91,7 @@ def test_a_member_disappears_after_its_contribution_is_signed_and_a_stranger_han
     stage.open()
     stage.submit(*range(LAST))
     signed = stage.attested(LAST, *halves(stage)[LAST])
-    stage.backend.wait_until(stage.contract.round().deadline)
+    stage.backend.wait_until(stage.contract.round().deadline - 10)
     stage.contract.contribution_submit(*signed, account=stranger)
     assert bring_to_idle(stage, stranger) == 3
     everybody_leaves_with(stage, settled_balances(stage, halves(stage)))
