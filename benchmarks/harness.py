@@ -11,7 +11,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def machine() -> dict[str, Any]:
     return {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
 
 
-def main(name: str, cases: Callable[[argparse.Namespace], Sequence[dict[str, Any]]], **defaults: Any) -> None:
+def main(name: str, cases: Callable[[argparse.Namespace], Iterable[dict[str, Any]]], **defaults: Any) -> None:
     """Parse the options, run the cases, print them, and keep them in ``benchmarks/results/NAME.json``."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--only", help="run the cases whose solver, model or operation contains this text")
@@ -68,14 +68,15 @@ def main(name: str, cases: Callable[[argparse.Namespace], Sequence[dict[str, Any
     parser.add_argument("--repeats", type=int, default=defaults["repeats"])
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
-    results = list(cases(options))
+    results = []
+    for row in cases(options):
+        results.append(row)
+        shown = ((key, f"{value:.4g}" if isinstance(value, float) else value) for key, value in row.items())
+        line = "  ".join(f"{key}={value}" for key, value in shown)
+        print(line, file=sys.stderr if options.format == "json" else sys.stdout, flush=True)
     envelope = {"schema_version": 1, "status": "ok", "data": {"machine": machine(), "results": results}}
     if options.format == "json":
         json.dump(envelope, sys.stdout, indent=2)
         print()
-    else:
-        for row in results:
-            shown = ((key, f"{value:.4g}" if isinstance(value, float) else value) for key, value in row.items())
-            print("  ".join(f"{key}={value}" for key, value in shown))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(envelope, indent=2) + "\n")

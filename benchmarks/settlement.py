@@ -87,9 +87,8 @@ class _Machine:
         return int(self._mined({"from": sender, "to": contract.address, "data": data, "value": hex(value)})["gasUsed"])
 
     def _mined(self, call: dict[str, Any]) -> Any:
-        receipt = self.backend.web3.eth.get_transaction_receipt(
-            self._request("eth_sendTransaction", {**call, "gas": hex(LIMIT // 2)})
-        )
+        sent = self._request("eth_sendTransaction", {**call, "gas": hex(LIMIT // 2)})
+        receipt = self.backend.web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
         if receipt["status"] != 1:
             raise RuntimeError(f"refused: {call['data'][:10]}")
         return receipt
