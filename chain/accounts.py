@@ -24,7 +24,23 @@ from chain.keys import KeyFolder, Keystore, development_account, development_key
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["Accounts", "KeySource"]
+__all__ = ["WELL_KNOWN", "Accounts", "KeySource"]
+
+WELL_KNOWN = frozenset(
+    {
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+        "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
+        "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65",
+        "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
+        "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
+        "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+        "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
+        "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
+    }
+)
+"""The accounts of "test test test … junk", which anvil and hardhat print when they start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,11 @@ class Accounts:
         return self._folder.find(name, address) if self._folder else None
 
     def _not_public(self, address: str, name: str, development: str) -> str:
+        if address in WELL_KNOWN:
+            raise DevelopmentKeyRefused(
+                f"{address}, stated for {name}, is an account that development nodes print: everybody has its key",
+                hint=f"create a key of your own with `cocogen keys new {name}`, and name its address in the terms",
+            )
         if address == development:
             raise DevelopmentKeyRefused(
                 f"{address} is the development account of {name}: everybody who knows the seed has its key",

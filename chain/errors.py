@@ -11,6 +11,7 @@
     ├── ArgumentOutOfRange           an argument does not fit the type that a call gives it
     ├── InsufficientTokens           a depositor holds too few tokens
     ├── MissingKey                   a signature is asked of an address whose key is not at hand
+    ├── TooLittleEther               an account cannot pay what it is to send
     ├── FeeTooHigh                   a node asks more for gas than the user allows
     ├── WalletMustSend               a transaction is asked of a contract wallet; it says which
     ├── MalformedSignature           bytes that are no signature
@@ -22,6 +23,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from chain.contract_errors import (
     AlreadyExiting,
@@ -139,6 +141,7 @@ __all__ = [
     "TermsMismatch",
     "TooEarly",
     "TooLate",
+    "TooLittleEther",
     "TotalBalanceTooLarge",
     "TransactionPending",
     "TransactionRejected",
@@ -213,6 +216,17 @@ class MissingKey(KeyUnavailable):
             f"there is no key for {role}{f' at {address}' if address else ' and no address in the terms'}",
             hint=hint,
             wallet=wallet,
+        )
+
+
+class TooLittleEther(LedgerError):
+    """An account holds no more ether than a transaction is to move: nothing is left for gas. Nothing was sent."""
+
+    def __init__(self, address: str, balance: int, value: int) -> None:
+        needed = f"{Decimal(value).scaleb(-18).normalize():f} ether and the gas" if value else "gas"
+        super().__init__(
+            f"{address} holds {Decimal(balance).scaleb(-18).normalize():f} ether and has to pay {needed}; nothing was sent",
+            hint="send ether to that account first, on this chain",
         )
 
 

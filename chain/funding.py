@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from chain.accounts import Accounts
 from chain.backends.base import Backend
+from chain.backends.failures import node_errors
+from chain.errors import TooLittleEther
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -33,7 +35,17 @@ class FundedAccounts:
         return self._accounts.signer(name, address)
 
     def ready(self, account: LocalAccount, value: int = 0) -> LocalAccount:
-        """Return the account with at least ``value`` wei and money for gas, on a local chain; elsewhere as it is."""
-        if self._backend.local and self._backend.web3.eth.get_balance(account.address) < value + _GAS_LOW:
+        """Return the account once it holds more than ``value`` wei; on a local chain it is filled up for gas.
+
+        Raises
+        ------
+        TooLittleEther
+            It holds no more than ``value``, and nobody here can fill it.
+        """
+        with node_errors():
+            balance = self._backend.web3.eth.get_balance(account.address)
+        if self._backend.local and balance < value + _GAS_LOW:
             self._backend.fund(account.address, value + _GAS_MONEY)
+        elif balance <= value:
+            raise TooLittleEther(account.address, balance, value)
         return account

@@ -71,6 +71,13 @@ class ChainProvider:
         check_terms(encoded)
         return decode(encoded)
 
+    def check_deployer(self) -> None:
+        """See that the operator's key opens and that its account holds ether.
+
+        Raises what :meth:`chain.accounts.Accounts.signer` and :meth:`chain.funding.FundedAccounts.ready` raise.
+        """
+        self._accounts.ready(self._accounts.signer("operator"))
+
     def deploy(self, terms: SettlementTerms) -> ChainLedger:
         """Put a consortium on the chain, paid by the operator.
 

@@ -8,6 +8,7 @@ still under way sends nothing new. Left out: what is called (``chain.contract``)
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ContractWallet", "Mined", "Sender", "send_transaction"]
 
+_LOG = logging.getLogger(__name__)
+
 _GAS_CAP = 1 << 24
 """The most gas that a transaction may ask for on current networks (EIP-7825)."""
 
@@ -43,6 +46,9 @@ _NONCE_USED = ("nonce too low", "nonce is too low", "oldnonce", "correct nonce",
 
 _OFFERS = 4
 """How often a price is offered within the timeout, the first time included; each time at least an eighth higher."""
+
+_SILENCE = 5.0
+"""Seconds of waiting after which the person at the keyboard is told for what."""
 
 _MISSES = 3
 """Looks that may find neither receipt nor a free nonce before a transaction counts as replaced: nodes behind one
@@ -193,7 +199,7 @@ class _Transaction:
 
     def _wait(self) -> TxReceipt:
         started = time.monotonic()
-        patience, offers, misses, pause = self._timeout / _OFFERS, 1, 0, 0.002
+        patience, offers, misses, pause, told = self._timeout / _OFFERS, 1, 0, 0.002, ""
         while True:
             head = self._eth.block_number
             receipt = self._receipt()
@@ -210,6 +216,10 @@ class _Transaction:
             waited = time.monotonic() - started
             if waited >= self._timeout:
                 raise self._late(receipt)
+            awaited = self._awaited(receipt)
+            if waited >= _SILENCE and awaited != told:
+                told = awaited
+                _LOG.warning(awaited)
             if receipt is None and waited >= patience * offers:
                 offers += 1
                 self._offer()
@@ -236,6 +246,11 @@ class _Transaction:
 
     def _shown(self) -> str:
         return "0x" + self._hashes[-1].hex() if self._hashes else "(not yet signed)"
+
+    def _awaited(self, receipt: TxReceipt | None) -> str:
+        if receipt is None:
+            return f"waiting, up to {self._timeout:g} s, for a block to take the transaction {self._shown()}"
+        return f"waiting for {self._confirmations} more blocks after {receipt['blockNumber']}"
 
     def _replaced(self) -> TransactionReplaced:
         return TransactionReplaced(

@@ -104,8 +104,17 @@ def _offline_data(
     from chain.build import load_artifact
     from chain.export import read_ledger
     from cli.session import load_resolved
+    from cocogen.errors import WorkspaceError
 
-    resolved = load_resolved(request.find_workspace()) if terms_file is None else _resolved(Path(terms_file))
+    if not file.is_file():
+        raise click.UsageError(f"there is no file {file}; `cocogen export` writes one")
+    if terms_file is not None:
+        resolved = _resolved(Path(terms_file))
+    else:
+        try:
+            resolved = load_resolved(request.find_workspace())
+        except WorkspaceError as error:
+            raise click.UsageError(f"{error}; name the resolved terms with --terms FILE") from error
     exported = read_ledger(file, progress=bars)
     record, terms = exported.record, encode(resolved.settlement_terms())
     if exported.artifact != load_artifact(terms.contract_name).input_sha256:

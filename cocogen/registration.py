@@ -73,6 +73,10 @@ def register(
     LedgerError
         The resolved amounts do not fit the ledger's integers.
     """
+    addresses = [_address(consortium, provider, o.name, o.address) for o in consortium.organization]
+    attester = consortium.settlement.attester or provider.account("attester")
+    arbiter = consortium.settlement.arbiter or provider.account("arbiter")
+    provider.check_deployer()
     shared = task.pretrain(progress)
     quality = task.measure_quality(shared)
     heterogeneity = np.asarray(task.heterogeneity, dtype=np.float64)
@@ -80,7 +84,7 @@ def register(
     organizations = tuple(
         ResolvedOrganization(
             name=organization.name,
-            address=_address(consortium, provider, organization.name, organization.address),
+            address=addresses[n],
             profitability=organization.profitability,
             generation_cost=organization.generation_cost,
             generation_maximum=maximum,
@@ -114,8 +118,8 @@ def register(
         private_base=consortium.market.private_base,
         incentive=0.0,
         incentive_rule=consortium.incentive,
-        attester=settlement.attester or provider.account("attester"),
-        arbiter=settlement.arbiter or provider.account("arbiter"),
+        attester=attester,
+        arbiter=arbiter,
         organization=organizations,
     )
 

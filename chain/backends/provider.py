@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,8 @@ from chain.errors import ChainUnavailable
 
 __all__ = ["NodeProvider"]
 
+_LOG = logging.getLogger(__name__)
+
 _BUSY = (408, 425, 429, 502, 503, 504)
 """HTTP states in which the same request may succeed a little later."""
 
@@ -39,6 +42,9 @@ _LARGEST_ANSWER = 1 << 28
 
 _DEEPEST_ANSWER = 1_000
 """Levels of lists and objects inside each other, a few of which are real."""
+
+_SILENCE = 5.0
+"""Seconds without an answer after which the person at the keyboard is told."""
 
 _LONGEST_PAUSE = 20.0
 """Seconds to wait at most because a node asks for it (``Retry-After``)."""
@@ -119,11 +125,17 @@ class NodeProvider(HTTPProvider):
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts) | stop_after_delay(2 * self._timeout),
             wait=_pause,
+            before_sleep=self._tell,
             retry=retry_if_exception_type((_Dropped, _Busy) if repeatable else _Busy),
             reraise=True,
         )
         answer: dict[str, Any] = retrying(self._post, request)
         return answer
+
+    def _tell(self, state: RetryCallState) -> None:
+        """Say why nothing happens, unless it was a moment only."""
+        if (state.seconds_since_start or 0.0) >= _SILENCE and state.outcome is not None:
+            _LOG.warning("the node at %s: %s; asking again", self.location, state.outcome.exception())
 
     def _post(self, request: bytes) -> dict[str, Any]:
         try:

@@ -7,7 +7,9 @@ ganache with a development chain id) behind the same URL is a local chain instea
 
 from __future__ import annotations
 
+import logging
 import time
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,8 @@ from chain.backends.provider import NodeProvider
 from chain.errors import ChainUnavailable, NotALocalChain
 
 __all__ = ["CONFIRMATIONS", "FEE_LIMIT", "RpcBackend"]
+
+_LOG = logging.getLogger(__name__)
 
 FEE_LIMIT = 10**18
 """Wei of gas money that a transaction may cost, unless the user says otherwise: a deployment at 300 gwei."""
@@ -86,6 +90,8 @@ class RpcBackend:
 
     def wait_until(self, timestamp: int) -> None:
         """Return once a block with a time ≥ ``timestamp`` (Unix seconds) is there; sleeps meanwhile."""
+        if timestamp - self.now() > _LONGEST_SLEEP:
+            _LOG.warning("waiting for the chain to reach %s", datetime.fromtimestamp(timestamp, UTC).isoformat(" "))
         while (gap := timestamp - self.now()) > 0:
             time.sleep(min(max(gap / 2, 0.2), _LONGEST_SLEEP))
 

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,12 +35,12 @@ FORGE = CONTRACTS / "node_modules" / ".bin" / "forge"
 
 COMPILER = CONTRACTS / "script" / "solc-v0.8.37"
 
-# As in foundry.toml; only the creation code is asked for.
+SHIPPED = tomllib.loads((CONTRACTS / "foundry.toml").read_text(encoding="utf-8"))["profile"]["default"]
 SETTINGS = {
-    "viaIR": True,
-    "evmVersion": "shanghai",
-    "optimizer": {"enabled": True, "runs": 200},
-    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+    "viaIR": SHIPPED["via_ir"],
+    "evmVersion": SHIPPED["evm_version"],
+    "optimizer": {"enabled": SHIPPED["optimizer"], "runs": SHIPPED["optimizer_runs"]},
+    "metadata": {"bytecodeHash": SHIPPED["bytecode_hash"], "appendCBOR": SHIPPED["cbor_metadata"]},
 }
 
 # The sources whose mistakes cost money.

@@ -112,8 +112,8 @@ def rolled_back(backend: Any) -> Iterator[Any]:
         provider.make_request("evm_revert", [snapshot])
 
 
-# the embedded chain is the tester over a file: what the file adds has tests of its own
-BACKENDS = ["tester", "anvil", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("embedded", "ganache"))]
+# by default in memory: what a file or a node adds has tests of its own, and these run on all of them with CI=true
+BACKENDS = ["tester", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("embedded", "anvil", "ganache"))]
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from chain import keys as module
 from chain.accounts import Accounts, KeySource
@@ -293,6 +294,17 @@ class TestAccounts:
                 with pytest.raises(DevelopmentKeyRefused, match=DEVELOPMENT):
                     ask()
         assert self.asked.names == []
+
+    def test_accounts_that_development_nodes_print_are_refused_on_real_chains_alone(self, folder):
+        Account.enable_unaudited_hdwallet_features()
+        words = "test test test test test test test test test test test junk"
+        for number in (0, 9):
+            known = Account.from_mnemonic(words, account_path=f"m/44'/60'/0'/0/{number}")
+            name = f"known{number}"
+            folder.add(name, bytes(known.key), PASSWORD, cost=CHEAP)
+            with pytest.raises(DevelopmentKeyRefused, match="everybody has its key"):
+                self.accounts(folder, local=False, **{name: known.address}).address(name)
+            assert self.accounts(folder, local=True, **{name: known.address}).address(name) == known.address
 
     def test_password_is_asked_for_once_per_key(self, folder, keystore):
         accounts = self.accounts(folder, local=False)

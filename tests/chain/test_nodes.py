@@ -329,6 +329,15 @@ class TestAnswers:
             provider(Reply(429), attempts=3).make_request("eth_chainId", [])
         assert len(fake.methods) == 3
 
+    def test_slow_answers_are_explained_but_not_a_moment(self, provider, monkeypatch, caplog):
+        provider(Reply(503), result("0x1")).make_request("eth_chainId", [])
+        assert caplog.records == []
+        monkeypatch.setattr("chain.backends.provider._SILENCE", 0.0)
+        provider(Reply(503), result("0x1"), path=f"/{SECRET}").make_request("eth_chainId", [])
+        (said,) = [record.getMessage() for record in caplog.records]
+        assert "HTTP status 503; asking again" in said
+        assert SECRET not in said
+
     def test_pause_that_the_node_asks_for_is_kept(self, fake, provider):
         provider(Reply(503, headers=(("Retry-After", "1"),)), result("0x1")).make_request("eth_chainId", [])
         assert fake.times[1] - fake.times[0] >= 1

@@ -14,18 +14,21 @@ from eth_account import Account
 from eth_utils import to_checksum_address
 from web3.exceptions import TransactionNotFound
 
+from chain.accounts import Accounts
 from chain.backends.development import connect
 from chain.backends.provider import NodeProvider
 from chain.backends.rpc import RpcBackend
 from chain.errors import (
     ChainUnavailable,
     FeeTooHigh,
+    TooLittleEther,
     TransactionPending,
     TransactionRejected,
     TransactionReplaced,
     TransactionTimeout,
     UnknownRevert,
 )
+from chain.funding import FundedAccounts
 from chain.transactions import send_transaction
 
 ALICE = Account.from_key(b"\x11" * 32)
@@ -185,7 +188,7 @@ class TestStuck:
     def test_offers_are_bounded_and_the_timeout_names_the_last_hash(self, unmined, monkeypatch):
         versions = sent_versions(unmined, monkeypatch)
         with pytest.raises(TransactionTimeout) as error:
-            pay(unmined, timeout=0.8)
+            pay(unmined, timeout=3.0)
         assert len(set(versions)) == 4
         assert pool(unmined)["0"]["hash"] in str(error.value)
         assert "look for it" in error.value.hint
@@ -299,6 +302,28 @@ class TestConfirmations:
     def test_blocks_that_do_not_come_are_a_timeout_with_the_hash(self, public):
         with pytest.raises(TransactionTimeout, match=r"0x[0-9a-f]{64} is in block 1, which 2 blocks did not follow"):
             pay(public, timeout=0.3)
+
+    def test_waiting_says_for_what(self, public, monkeypatch, caplog):
+        monkeypatch.setattr("chain.transactions._SILENCE", 0.05)
+        with pytest.raises(TransactionTimeout):
+            pay(public, timeout=0.5)
+        assert [record.getMessage() for record in caplog.records] == ["waiting for 2 more blocks after 1"]
+        caplog.clear()
+        ask(public, "evm_setAutomine", False)
+        with pytest.raises(TransactionTimeout):
+            pay(public, timeout=0.5)
+        said = [record.getMessage() for record in caplog.records]
+        assert all(line.startswith("waiting, up to 0.5 s, for a block to take the transaction 0x") for line in said)
+        assert said
+
+    def test_account_without_ether_is_named_before_anything_is_sent(self, public):
+        accounts = FundedAccounts(public, Accounts(1, local=False))
+        assert accounts.ready(ALICE, 10 * ETHER - 1) is ALICE
+        with pytest.raises(TooLittleEther, match=f"{ALICE.address} holds 10 ether and has to pay 10 ether and the gas"):
+            accounts.ready(ALICE, 10 * ETHER)
+        poor = Account.from_key(b"\x22" * 32)
+        with pytest.raises(TooLittleEther, match=f"{poor.address} holds 0 ether and has to pay gas"):
+            accounts.ready(poor)
 
     def test_transaction_that_a_reorganization_drops_is_sent_again(self, public):
         hashes = []

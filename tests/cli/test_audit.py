@@ -225,6 +225,16 @@ CAVEAT = (
 
 
 class TestOffline:
+    def test_missing_file_is_no_audit_at_all(self, elsewhere):
+        code, out, err = cocogen("audit", "--offline", "none.jsonl", "--terms", "resolved.json")
+        assert (code, out) == (2, "")
+        assert "there is no file none.jsonl" in err
+
+    def test_ledger_alone_asks_for_the_terms(self, elsewhere):
+        code, _, err = cocogen("audit", "--offline", "exported.jsonl")
+        assert code == 2
+        assert "--terms FILE" in err
+
     def test_the_last_line_says_what_a_file_cannot_show(self, elsewhere):
         code, out, _ = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
         assert code == 0
@@ -340,11 +350,6 @@ class TestOffline:
         assert set(statuses(data).values()) == {"INCOMPLETE"}
         lines = len(path.read_bytes().splitlines())
         assert data["checks"][0]["detail"].startswith(f"exported.jsonl:{lines}: ")
-
-    def test_a_missing_file_is_incomplete(self, elsewhere):
-        data = data_of("audit", "--offline", "absent.jsonl", "--terms", "resolved.json", code=5)
-        assert data["origin"] == "file"
-        assert "No such file" in data["checks"][0]["detail"]
 
     @pytest.mark.parametrize("content", [None, "{", "{}"])
     def test_terms_that_cannot_be_read_are_a_usage_error(self, elsewhere, content):

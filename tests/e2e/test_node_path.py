@@ -90,7 +90,7 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
         return answer.error if code > 1 else answer.data
 
     poor = do("deploy clinics.toml", code=3)
-    assert poor["code"] == "TransactionRejected"
+    assert poor["code"] == "TooLittleEther"
     for address in addresses.values():
         node("anvil_setBalance", address, hex(10**24))
     deployed = do("deploy clinics.toml")
@@ -161,3 +161,19 @@ def test_local_node_takes_keystores_where_the_terms_name_addresses(cocogen, term
     node("evm_mine")
     assert cocogen.json("round open", code=3)["code"] == "NotEnoughMembers"
     assert not any(secret in deployed.out + deployed.err for secret in secrets)
+
+
+def test_operator_that_cannot_sign_or_pay_is_told_before_anything_is_measured(
+    cocogen, terms, keystores, start_node, monkeypatch
+):
+    from cocogen.learning.task import LearningTask
+
+    monkeypatch.setattr(LearningTask, "pretrain", lambda *_: pytest.fail("it began to train"))
+    addresses, _ = keystores
+    state_addresses(terms, addresses)
+    deploy = f"deploy clinics.toml --ledger {start_node('--chain-id', '5551').url}"
+    refused = cocogen.json(deploy, code=3)
+    assert refused["code"] == "TooLittleEther"
+    assert addresses["operator"] in refused["message"]
+    monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(terms))
+    assert cocogen.json(deploy, code=2)["code"] == "WrongPassword"
