@@ -7,7 +7,7 @@ import {PairwiseKernel} from "../../src/libraries/PairwiseKernel.sol";
 /// @notice Fuzzing tries; these hold. `script/formal` runs them, on the kernel itself, assembly included.
 /// @dev Solvers do not find by themselves what a 256-bit division does. Each proof therefore returns early unless EVM's
 /// SDIV keeps its definition (truncation toward zero) for the dividends at hand: it is odd, it keeps order, and it equals
-/// DIV where nothing is negative. Nothing else is taken for granted: the identities of products have proofs of their own.
+/// DIV where nothing is negative. What else they take for granted are products, which have proofs of their own here.
 contract PairwiseKernelProofs {
     int256 private constant SCALE = 65535e36;
 
@@ -56,22 +56,21 @@ contract PairwiseKernelProofs {
         int256[] memory lowest = new int256[](3);
         int256[] memory largest = new int256[](3);
         int256[] memory scores = new int256[](3);
-        uint256 holds = 1;
         for (uint256 i; i < 3; ++i) {
             lowest[i] = offsets[i];
             largest[i] = lowest[i] + int256(uint256(reach[i]));
             scores[i] = lowest[i] + int256(uint256(given[i]));
-            holds &= atMost(given[i], reach[i]);
+            if (given[i] > reach[i]) return;
         }
         // So large that payoffs differ from zero: 32 bits alone are less than the kernel's unit.
         uint256 rate = uint256(incentive) << 120;
         for (uint256 i; i < 3; ++i) {
-            for (uint256 j; j < 3; ++j) {
-                if (i == j) continue;
-                holds &= divides(rate, weights[i + j - 1], scores[i], scores[j], largest[j] - lowest[i]);
+            for (uint256 j = i + 1; j < 3; ++j) {
+                int256 ahead = largest[j] - lowest[i];
+                int256 behind = largest[i] - lowest[j];
+                if (divides(rate, weights[i + j - 1], scores[i], scores[j], ahead, behind) == 0) return;
             }
         }
-        if (holds == 0) return;
         bytes memory triangle = abi.encodePacked(weights[0], weights[1], weights[2]);
         uint256[] memory worst = PairwiseKernel.liabilities(rate, contentOf(triangle), largest, lowest);
         int256[] memory payoffs = PairwiseKernel.transfers(rate, contentOf(triangle), scores, contributors);
@@ -80,40 +79,65 @@ contract PairwiseKernelProofs {
         }
     }
 
-    /// @notice The product of a pair's debt is at most that of its share in the liability; 32-bit inputs.
-    /// @dev With `behind` = x_j − x_i and `ahead` = largest_j − offset_i = behind + slack.
-    function check_TheShareIsTheLargestDebt(uint32 incentive, uint16 weight, int64 behind, uint32 slack) external pure {
+    /// @notice Who is `behind` another owes the product of a part of its share in the liability, and who is as much ahead
+    /// owes nothing; 32-bit inputs, and differences of them.
+    /// @dev Its share is that of `behind` and `slack` together, whatever it and the other contributed.
+    function check_TheShareIsTheLargestDebt(
+        uint32 incentive,
+        uint16 weight,
+        uint40 behind,
+        uint40 slack
+    ) external pure {
         unchecked {
-            int256 rate = int256(uint256(weight)) * int256(uint256(incentive) << 120);
-            int256 extra = rate * int256(uint256(slack));
-            assert(extra >= 0);
-            assert(rate * (int256(behind) + int256(uint256(slack))) == rate * int256(behind) + extra);
+            uint256 rate = uint256(weight) * (uint256(incentive) << 120);
+            uint256 debt = rate * behind;
+            uint256 rest = rate * slack;
+            assert(debt < 2 ** 254);
+            assert(rest < 2 ** 254);
+            assert(rate * (uint256(behind) + slack) == debt + rest);
+            assert(int256(rate) * -int256(uint256(behind)) == -int256(debt));
         }
     }
 
-    /// @dev 1 if division keeps its definition for the debt of one pair and its share in the liability, and the products
-    /// are what `check_TheShareIsTheLargestDebt` proves them to be; else 0. Without branches, which would multiply paths.
-    function divides(uint256 rate, uint16 weight, int256 x, int256 y, int256 ahead) private pure returns (uint256 ok) {
+    /// @notice The kernel's product is that of the difference, since products distribute, wrapped or not.
+    function check_ProductsDistribute(uint256 rate, uint16 weight, int256 x, int256 y) external pure {
+        unchecked {
+            int256 product = int256(uint256(weight)) * (int256(rate) * x - int256(rate) * y);
+            assert(product == int256(uint256(weight) * rate) * (x - y));
+        }
+    }
+
+    /// @dev 1 if division keeps its definition for what a pair owes each other and for the shares in both liabilities, and
+    /// the products are what `check_TheShareIsTheLargestDebt` and `check_ProductsDistribute` prove them to be; else 0.
+    /// Without branches, which would multiply paths.
+    function divides(
+        uint256 rate,
+        uint16 weight,
+        int256 x,
+        int256 y,
+        int256 ahead,
+        int256 behind
+    ) internal pure returns (uint256 ok) {
         int256 scale = SCALE;
         assembly ("memory-safe") {
             let product := mul(weight, sub(mul(rate, x), mul(rate, y)))
-            let debt := sub(0, product)
-            let share := mul(mul(weight, rate), ahead)
-            let isShare := iszero(slt(share, 0))
-            let covered := and(isShare, iszero(sgt(debt, share)))
-            // Who is behind owes at most its share; who is not owes nothing.
-            ok := or(and(sgt(ahead, 0), covered), and(iszero(sgt(ahead, 0)), iszero(sgt(debt, 0))))
-            // SDIV is odd, keeps order and sign, and equals DIV where nothing is negative.
-            ok := and(ok, eq(sdiv(debt, scale), sub(0, sdiv(product, scale))))
-            ok := and(ok, or(sgt(debt, 0), iszero(sgt(sdiv(debt, scale), 0))))
-            ok := and(ok, or(iszero(covered), iszero(sgt(sdiv(debt, scale), div(share, scale)))))
-            ok := and(ok, or(iszero(isShare), lt(div(share, scale), shl(128, 1))))
-        }
-    }
+            rate := mul(weight, rate)
+            // SDIV is odd, and no quotient leaves 128 bits.
+            ok := eq(sdiv(sub(0, product), scale), sub(0, sdiv(product, scale)))
+            ok := and(ok, lt(add(sdiv(product, scale), shl(128, 1)), shl(129, 1)))
+            ok := and(ok, owes(sub(0, product), mul(rate, ahead), ahead, scale))
+            ok := and(ok, owes(product, mul(rate, behind), behind, scale))
 
-    function atMost(uint256 value, uint256 limit) private pure returns (uint256 holds) {
-        assembly ("memory-safe") {
-            holds := iszero(gt(value, limit))
+            // Who is behind owes at most its share, who is not owes nothing; SDIV keeps order, and equals DIV where
+            // nothing is negative.
+            function owes(debt, share, lead, divisor) -> holds {
+                let quotient := sdiv(debt, divisor)
+                let most := div(share, divisor)
+                let some := and(iszero(slt(share, 0)), iszero(sgt(debt, share)))
+                some := and(some, and(iszero(sgt(quotient, most)), lt(most, shl(128, 1))))
+                let none := and(iszero(sgt(debt, 0)), iszero(sgt(quotient, 0)))
+                holds := or(and(sgt(lead, 0), some), and(iszero(sgt(lead, 0)), none))
+            }
         }
     }
 
