@@ -223,9 +223,9 @@ class TooLittleEther(LedgerError):
     """An account holds no more ether than a transaction is to move: nothing is left for gas. Nothing was sent."""
 
     def __init__(self, address: str, balance: int, value: int) -> None:
-        needed = f"{Decimal(value).scaleb(-18).normalize():f} ether and the gas" if value else "gas"
+        held, moved = (f"{Decimal(wei).scaleb(-18).normalize():f} ether" for wei in (balance, value))
         super().__init__(
-            f"{address} holds {Decimal(balance).scaleb(-18).normalize():f} ether and has to pay {needed}; nothing was sent",
+            f"{address} holds {held} and has to pay {f'{moved} and the gas' if value else 'gas'}; nothing was sent",
             hint="send ether to that account first, on this chain",
         )
 
