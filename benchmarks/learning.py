@@ -42,7 +42,7 @@ def cases(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     dataset = load("diagnostic")
     features = ((dataset.features - dataset.features.mean(0)) / dataset.features.std(0)).astype(np.float32)
-    model = build_classifier("mlp", inputs=features.shape[1], classes=2, hidden=32)
+    model = build_classifier("mlp", shape=(features.shape[1],), classes=2, hidden=32)
     initial = model.initial_state(np.random.default_rng(0))
 
     def works(organizations: int) -> list[LocalWork]:

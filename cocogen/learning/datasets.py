@@ -20,12 +20,16 @@ __all__ = ["Dataset", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled samples: ``features`` (n, d) float32 in the units of the source, ``labels`` (n,) int64 in [0, C)."""
+    """Labelled samples: ``features`` (n, d) float32 in the units of the source, ``labels`` (n,) int64 in [0, C).
+
+    ``shape``: that of one sample, (d,) for a table, (channels, height, width) with the product d for an image.
+    """
 
     name: str
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    shape: tuple[int, ...]
 
 
 def load(name: str) -> Dataset:
@@ -53,6 +57,7 @@ def _diagnostic(name: str) -> Dataset:
         features=np.ascontiguousarray(table.data, dtype=np.float32),
         labels=np.ascontiguousarray(table.target, dtype=np.int64),
         classes=tuple(str(label) for label in table.target_names),
+        shape=(table.data.shape[1],),
     )
 
 

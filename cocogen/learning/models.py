@@ -5,6 +5,7 @@ Skeletons live on torch's meta device: they hold shapes only, and making one tou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -59,8 +60,12 @@ class Classifier:
         return np.asarray(output.numpy(), dtype=np.float32)
 
 
-def build_classifier(model: str, *, inputs: int, classes: int, hidden: int) -> Classifier:
-    """Multinomial regression ("logistic"), or one hidden layer of ``hidden`` rectified units ("mlp")."""
+def build_classifier(model: str, *, shape: tuple[int, ...], classes: int, hidden: int) -> Classifier:
+    """Multinomial regression ("logistic"), or one hidden layer of ``hidden`` rectified units ("mlp").
+
+    ``shape``: that of one sample; features arrive flattened whatever it is.
+    """
+    inputs = math.prod(shape)
     with torch.device("meta"):
         if model == "logistic":
             network: nn.Module = nn.Sequential(nn.Linear(inputs, classes))

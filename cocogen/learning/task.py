@@ -18,23 +18,14 @@ from numpy.typing import NDArray
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
-from cocogen.learning.datasets import load
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
-from cocogen.learning.partition import (
-    dirichlet_partition,
-    equal_sizes,
-    federated_scale,
-    heterogeneity,
-    iid_partition,
-    label_counts,
-    label_mix,
-    stratified_split,
-)
+from cocogen.learning.partition import heterogeneity, label_mix
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
@@ -88,31 +79,15 @@ class LearningTask:
     ) -> None:
         self.names = tuple(names)
         self._streams = Streams(seed, split)
-        dataset = load(learning.dataset)
-        cut = stratified_split(
-            dataset.labels,
-            folds=learning.splits,
-            fold=split,
-            holdout_fraction=learning.holdout_fraction,
-            fold_rng=self._streams.shared(Purpose.FOLDS),
-            holdout_rng=self._streams.get(Purpose.HOLDOUT),
-        )
-        owned = [cut.pool[part] for part in self._partition(learning, dataset.labels[cut.pool])]
-        scale = federated_scale([dataset.features[own] for own in owned])
-
-        def samples(indices: NDArray[np.int64]) -> Samples:
-            return Samples(scale.apply(dataset.features[indices]), dataset.labels[indices])
-
-        self._own = [samples(own) for own in owned]
-        self._test = samples(cut.test)
-        self._classes = len(dataset.classes)
-        counts = label_counts([own.labels for own in self._own], self._classes)
+        holdings = distribute(learning, len(self.names), self._streams)
+        self._own, self._test = list(holdings.own), holdings.test
+        self._classes = holdings.classes
+        counts = holdings.counts
         self._mix = counts.sum(axis=0) / counts.sum()
         self.registered = counts.sum(axis=1)
         self.label_mix = label_mix(counts)
         self.heterogeneity = heterogeneity(counts)
 
-        inputs = dataset.features.shape[1]
         self._generation = generation
         self._schedule = Schedule(
             learning.local_epochs,
@@ -122,17 +97,17 @@ class LearningTask:
             weight_decay=learning.weight_decay,
         )
         self._classifier = build_classifier(
-            learning.model, inputs=inputs, classes=self._classes, hidden=learning.hidden
+            learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
         self._generator = ConditionalVAE(
-            inputs=inputs,
+            inputs=self._test.features.shape[1],
             classes=self._classes,
             latent=generation.latent,
             hidden=generation.hidden,
             schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
         )
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(self._classifier, self._generator, samples(cut.holdout), self._classes, self._streams)
+        self.attester = Attester(self._classifier, self._generator, holdings.holdout, self._classes, self._streams)
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -291,17 +266,6 @@ class LearningTask:
             ]
             states = train_alone(self._classifier, works, self._schedule, rounds)
             return [evaluate(self._classifier, s, self._test.features, self._test.labels) for s in states]
-
-    def _partition(self, learning: Learning, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        partition, rng = learning.partition, self._streams.get(Purpose.PARTITION)
-        sizes = partition.sizes or equal_sizes(len(labels), len(self.names))
-        if len(sizes) != len(self.names):
-            raise LearningError(
-                f"{len(sizes)} partition sizes for {len(self.names)} organizations", hint="give one size for each"
-            )
-        if partition.kind == "iid":
-            return iid_partition(labels, sizes, rng)
-        return dirichlet_partition(labels, sizes, partition.alpha, rng)
 
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
         return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)

@@ -72,7 +72,7 @@ def test_training_together_goes_on_from_the_average_of_the_round_before():
 
 def test_a_round_of_training_together_weighs_everyone_by_its_samples():
     rng = np.random.default_rng(0)
-    classifier = build_classifier("logistic", inputs=4, classes=2, hidden=1)
+    classifier = build_classifier("logistic", shape=(4,), classes=2, hidden=1)
     initial = classifier.initial_state(rng)
     data = [(rng.normal(size=(size, 4)).astype(np.float32), rng.integers(0, 2, size)) for size in (60, 10)]
 

@@ -13,7 +13,7 @@ def identity() -> ModelState:
 
 
 def test_evaluation_by_hand() -> None:
-    classifier = build_classifier("logistic", inputs=2, classes=2, hidden=1)
+    classifier = build_classifier("logistic", shape=(2,), classes=2, hidden=1)
     features = np.array([[2, 0], [0, 2], [2, 0], [2, 0]], dtype=np.float32)
     labels = np.array([0, 1, 1, 0])
     result = evaluate(classifier, identity(), features, labels)
@@ -25,7 +25,7 @@ def test_evaluation_by_hand() -> None:
 
 
 def test_loss_survives_extreme_logits() -> None:
-    classifier = build_classifier("logistic", inputs=2, classes=2, hidden=1)
+    classifier = build_classifier("logistic", shape=(2,), classes=2, hidden=1)
     result = evaluate(classifier, identity(), np.array([[1e30, -1e30]], dtype=np.float32), np.array([1]))
     assert np.isfinite(result.loss)
 

@@ -17,7 +17,7 @@ SIZES = (70, 5, 33, 16, 0)
 
 
 def mlp() -> Classifier:
-    return build_classifier("mlp", inputs=6, classes=3, hidden=8)
+    return build_classifier("mlp", shape=(6,), classes=3, hidden=8)
 
 
 def cvae() -> ConditionalVAE:
@@ -38,7 +38,7 @@ def works(objective: Objective, sizes: tuple[int, ...] = SIZES, synthetic: int =
     ]
 
 
-@pytest.mark.parametrize("make", [mlp, cvae, lambda: build_classifier("logistic", inputs=6, classes=3, hidden=1)])
+@pytest.mark.parametrize("make", [mlp, cvae, lambda: build_classifier("logistic", shape=(6,), classes=3, hidden=1)])
 @pytest.mark.parametrize("schedule", [SGD, replace(SGD, momentum=0.0, weight_decay=0.0), replace(SGD, batch_size=500)])
 def test_stacked_training_equals_the_loop(make, schedule: Schedule) -> None:
     objective = make()
@@ -149,7 +149,7 @@ def test_models_draw_from_their_generator_alone() -> None:
 
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(LearningError, match="'resnet'"):
-        build_classifier("resnet", inputs=3, classes=2, hidden=4)
+        build_classifier("resnet", shape=(3,), classes=2, hidden=4)
 
 
 def test_initial_biases_are_zero_and_weights_bounded() -> None:
