@@ -12,7 +12,6 @@ Left out: where the integers come from (``chain.arithmetic``) and what is done w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 __all__ = [
     "PAIR_WEIGHT_MAX",
@@ -21,7 +20,6 @@ __all__ = [
     "TRANSFER_DIVISOR",
     "WAD",
     "WEIGHT_ONE",
-    "exact_payoffs",
     "liabilities",
     "payoffs",
     "score",
@@ -73,18 +71,6 @@ def payoffs(pair_weights: Sequence[Sequence[int]], gamma_wad: int, scores: Seque
             result[i] += transfer
             result[j] -= transfer
     return tuple(result)
-
-
-def exact_payoffs(
-    pair_weights: Sequence[Sequence[int]], gamma_wad: int, scores: Sequence[int | None]
-) -> tuple[Fraction, ...]:
-    """Return the transfers before truncation, exact rationals in wei: what :func:`payoffs` approximates."""
-    present = [(i, x) for i, x in enumerate(scores) if x is not None]
-    unit = Fraction(gamma_wad, TRANSFER_DIVISOR)
-    return tuple(
-        Fraction(0) if own is None else unit * sum(pair_weights[i][j] * (own - x) for j, x in present)
-        for i, own in enumerate(scores)
-    )
 
 
 def liabilities(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, note, progress, table
+from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
     from chain.audit import AuditReport
@@ -120,7 +120,8 @@ def _offline_data(
     if exported.artifact != load_artifact(terms.contract_name).input_sha256:
         note("the ledger was exported by a version of CoCoGen with another build of the contract")
     second = None if second_node is None else _second(second_node, record, terms)
-    data = _report_data(replay(record, terms, second=second, offline=True, progress=bars))
+    report = replay(record, terms, second=second, offline=True, progress=bars)
+    data = _report_data(report, resolved.settlement.wei_per_unit)
     if request.config is not None:
         _add_mismatch(data, _config_mismatch(resolved, Path(request.config)))
     return data
@@ -147,7 +148,7 @@ def audit_data(
         data["status"] = "FAIL"
     else:
         second = None if second_node is None else _second(second_node, record, terms)
-        data = _report_data(replay(record, terms, second=second, progress=bars))
+        data = _report_data(replay(record, terms, second=second, progress=bars), settlement.wei_per_unit)
     _add_mismatch(data, _terms_mismatch(session, config))
     return data
 
@@ -176,8 +177,8 @@ def _resolved(path: Path) -> ResolvedTerms:
     return ResolvedTerms.from_json(text, file=str(path))
 
 
-def _report_data(report: AuditReport) -> dict[str, Any]:
-    """A report as plain JSON values, wei as strings."""
+def _report_data(report: AuditReport, wei_per_unit: int = 1) -> dict[str, Any]:
+    """A report as plain JSON values, wei as strings; ``wei_per_unit`` is for showing them."""
     from dataclasses import asdict
 
     from chain.audit import CANNOT_KNOW, QUESTIONS
@@ -202,6 +203,7 @@ def _report_data(report: AuditReport) -> dict[str, Any]:
         "checks": checks,
         "accounting": accounting,
         "cannot_know": list(CANNOT_KNOW),
+        "wei_per_unit": str(wei_per_unit),
     }
 
 
@@ -253,14 +255,16 @@ def print_audit(data: dict[str, Any]) -> None:
         click.echo(f"{'':28}{check['detail']}{where}")
     accounting = data["accounting"]
     if accounting is not None:
+        unit = int(data["wei_per_unit"])
+        columns = ("paid", "received", "net", "forfeits", "balance")
         table(
-            f"who pays whom: {accounting['rounds']} rounds, wei",
-            ["organization", "paid", "received", "net", "forfeits", "balance", "runway in rounds"],
+            f"who pays whom: {accounting['rounds']} rounds, in units of {unit} wei",
+            ["organization", *columns, "runway"],
             [
-                [name, *(account[key] for key in ("paid", "received", "net", "forfeits", "balance")), _runway(account)]
+                [name, *(units(int(account[key]), unit) for key in columns), _runway(account)]
                 for name, account in accounting["organizations"].items()
             ],
-            caption="runway: rounds that the balance covers at worst; pairs are in --format json",
+            caption="runway: rounds that the balance covers at worst; --format json has exact wei, and pairs",
         )
     click.echo("no audit can know:")
     for sentence in data["cannot_know"]:

@@ -40,6 +40,8 @@ def _receipt_text(receipt: Receipt) -> str:
 def deposit(request: Request, organization: str, amount: int | None) -> None:
     """Accept the deployed terms and add AMOUNT wei to the organization's bond.
 
+    Without --amount nothing is sent where the balance covers two worst rounds already.
+
     With --config FILE it first compares the deployed terms with the organization's own copy of the terms file.
 
     The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
@@ -67,22 +69,28 @@ def deposit(request: Request, organization: str, amount: int | None) -> None:
         "balance": str(balance),
         "liability": str(liability),
         "runway_rounds": runway,
-        "receipt": receipt_data(receipt),
+        "receipt": None if receipt is None else receipt_data(receipt),
     }
+    done = "has nothing to deposit" if receipt is None else f"deposited {units(added, unit)} ({added} wei)"
+    sent = "" if receipt is None else f"\n{_receipt_text(receipt)}"
     emit(
         data,
-        f"{organization} deposited {units(added, unit)} ({added} wei); balance {units(balance, unit)}, "
-        f"bond needed {units(liability, unit)}: enough for {'any number of' if runway is None else runway} "
-        f"worst-case rounds\n{_receipt_text(receipt)}",
+        f"{organization} {done}; balance {units(balance, unit)}, bond needed {units(liability, unit)}: enough for "
+        f"{'any number of' if runway is None else runway} worst-case rounds{sent}",
         as_json=request.as_json,
     )
 
 
-def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt, int]:
-    """Deposit ``amount`` wei, by default what is missing to twice the liability (nothing missing: zero)."""
+def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt | None, int]:
+    """Deposit ``amount`` wei, by default what is missing to twice the liability.
+
+    None where the default leaves nothing to send: a member with a balance has accepted the terms.
+    """
     state = session.ledger.state()
     if amount is None:
         amount = max(0, 2 * state.liabilities[index] - state.balances[index])
+        if amount == 0 and state.balances[index] > 0:
+            return None, 0
     return session.ledger.deposit(index, amount), amount
 
 

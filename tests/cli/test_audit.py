@@ -139,7 +139,7 @@ class TestLive:
         code, out, _ = cocogen("audit")
         assert code == 0
         assert "is the runtime code the shipped contract" in out
-        assert "who pays whom: 1 rounds, wei" in out
+        assert "who pays whom: 1 rounds, in units of 1000000000000000 wei" in out
         assert "no audit can know:" in out
         assert out.rstrip().endswith("audit: PASS")
 

@@ -204,6 +204,13 @@ class TestOrder:
         assert "settlement" in refused["message"]
         assert deployed.json("deposit -o north --config clinics.toml")["organization"] == "north"
 
+    def test_a_deposit_that_is_repeated_sends_nothing_unless_an_amount_is_named(self, deployed):
+        first = deployed.json("deposit -o north")
+        again = deployed.json("deposit -o north")
+        assert (again["deposited"], again["receipt"], again["balance"]) == ("0", None, first["balance"])
+        more = deployed.json("deposit -o north --amount 5")
+        assert int(more["balance"]) == int(first["balance"]) + 5
+
     def test_deploying_twice_into_one_workspace_is_refused(self, deployed):
         assert "already holds a deployment" in deployed.json("deploy clinics.toml", code=2)["message"]
 
