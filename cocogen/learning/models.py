@@ -18,21 +18,43 @@ from torch.func import functional_call
 from cocogen.errors import LearningError
 from cocogen.learning.states import ModelState
 
-__all__ = ["Classifier", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
+__all__ = ["Classifier", "Linear", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
 
 
 class Objective(Protocol):
     """A loss per sample as a pure function, so that ``torch.func`` can map it over organizations.
 
     ``noise_width``: standard normal draws that each sample needs in each step (0: none).
+
+    ``dense``: made of matrix products alone, so that training N organizations stacked pays even on a CPU. The
+    ``losses`` of a dense objective also take a leading dimension N of all their arguments, and give (N, B);
+    :class:`Linear` makes this so. Others are mapped over organizations where they are stacked.
     """
 
     @property
     def noise_width(self) -> int: ...
 
+    @property
+    def dense(self) -> bool: ...
+
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Losses (B,) for features (B, d) float32, labels (B,) int64 and noise (B, ``noise_width``) float32."""
         ...
+
+
+class Linear(nn.Linear):
+    """``torch.nn.Linear`` that also applies N weights (N, out, in) to N batches (N, B, in), in one batched product."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, in) to (B, out), or (N, B, in) to (N, B, out)."""
+        if self.weight.ndim == 2:
+            return nn.functional.linear(features, self.weight, self.bias)
+        # Samples are columns here: the gradient of the weights then comes out in their own memory order.
+        columns = features.mT
+        bias: Tensor | None = self.bias
+        if bias is None:
+            return torch.bmm(self.weight, columns).mT
+        return torch.baddbmm(bias.unsqueeze(-1), self.weight, columns).mT
 
 
 class Classifier:
@@ -40,8 +62,9 @@ class Classifier:
 
     noise_width = 0
 
-    def __init__(self, network: nn.Module, classes: int) -> None:
+    def __init__(self, network: nn.Module, classes: int, *, dense: bool) -> None:
         self.network = network
+        self.dense = dense
         self.classes = classes
 
     def initial_state(self, rng: np.random.Generator) -> ModelState:
@@ -51,7 +74,8 @@ class Classifier:
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:  # noqa: ARG002  # a classifier needs no noise
         """Cross-entropy of each sample, shape (B,), nats."""
         logits = functional_call(self.network, dict(parameters), (features,))
-        return nn.functional.cross_entropy(logits, labels, reduction="none")
+        # Classes come second; those of stacked organizations already lie so in memory.
+        return nn.functional.cross_entropy(logits.mT if logits.ndim == 3 else logits, labels, reduction="none")
 
     def logits(self, state: ModelState, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of every class, shape (n, C), float32."""
@@ -68,12 +92,12 @@ def build_classifier(model: str, *, shape: tuple[int, ...], classes: int, hidden
     inputs = math.prod(shape)
     with torch.device("meta"):
         if model == "logistic":
-            network: nn.Module = nn.Sequential(nn.Linear(inputs, classes))
+            network: nn.Module = nn.Sequential(Linear(inputs, classes))
         elif model == "mlp":
-            network = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+            network = nn.Sequential(Linear(inputs, hidden), nn.ReLU(), Linear(hidden, classes))
         else:
             raise LearningError(f"no model is called {model!r}", hint="choose one of: logistic, mlp")
-    return Classifier(network, classes)
+    return Classifier(network, classes, dense=True)
 
 
 def draw_parameters(network: nn.Module, rng: np.random.Generator) -> ModelState:

@@ -3,13 +3,17 @@
 Stacking turns the N small matrix products of a step into one batched product. Organizations with fewer batches stop
 early: they are ordered by their number of steps, so that those still active are always the first of the stack.
 Both ways draw batches and noise from the organization's own stream, hence agree up to floating point rounding.
+All parameters lie in one flat buffer (N, P), so that an optimizer step is a few operations however many layers there
+are, and whatever python has to decide is decided a block of steps ahead (:mod:`cocogen.learning.batches`).
 Left out: what is trained (an :class:`~cocogen.learning.models.Objective`), and aggregation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
@@ -21,17 +25,39 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from cocogen.errors import LearningError
-from cocogen.learning.models import Objective, to_tensors
+from cocogen.learning.batches import Register, blocks
+from cocogen.learning.models import Objective
 from cocogen.learning.states import ModelState
 
-__all__ = ["LocalResult", "LocalWork", "Schedule", "TrainingTrace", "train", "train_looped", "train_stacked"]
+__all__ = [
+    "STACK_FROM",
+    "LocalResult",
+    "LocalWork",
+    "Schedule",
+    "TrainingTrace",
+    "is_stacked",
+    "train",
+    "train_looped",
+    "train_stacked",
+]
 
-STACK_FROM = 3
+Losses = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor]
+Layout = tuple[tuple[str, tuple[int, ...]], ...]
+
+CPU = torch.device("cpu")
+
+STACK_FROM = 2
+"""Organizations from which on a dense objective trains stacked on a CPU; measured by ``benchmarks/learning.py``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast: ``epochs`` passes in batches of ``batch_size``, by SGD with momentum or by Adam."""
+    """How long and how fast: ``epochs`` passes in batches of ``batch_size``, by SGD with momentum or by Adam.
+
+    ``proximal``: μ ≥ 0 of FedProx [1]_, which adds ½μ‖θ − θ_0‖² to the loss, θ_0 being the parameters at the start.
+
+    .. [1] T. Li et al., "Federated Optimization in Heterogeneous Networks", 2020.
+    """
 
     epochs: int
     batch_size: int
@@ -39,6 +65,7 @@ class Schedule:
     optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0
+    proximal: float = 0.0
 
     def steps(self, samples: int) -> int:
         """Gradient steps of one organization with ``samples`` samples."""
@@ -60,7 +87,8 @@ class LocalWork:
 @dataclass(frozen=True, slots=True)
 class TrainingTrace:
     """What happened in each of T steps: ``real`` and ``synthetic`` samples (T,) int64, mean ``losses`` before the
-    step (T,) float32, ``gradient_norms`` (T,) float32, weight decay included."""
+    step (T,) float32, without the proximal term, ``gradient_norms`` (T,) float32, weight decay and proximal term
+    included."""
 
     real: NDArray[np.int64]
     synthetic: NDArray[np.int64]
@@ -76,141 +104,157 @@ class LocalResult:
     trace: TrainingTrace
 
 
-def train(objective: Objective, works: Sequence[LocalWork], schedule: Schedule) -> list[LocalResult]:
-    """Train every organization, stacked from ``STACK_FROM`` organizations on, looped below; results in order.
+def is_stacked(objective: Objective, organizations: int, device: torch.device = CPU) -> bool:
+    """Whether :func:`train` stacks: on a CPU dense objectives from ``STACK_FROM`` organizations on, elsewhere all
+    from two on.
 
-    The rule is measured, on one CPU core with the models of this package: two organizations break even, three are
-    1.3 times faster stacked, ten 4 times, fifty 7 to 14 times; one alone pays for the mapping and gains nothing.
+    The rule is measured (``benchmarks/learning.py``): batched products of small matrices save most of the time of a
+    loop on a CPU, while stacked convolutions become grouped convolutions, which are slower there than one after the
+    other. A GPU is left idle by one small model, whatever it is made of.
+    """
+    if device.type == "cpu":
+        return objective.dense and organizations >= STACK_FROM
+    return organizations > 1
+
+
+def train(
+    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+) -> list[LocalResult]:
+    """Train every organization on ``device``, stacked or looped as :func:`is_stacked` says; results in order.
 
     Raises
     ------
     LearningError
         When a parameter stops being finite.
     """
-    chosen = train_stacked if len(works) >= STACK_FROM else train_looped
-    return chosen(objective, works, schedule)
+    chosen = train_stacked if is_stacked(objective, len(works), device) else train_looped
+    return chosen(objective, works, schedule, device)
 
 
-def train_looped(objective: Objective, works: Sequence[LocalWork], schedule: Schedule) -> list[LocalResult]:
+def train_looped(
+    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+) -> list[LocalResult]:
     """Train one organization after the other."""
-    return [_train_one(objective, work, schedule) for work in works]
+    return [result for work in works for result in _train(objective, [work], schedule, device)]
 
 
-def train_stacked(objective: Objective, works: Sequence[LocalWork], schedule: Schedule) -> list[LocalResult]:
+def train_stacked(
+    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+) -> list[LocalResult]:
     """Train all organizations at once; they may start from different parameters of one layout."""
-    steps = np.array([schedule.steps(len(work.labels)) for work in works], dtype=np.int64)
-    order = np.argsort(-steps, kind="stable")
-    active = np.array([int((steps > t).sum()) for t in range(steps.max(initial=0))], dtype=np.int64)
-    stacked = [works[n] for n in order]
-    parameters = {
-        name: torch.from_numpy(np.stack([work.initial[name] for work in stacked])) for name in stacked[0].initial
-    }
-    features = torch.from_numpy(np.concatenate([work.features for work in stacked]))
-    labels = torch.from_numpy(np.concatenate([work.labels for work in stacked]))
-    offsets = np.cumsum([0, *(len(work.labels) for work in stacked)])
-    batches = [_batches(work, schedule, objective.noise_width) for work in stacked]
-    mapped = vmap(objective.losses)
-    optimizer = _Optimizer(parameters, schedule)
-    traces: list[list[tuple[int, int, float, float]]] = [[] for _ in stacked]
-
-    for count in active:
-        rows = np.zeros((count, schedule.batch_size), dtype=np.int64)
-        mask = np.zeros((count, schedule.batch_size), dtype=np.float32)
-        noise = np.zeros((count, schedule.batch_size, objective.noise_width), dtype=np.float32)
-        generated = np.zeros(count, dtype=np.int64)
-        for n in range(count):
-            indices, draws = next(batches[n])
-            size = len(indices)
-            rows[n, :size] = offsets[n] + indices
-            mask[n, :size] = 1.0
-            noise[n, :size] = draws
-            generated[n] = (indices >= len(stacked[n].labels) - stacked[n].synthetic).sum()
-        sizes = mask.sum(axis=1)
-        chosen = torch.from_numpy(rows)
-        leaves = {name: value[:count].detach().requires_grad_() for name, value in parameters.items()}
-        losses = mapped(leaves, features[chosen], labels[chosen], torch.from_numpy(noise))
-        means = (losses * torch.from_numpy(mask)).sum(dim=1) / torch.from_numpy(sizes)
-        gradients = torch.autograd.grad(means.sum(), list(leaves.values()))
-        norms = optimizer.step(gradients, count)
-        columns = zip(sizes.astype(int).tolist(), generated.tolist(), means.tolist(), norms.tolist(), strict=True)
-        for n, (size, synthetic, loss, norm) in enumerate(columns):
-            traces[n].append((size - synthetic, synthetic, loss, norm))
-
-    results: dict[int, LocalResult] = {}
-    for position, n in enumerate(order):
-        state = ModelState({name: value[position].numpy().copy() for name, value in parameters.items()})
-        results[int(n)] = _result(state, traces[position])
+    order = sorted(range(len(works)), key=lambda n: -schedule.steps(len(works[n].labels)))
+    trained = _train(objective, [works[n] for n in order], schedule, device)
+    results = dict(zip(order, trained, strict=True))
     return [results[n] for n in range(len(works))]
 
 
-def _train_one(objective: Objective, work: LocalWork, schedule: Schedule) -> LocalResult:
-    parameters = {name: value.clone()[None] for name, value in to_tensors(work.initial).items()}
-    features, labels = torch.from_numpy(work.features), torch.from_numpy(work.labels)
-    optimizer = _Optimizer(parameters, schedule)
-    first_synthetic = len(work.labels) - work.synthetic
-    trace: list[tuple[int, int, float, float]] = []
-    for indices, draws in _batches(work, schedule, objective.noise_width):
-        chosen = torch.from_numpy(indices)
-        leaves = {name: value[0].detach().requires_grad_() for name, value in parameters.items()}
-        loss = objective.losses(leaves, features[chosen], labels[chosen], torch.from_numpy(draws)).mean()
-        gradients = torch.autograd.grad(loss, list(leaves.values()))
-        norm = float(optimizer.step([gradient[None] for gradient in gradients], 1))
-        synthetic = int((indices >= first_synthetic).sum())
-        trace.append((len(indices) - synthetic, synthetic, float(loss.detach()), norm))
-    state = ModelState({name: value[0].numpy().copy() for name, value in parameters.items()})
-    return _result(state, trace)
+def _train(
+    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device
+) -> list[LocalResult]:
+    """Local training of ``works``, those with most steps first.
+
+    1. Lay the parameters θ_n of the organizations n into the rows of one buffer.
+    2. For every step t, for the organizations that still have batches:
+
+       a. gather the batches b_n drawn for the step;
+       b. mean losses f_n(θ_n; b_n) and their gradients g_n, all organizations in one graph;
+       c. g_n ← g_n + weight_decay · θ_n + μ (θ_n − θ_n at the start);
+       d. log f_n and ‖g_n‖, and step θ_n along g_n.
+    3. Cut the buffer into states.
+    """
+    if not works:
+        return []
+    layout = works[0].initial.layout
+    values = torch.from_numpy(np.stack([_flatten(work.initial) for work in works])).to(device)
+    optimizer = _Optimizer(values, schedule)
+    features = torch.from_numpy(np.concatenate([work.features for work in works])).to(device)
+    labels = torch.from_numpy(np.concatenate([work.labels for work in works])).to(device)
+    registers = [Register(len(work.labels), work.synthetic, work.rng) for work in works]
+    losses_of = _alone(objective) if len(works) == 1 else _stacked(objective)
+
+    counts: list[NDArray[np.int64]] = []
+    logs: list[Tensor] = []
+    active = 0
+    leaves: dict[str, Tensor] = {}
+    for block in blocks(registers, schedule.epochs, schedule.batch_size, objective.noise_width):
+        rows, weights, noise = (array.to(device) for array in (block.rows, block.weights, block.noise))
+        targets = labels[rows]
+        logged = torch.zeros((2, *block.sizes.shape), device=device)
+        for step, (count, width) in enumerate(block.extents):
+            if count != active:
+                active, leaves = count, _leaves(values[:count], layout)
+            batch = features.index_select(0, rows[step, :count, :width].flatten()).view(count, width, -1)
+            each = losses_of(leaves, batch, targets[step, :count, :width], noise[step, :count, :width])
+            means = (each * weights[step, :count, :width]).sum(dim=1)
+            gradients = torch.autograd.grad(means.sum(), list(leaves.values()))
+            logged[0, step, :count] = means.detach()
+            logged[1, step, :count] = optimizer.step(torch.cat([g.flatten(1) for g in gradients], dim=1))
+        counts.append(np.stack([block.sizes - block.synthetic, block.synthetic]))
+        logs.append(logged)
+    if not np.isfinite(trained := values.cpu().numpy()).all():
+        raise LearningError("local training diverged: a parameter is not finite", hint="lower the learning rate")
+    return [
+        LocalResult(_unflatten(row, layout), _trace(counts, logs, n, schedule.steps(len(work.labels))))
+        for n, (work, row) in enumerate(zip(works, trained, strict=True))
+    ]
 
 
-def _batches(
-    work: LocalWork, schedule: Schedule, noise_width: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    samples = len(work.labels)
-    for _ in range(schedule.epochs):
-        order = work.rng.permutation(samples)
-        noise = work.rng.standard_normal((samples, noise_width), dtype=np.float32)
-        for start in range(0, samples, schedule.batch_size):
-            yield order[start : start + schedule.batch_size], noise[start : start + schedule.batch_size]
+def _alone(objective: Objective) -> Losses:
+    """The losses of a single organization, without the stacking dimension."""
+
+    def losses(parameters: dict[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+        own = {name: value.squeeze(0) for name, value in parameters.items()}
+        return objective.losses(own, features[0], labels[0], noise[0])[None]
+
+    return losses
+
+
+def _stacked(objective: Objective) -> Losses:
+    return objective.losses if objective.dense else vmap(objective.losses)
 
 
 class _Optimizer:
-    """Steps on the first ``count`` organizations of stacked parameters (N, ...), in place."""
+    """Steps on the first organizations of stacked flat parameters ``values`` (N, P), in place."""
 
-    def __init__(self, parameters: dict[str, Tensor], schedule: Schedule) -> None:
+    def __init__(self, values: Tensor, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.values = list(parameters.values())
-        self.first = [torch.zeros_like(value) for value in self.values]
-        self.second = [torch.zeros_like(value) for value in self.values]
-        self.taken = [torch.zeros(()) for _ in self.values]
+        self.values = values
+        self.start = values.clone() if schedule.proximal else values
+        self.first = torch.zeros_like(values)
+        self.second = torch.zeros_like(values) if schedule.optimizer == "adam" else self.first
+        self.taken = torch.zeros(())
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], count: int) -> Tensor:
-        """Apply ``gradients`` (``count``, ...); returns their norms (``count``,), weight decay included."""
-        schedule = self.schedule
-        values = [value[:count] for value in self.values]
+    def step(self, gradients: Tensor) -> Tensor:
+        """Apply ``gradients`` (count, P), which are overwritten; returns their norms (count,), with all terms."""
+        schedule, count = self.schedule, len(gradients)
+        values, first = self.values[:count], self.first[:count]
         if schedule.weight_decay:
-            gradients = [g.add(v, alpha=schedule.weight_decay) for g, v in zip(gradients, values, strict=True)]
-        squares = sum((g.flatten(1).square().sum(dim=1) for g in gradients), torch.zeros(count))
-        first = [value[:count] for value in self.first]
+            gradients.add_(values, alpha=schedule.weight_decay)
+        if schedule.proximal:
+            gradients.add_(values - self.start[:count], alpha=schedule.proximal)
+        norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
         if schedule.optimizer == "sgd":
             sgd(
-                values,
-                list(gradients),
-                list(first),
+                [values],
+                [gradients],
+                [first],
                 weight_decay=0.0,
                 momentum=schedule.momentum,
                 lr=schedule.learning_rate,
                 dampening=0.0,
                 nesterov=False,
                 maximize=False,
+                fused=True,
             )
         else:
             adam(
-                values,
-                list(gradients),
-                first,
-                [value[:count] for value in self.second],
+                [values],
+                [gradients],
+                [first],
+                [self.second[:count]],
                 [],
-                self.taken,
+                [self.taken],
                 amsgrad=False,
                 beta1=0.9,
                 beta2=0.999,
@@ -219,16 +263,34 @@ class _Optimizer:
                 eps=1e-8,
                 maximize=False,
             )
-        return squares.sqrt()
+        return norms
 
 
-def _result(state: ModelState, trace: list[tuple[int, int, float, float]]) -> LocalResult:
-    if not state.is_finite():
-        raise LearningError("local training diverged: a parameter is not finite", hint="lower the learning rate")
-    real, synthetic, losses, norms = np.array(trace, dtype=np.float64).reshape(-1, 4).T
-    return LocalResult(
-        state,
-        TrainingTrace(
-            real.astype(np.int64), synthetic.astype(np.int64), losses.astype(np.float32), norms.astype(np.float32)
-        ),
-    )
+def _flatten(state: ModelState) -> NDArray[np.float32]:
+    return np.concatenate([array.ravel() for array in state.values()])
+
+
+def _cut(layout: Layout) -> list[tuple[str, tuple[int, ...], slice]]:
+    bounds = pairwise(accumulate((math.prod(shape) for _, shape in layout), initial=0))
+    return [(name, shape, slice(*place)) for (name, shape), place in zip(layout, bounds, strict=True)]
+
+
+def _leaves(values: Tensor, layout: Layout) -> dict[str, Tensor]:
+    """The parameters of flat ``values`` (n, P), each (n, ...): views that see every step, and want a gradient."""
+    return {
+        name: values[:, place].view(len(values), *shape).detach().requires_grad_()
+        for name, shape, place in _cut(layout)
+    }
+
+
+def _unflatten(row: NDArray[np.float32], layout: Layout) -> ModelState:
+    return ModelState({name: row[place].reshape(shape).copy() for name, shape, place in _cut(layout)})
+
+
+def _trace(counts: list[NDArray[np.int64]], logs: list[Tensor], n: int, steps: int) -> TrainingTrace:
+    if not steps:
+        nothing = np.zeros(0, dtype=np.int64)
+        return TrainingTrace(nothing, nothing, nothing.astype(np.float32), nothing.astype(np.float32))
+    real, synthetic = np.concatenate([count[:, :, n] for count in counts], axis=1)[:, :steps]
+    losses, norms = torch.cat([log[:, :, n] for log in logs], dim=1)[:, :steps].cpu().numpy()
+    return TrainingTrace(real, synthetic, losses, norms)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cocogen.learning.models import draw_parameters, to_tensors
+from cocogen.learning.models import Linear, draw_parameters, to_tensors
 from cocogen.learning.states import ModelState
 from cocogen.learning.training import LocalWork, Schedule, train
 
@@ -33,9 +33,9 @@ _LOG_VARIANCE_BOUND = 5.0
 class _Network(nn.Module):
     def __init__(self, inputs: int, classes: int, latent: int, hidden: int) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(inputs + classes, hidden), nn.SiLU(), nn.Linear(hidden, 2 * latent))
-        self.decoder = nn.Sequential(nn.Linear(latent + classes, hidden), nn.SiLU(), nn.Linear(hidden, inputs))
-        self.spread = nn.Linear(classes, inputs, bias=False)
+        self.encoder = nn.Sequential(Linear(inputs + classes, hidden), nn.SiLU(), Linear(hidden, 2 * latent))
+        self.decoder = nn.Sequential(Linear(latent + classes, hidden), nn.SiLU(), Linear(hidden, inputs))
+        self.spread = Linear(classes, inputs, bias=False)
 
     def forward(self, features: Tensor, condition: Tensor, noise: Tensor) -> Tensor:
         """Negative evidence lower bound of each sample, nats per feature."""
@@ -68,6 +68,7 @@ class ConditionalVAE:
         with torch.device("meta"):
             self.network = _Network(inputs, classes, latent, hidden)
         self.noise_width = latent
+        self.dense = True
         self.classes = classes
         self.schedule = schedule
 
