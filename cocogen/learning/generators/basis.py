@@ -49,7 +49,7 @@ class Basis:
         """Coordinates (n, d) of features (n, d)."""
         values = features.astype(np.float64)
         if len(self.shape) == 3:
-            values = dctn(values.reshape(-1, *self.shape), axes=(2, 3), norm="ortho").reshape(len(features), -1)
+            values = dctn(values.reshape(len(values), *self.shape), axes=(2, 3), norm="ortho").reshape(values.shape)
         return np.asarray(values[:, self._order])
 
     def inverse(self, coordinates: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -57,5 +57,5 @@ class Basis:
         values = np.empty_like(coordinates)
         values[:, self._order] = coordinates
         if len(self.shape) == 3:
-            values = idctn(values.reshape(-1, *self.shape), axes=(2, 3), norm="ortho").reshape(len(coordinates), -1)
+            values = idctn(values.reshape(len(values), *self.shape), axes=(2, 3), norm="ortho").reshape(values.shape)
         return np.ascontiguousarray(values, dtype=np.float32)
