@@ -102,17 +102,26 @@ class Attester:
     """Verifies and measures on its own real ``holdout``, which no organization has seen.
 
     ``streams`` are public: the draws of synthetic samples and panels follow from the seed of the terms, so that the
-    attester repeats them.
+    attester repeats them. ``share_generators``: whether they are averaged; if each organization trains its own alone,
+    the shared one stays as it is, and how far theirs moved says nothing.
     """
 
     def __init__(
-        self, classifier: Classifier, generator: Generator, holdout: Samples, classes: int, streams: Streams
+        self,
+        classifier: Classifier,
+        generator: Generator,
+        holdout: Samples,
+        classes: int,
+        streams: Streams,
+        *,
+        share_generators: bool = True,
     ) -> None:
         self.classifier = classifier
         self.generator = generator
         self.holdout = holdout
         self.classes = classes
         self.streams = streams
+        self.share_generators = share_generators
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
     def verify(
@@ -266,7 +275,8 @@ class Attester:
             for n, (bundle, _) in accepted.items()
         }
         generators = {
-            n: bundle.generator.distance(expectations[n].base.generator) for n, (bundle, _) in accepted.items()
+            n: self.generator.movement(expectations[n].base.generator, bundle.generator)
+            for n, (bundle, _) in accepted.items()
         }
         references = self._own_updates(accepted, expectations)
         ratios: dict[int, float] = {}
@@ -277,9 +287,10 @@ class Attester:
             others = [d for m, d in generators.items() if m != n and d]
             generator_reference = max(own_generator, float(np.median(others)) if others else 0.0)
             ratios[n] = distance / max(reference, 1e-12)
-            generator_ratio = generators[n] / max(generator_reference, 1e-12)
+            generator_ratio = generators[n] / max(generator_reference, 1e-12) if self.share_generators else 0.0
             for part, ratio in (("classifier", ratios[n]), ("generator", generator_ratio)):
-                if ratio > UPDATE_FACTOR and n in accepted:
+                # So that the ratio of two infinite movements, which is no number, is refused too.
+                if not ratio <= UPDATE_FACTOR and n in accepted:
                     rejected[expectations[n].organization] = (
                         f"its {part} moved {ratio:.1f} times as far as its peers' and the attester's own, more than "
                         f"{UPDATE_FACTOR:g} times"
@@ -307,7 +318,7 @@ class Attester:
             references[key] = (
                 result.state.distance(base.classifier),
                 len(result.trace.real),
-                fitted.distance(base.generator),
+                self.generator.movement(base.generator, fitted),
             )
         return references
 
@@ -355,7 +366,8 @@ class Attester:
         bundles = [accepted[n][0] for n in members]
         weights = [credit[n][0] + credit[n][1] for n in members]
         data = [credit[n][0] for n in members]
+        averaged = self.share_generators and any(data)
         return SharedModel(
             classifier=average([b.classifier for b in bundles], weights) if any(weights) else base.classifier,
-            generator=average([b.generator for b in bundles], data) if any(data) else base.generator,
+            generator=average([b.generator for b in bundles], data) if averaged else base.generator,
         )

@@ -21,8 +21,10 @@ from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
-from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.generators.choice import build_generator
+from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
 from cocogen.learning.partition import heterogeneity, label_mix
@@ -99,15 +101,18 @@ class LearningTask:
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
-        self._generator = ConditionalVAE(
-            inputs=self._test.features.shape[1],
-            classes=self._classes,
-            latent=generation.latent,
-            hidden=generation.hidden,
-            schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
-        )
+        self._generator = build_generator(generation, shape=holdings.shape, classes=self._classes)
+        self._shared_generator = generation.training == "federated"
+        self._private: dict[int, ModelState] = {}
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(self._classifier, self._generator, holdings.holdout, self._classes, self._streams)
+        self.attester = Attester(
+            self._classifier,
+            self._generator,
+            holdings.holdout,
+            self._classes,
+            self._streams,
+            share_generators=self._shared_generator,
+        )
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -117,9 +122,15 @@ class LearningTask:
         )
 
     def pretrain(self, progress: Progress | None = None) -> SharedModel:
-        """The initial model with a generator that all organizations trained by federated averaging."""
+        """The initial model with a generator that all organizations trained by federated averaging.
+
+        If each trains its own alone, the shared one stays untrained: it is where all of them start.
+        """
         with _one_thread():
             initial = self.initial_state()
+            if not self._shared_generator:
+                self._start_generators([initial] * len(self.names), range(len(self.names)), progress)
+                return initial
             state, rounds = initial.generator, self._generation.pretraining_rounds
             for number in range(rounds):
                 _report(progress, "training the generator", number, rounds)
@@ -131,7 +142,8 @@ class LearningTask:
     def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]:
         """κ of each organization before the first round, shape (N,), in [0.01, 1]."""
         with _one_thread():
-            fitted = self._fit_generators([shared.generator] * len(self.names), self._own, Purpose.GENERATOR_BATCHES, 0)
+            starts = self._start_generators([shared] * len(self.names), range(len(self.names)))
+            fitted = self._fit_generators(starts, self._own, Purpose.GENERATOR_BATCHES, 0)
             panels = [self._panel(state, 0, n) for n, state in enumerate(fitted)]
             return np.array([self.attester.measure_panel(panel) for panel in panels])
 
@@ -147,7 +159,9 @@ class LearningTask:
         """Generate, train and sign for every organization that has an assignment; the others get None.
 
         The generator goes on training on the organization's own real samples, then generates; the classifier trains
-        on both. An organization trained alone gives the same bundle up to floating point rounding.
+        on both. If each organization trains its generator alone, it generates fewer samples than assigned: those of the
+        classes that it does not hold are left out. An organization trained alone gives the same bundle up to floating
+        point rounding.
 
         Raises
         ------
@@ -164,7 +178,7 @@ class LearningTask:
             chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
             own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
             generators = self._fit_generators(
-                [bases[n].generator for n in at_work], own, Purpose.GENERATOR_BATCHES, round_number, at_work
+                self._start_generators(bases, at_work), own, Purpose.GENERATOR_BATCHES, round_number, at_work
             )
             _report(progress, f"round {round_number}: training classifiers", 1, steps)
             synthetic = [
@@ -241,16 +255,9 @@ class LearningTask:
 
     def train_together(self, rounds: int) -> Evaluation:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""
-
-        def works(number: int, state: ModelState) -> list[LocalWork]:
-            return [
-                LocalWork(state, own.features, own.labels, self._streams.get(Purpose.CLASSIFIER_BATCHES, number, n))
-                for n, own in enumerate(self._own)
-            ]
-
         with _one_thread():
             initial = self.initial_state().classifier
-            state = train_together(self._classifier, initial, works, self._schedule, rounds)
+            state = train_together(self._classifier, initial, self._real_works, self._schedule, rounds)
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
     def train_alone(self, rounds: int) -> list[Evaluation]:
@@ -266,6 +273,62 @@ class LearningTask:
             ]
             states = train_alone(self._classifier, works, self._schedule, rounds)
             return [evaluate(self._classifier, s, self._test.features, self._test.labels) for s in states]
+
+    def memorization(self, bundles: Sequence[Bundle | None]) -> dict[str, Memorization]:
+        """Whether synthetic samples repeat the organization's own, for each that hands some in, by name.
+
+        Each can tell only for itself, before its bundle leaves the house. The reference is the test fold.
+        """
+        return {
+            bundle.organization: memorization(bundle.synthetic, self._own[n], self._test)
+            for n, bundle in enumerate(bundles)
+            if bundle is not None and len(bundle.synthetic.labels)
+        }
+
+    def measure_theta(self, shared: SharedModel, rounds: int = 5) -> GradientGap:
+        """θ of the shared generator on the attester's holdout, along ``rounds`` of federated averaging on real data.
+
+        Raises
+        ------
+        LearningError
+            When each organization trains its own generator, so that none is shared, or no class has a gradient.
+        """
+        if not self._shared_generator:
+            raise LearningError(
+                "θ is that of one generator for all, but every organization trains its own",
+                hint='set generation.training = "federated"',
+            )
+        with _one_thread():
+            states = [shared.classifier]
+            for number in range(1, rounds + 1):
+                parts = self._real_works(number, states[-1])
+                results = train(self._classifier, parts, self._schedule)
+                states.append(average([result.state for result in results], self.registered.tolist()))
+            return gradient_gap(self._classifier, states, self.attester.holdout, self._panel(shared.generator, 0, 0))
+
+    def _real_works(self, number: int, state: ModelState) -> list[LocalWork]:
+        return [
+            LocalWork(state, own.features, own.labels, self._streams.get(Purpose.CLASSIFIER_BATCHES, number, n))
+            for n, own in enumerate(self._own)
+        ]
+
+    def _start_generators(
+        self, bases: Sequence[SharedModel], indices: Sequence[int], progress: Progress | None = None
+    ) -> list[ModelState]:
+        """Where the generators of these organizations start in a round: at the shared one, or each at its own.
+
+        Its own is pretrained on all that the organization holds; it follows from the seed, hence is kept nowhere.
+        """
+        if self._shared_generator:
+            return [bases[n].generator for n in indices]
+        missing = [n for n in indices if n not in self._private]
+        states, rounds = [self.initial_state().generator] * len(missing), self._generation.pretraining_rounds
+        for number in range(rounds if missing else 0):
+            _report(progress, "training the generators", number, rounds)
+            states = self._fit_generators(states, [self._own[n] for n in missing], Purpose.PRETRAINING, number, missing)
+        self._private |= dict(zip(missing, states, strict=True))
+        _report(progress, "training the generators", rounds, rounds)
+        return [self._private[n] for n in indices]
 
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
         return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)
@@ -307,6 +370,8 @@ class LearningTask:
     ) -> Samples:
         counts = np.bincount(real.labels, minlength=self._classes).astype(np.int64)
         labels = deficit_labels(counts, self._mix, assignment.raw if assignment else 0)
+        if not self._shared_generator:
+            labels = labels[np.isin(labels, self._own[n].labels)]
         rng = self._streams.get(Purpose.SYNTHETIC, round_number, n)
         return Samples(self._generator.sample(state, labels, rng), labels)
 

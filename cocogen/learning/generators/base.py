@@ -1,6 +1,7 @@
 """What the rest of the engine needs of a generator; and which classes to generate.
 
-A generator is functions of its parameters, so that it is averaged, hashed and attested like the classifier.
+A generator is functions of its parameters, so that it is averaged, hashed and attested like the classifier. What its
+samples are worth is measured apart, by somebody else (:mod:`cocogen.learning.generators.quality`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,17 @@ class Generator(Protocol):
         ...
 
     def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """One sample per label, shape (len(labels), d), float32; equal arguments give equal samples."""
+        """One sample per label, shape (len(labels), d), float32; equal arguments give equal samples.
+
+        ``state`` may be a stranger's: any finite parameters of the right layout give samples, whatever they are worth.
+        """
+        ...
+
+    def movement(self, base: ModelState, state: ModelState) -> float:
+        """How far ``state`` is from ``base``, at least 0, in a unit in which honest fits are alike.
+
+        Infinite when no samples lead from the one to the other.
+        """
         ...
 
 

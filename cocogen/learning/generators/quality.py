@@ -1,7 +1,8 @@
 """κ: how much a synthetic sample is worth beside a real one, measured by the attester on its own real data [ours].
 
 Train on synthetic, test on real (TSTR [1]_), relative to training on real. Both classifiers are the same logistic
-regression, so that κ speaks of the samples and not of a model.
+regression, so that κ speaks of the samples and not of a model. Wide samples are first projected on the principal
+components of the holdout, because the regression must be fitted dozens of times.
 
 .. [1] C. Esteban, S. L. Hyland, G. Rätsch, "Real-valued (Medical) Time Series Generation with Recurrent Conditional
    GANs", 2017.
@@ -9,12 +10,15 @@ regression, so that κ speaks of the samples and not of a model.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
 from cocogen.learning.federated import balanced_accuracy
@@ -26,6 +30,8 @@ _DECIMALS = 6
 _FOLDS = 5
 _REPEATS = 4
 _LEAST_SKILL = 0.1
+_WIDE = 256  # parameters d·C; Newton's method takes their cube
+_COMPONENTS = 64
 
 
 def panel_labels(classes: int, panel: int) -> NDArray[np.int64]:
@@ -40,7 +46,11 @@ class QualityMeter:
     holdout, repeatedly; TSTR is the mean over blocks of the panel that are as large as the real training sets, so
     that both classifiers learn from as many samples. Clipped to [0.01, 1] and rounded to 6 decimals, since the
     ledger's counts depend on it; deterministic. The holdout is small, so κ carries a standard error of a few
-    hundredths and saturates at 1: it tells usable from useless rather than good from better.
+    hundredths (:meth:`standard_error`) and saturates at 1: it tells usable from useless rather than good from better.
+
+    With more than 256 parameters d·C both regressions are fitted by L-BFGS on one thread, so that the number of cores
+    changes nothing, TRTR is cross-validated once, and of more than 64 features they see the first 64 principal
+    components of the holdout, divided by one common factor.
 
     Raises
     ------
@@ -49,8 +59,14 @@ class QualityMeter:
     """
 
     def __init__(self, features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
-        self._features = features
         self._labels = labels
+        self._wide = features.shape[1] * classes > _WIDE
+        self._projection: Any = None
+        if self._wide and features.shape[1] > _COMPONENTS:
+            with threadpool_limits(1):
+                components = min(_COMPONENTS, *features.shape)
+                self._projection = PCA(components, svd_solver="full").fit(features)
+        features = self._features = self._reduced(features)
         self._chance = 1.0 / classes
         rarest = int(np.bincount(labels, minlength=classes).min())
         if rarest < 2:
@@ -60,11 +76,11 @@ class QualityMeter:
             )
         folds = min(_FOLDS, rarest)
         self._block = len(labels) * (folds - 1) // folds
-        predictions: list[NDArray[np.int64]] = [np.empty(len(labels), dtype=np.int64) for _ in range(_REPEATS)]
-        splits = RepeatedStratifiedKFold(n_splits=folds, n_repeats=_REPEATS, random_state=0).split(features, labels)
+        repeats = 1 if self._wide else _REPEATS
+        predictions: list[NDArray[np.int64]] = [np.empty(len(labels), dtype=np.int64) for _ in range(repeats)]
+        splits = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=0).split(features, labels)
         for number, (learn, test) in enumerate(splits):
-            fitted = _classifier().fit(features[learn], labels[learn])
-            predictions[number // folds][test] = fitted.predict(features[test])
+            predictions[number // folds][test] = self._predict(features[learn], labels[learn], features[test])
         self._reference_skill = float(np.mean([self._skill(predicted) for predicted in predictions]))
         if self._reference_skill < _LEAST_SKILL:
             raise LearningError(
@@ -80,16 +96,43 @@ class QualityMeter:
 
     def measure(self, panel: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
         """κ in [0.01, 1] of a class-balanced panel (m, d) of finite, standardized samples."""
+        panel = self._reduced(panel)
         blocks = max(1, len(labels) // self._block)
         # Every blocks-th sample of a panel sorted by label keeps the balance of the classes.
-        fits = (_classifier().fit(panel[first::blocks], labels[first::blocks]) for first in range(blocks))
-        ratio = np.mean([self._skill(fit.predict(self._features)) for fit in fits]) / self._reference_skill
+        predictions = [
+            self._predict(panel[first::blocks], labels[first::blocks], self._features) for first in range(blocks)
+        ]
+        ratio = np.mean([self._skill(predicted) for predicted in predictions]) / self._reference_skill
         return round(float(np.clip(ratio, QUALITY_FLOOR, 1.0)), _DECIMALS)
+
+    def standard_error(self, quality: float) -> float:
+        """Of a measured κ, because the holdout is a sample: at most this, by the delta method.
+
+        TSTR and TRTR are binomial shares of one holdout; that they err together is left out, which overstates it.
+        """
+        real = self.reference
+        synthetic = min(1.0, quality * self._reference_skill + self._chance)
+        variances = synthetic * (1.0 - synthetic) + quality**2 * real * (1.0 - real)
+        return math.sqrt(variances / len(self._labels)) / self._reference_skill
 
     def _skill(self, predicted: NDArray[np.int64]) -> float:
         return balanced_accuracy(predicted, self._labels) - self._chance
 
+    def _reduced(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        if self._projection is None:
+            return features
+        with threadpool_limits(1):
+            # One factor for all components, so that their relative sizes, hence the regularization, stay.
+            reduced: NDArray[Any] = self._projection.transform(features) / math.sqrt(
+                self._projection.explained_variance_.mean()
+            )
+        return reduced
 
-def _classifier() -> Any:
-    # Newton's method: few steps on small tables, and no thread pool that a busy machine makes slow.
-    return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=2_000)
+    def _predict(self, features: NDArray[Any], labels: NDArray[np.int64], unseen: NDArray[Any]) -> NDArray[np.int64]:
+        if not self._wide:
+            # Newton's method: few steps on small tables, and no thread pool that a busy machine makes slow.
+            model = LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=2_000)
+            return np.asarray(model.fit(features, labels).predict(unseen))
+        with threadpool_limits(1):
+            model = LogisticRegression(C=0.1, solver="lbfgs", max_iter=2_000)
+            return np.asarray(model.fit(features, labels).predict(unseen))

@@ -12,7 +12,7 @@ SCHEDULE = Schedule(epochs=2, batch_size=32, learning_rate=0.01, optimizer="adam
 
 
 def build() -> ConditionalVAE:
-    return ConditionalVAE(inputs=4, classes=2, latent=3, hidden=24, schedule=SCHEDULE)
+    return ConditionalVAE(shape=(4,), classes=2, latent=3, hidden=24, schedule=SCHEDULE)
 
 
 def samples(counts: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
