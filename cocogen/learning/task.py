@@ -23,9 +23,9 @@ from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
-from cocogen.learning.partition import heterogeneity, label_mix
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
