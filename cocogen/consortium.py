@@ -146,7 +146,7 @@ def load_consortium(path: str | Path, *, accuracy: AccuracyTerms | None = None) 
 
 
 def _cross_check(terms: Consortium) -> list[FieldProblem]:
-    from cocogen.learning.catalogue import known_datasets
+    from cocogen.learning.catalogue import is_path, known_datasets
 
     problems = check_names(terms.names)
     problems += unique("address", [o.address.lower() if o.address else None for o in terms.organization])
@@ -154,8 +154,8 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
     for index, organization in enumerate(terms.organization):
         if organization.address is not None and int(organization.address, 16) == 0:
             problems.append(FieldProblem(f"organization[{index}].address", organization.address, "must not be zero"))
-    if terms.learning.dataset not in known_datasets():
-        valid = f"one of {', '.join(sorted(known_datasets()))}"
+    if terms.learning.dataset not in known_datasets() and not is_path(terms.learning.dataset):
+        valid = f'one of {", ".join(sorted(known_datasets()))}; or a path, such as "./scans/" or "table.npz"'
         problems.append(FieldProblem("learning.dataset", repr(terms.learning.dataset), valid))
     problems += _check_incentive(terms)
     problems += _check_calibration(terms)

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
@@ -105,21 +105,40 @@ class ConsortiumSection(TermsSection):
 
 
 class Partition(TermsSection):
-    """``[learning.partition]``: how the example splits one data set among the organizations.
+    """``[learning.partition]``: how one data set is split among the organizations, to play all of them.
 
-    ``sizes``: real samples per organization, in the order of the organizations; as equal as possible when absent.
-    ``alpha``: concentration of the Dirichlet label skew; smaller is more skewed.
+    ``kind`` "dirichlet" skews labels and keeps sizes, "iid" skews nothing, "shards" deals ``shards_each`` shards of the
+    samples sorted by label, "quantity" skews sizes, none below ``minimum``, "feature-shift" adds noise to features:
+    none to the first organization's, up to a standard deviation of ``noise`` (of the standardized features) to the
+    last one's. ``alpha``: concentration of the Dirichlet skew of labels or sizes; smaller is more skewed. ``sizes``:
+    samples per organization, in the order of the organizations; as equal as possible when absent. Fields of another
+    kind have no effect.
     """
 
-    kind: Literal["dirichlet", "iid"] = "dirichlet"
+    kind: Literal["dirichlet", "iid", "shards", "quantity", "feature-shift"] = "dirichlet"
     alpha: Annotated[float, Field(gt=0, le=1e6)] = 0.5
     sizes: tuple[Count, ...] | None = None
+    shards_each: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
+    minimum: Count = 10
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.5
+
+    @field_validator("sizes")
+    @classmethod
+    def _follow_from_the_kind(cls, sizes: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        if sizes is not None and info.data.get("kind") in ("shards", "quantity"):
+            raise ValueError(f'none with kind = "{info.data["kind"]}", which sets the sizes itself')
+        return sizes
 
 
 class Learning(TermsSection):
-    """``[learning]``: the shared model and how it is trained."""
+    """``[learning]``: the shared model and how it is trained.
+
+    ``dataset``: a name of :func:`cocogen.learning.catalogue.known_datasets`, or a path relative to the terms file.
+    ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
+    """
 
     dataset: str
+    samples: Count | None = None
     model: Literal["logistic", "mlp"] = "mlp"
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
     local_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 5

@@ -1,14 +1,13 @@
-"""Who owns which sample: a test fold nobody trains on, the attester's holdout, and the organizations' own data.
+"""How the samples of one data set are shared among organizations: label skew, quantity skew, or neither.
 
-Label skew is Dirichlet, quantity skew is prescribed and kept exactly. Also here: what the split does to the
-organizations' label mixes, and the standardization that they can agree on without showing each other a sample.
-Left out: randomness (passed in) and the choice of the split (:mod:`cocogen.learning.task`).
+Every function returns, for each organization, sorted positions into ``labels`` (n,) int64; no sample has two owners.
+Sizes that the terms prescribe are kept exactly. Left out: skew of features, which moves no sample
+(:mod:`cocogen.learning.feature_shift`), and randomness, which is passed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,68 +15,16 @@ from numpy.typing import NDArray
 from cocogen.errors import DatasetError
 
 __all__ = [
-    "Scale",
-    "Split",
     "dirichlet_partition",
     "equal_sizes",
-    "federated_scale",
-    "heterogeneity",
     "iid_partition",
-    "label_counts",
-    "label_mix",
-    "stratified_split",
+    "quantity_sizes",
+    "shard_partition",
+    "whole_shares",
 ]
 
 _SINKHORN_TOLERANCE = 1e-9
 _SINKHORN_ITERATIONS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Disjoint sorted sample indices, int64: ``test`` fold, attester's ``holdout``, and ``pool`` for the members."""
-
-    test: NDArray[np.int64]
-    holdout: NDArray[np.int64]
-    pool: NDArray[np.int64]
-
-
-def stratified_split(
-    labels: NDArray[np.int64],
-    *,
-    folds: int,
-    fold: int,
-    holdout_fraction: float,
-    fold_rng: np.random.Generator,
-    holdout_rng: np.random.Generator,
-) -> Split:
-    """Test fold ``fold`` of ``folds``, then ``holdout_fraction`` of the rest, each with the class mix of the whole.
-
-    Raises
-    ------
-    DatasetError
-        When the fold does not exist or a class is too rare to be in every part.
-    """
-    from sklearn.model_selection import StratifiedKFold, train_test_split
-
-    if not 0 <= fold < folds:
-        raise DatasetError(f"split {fold} does not exist", hint=f"choose one of 0 to {folds - 1}, or raise splits")
-    rarest = int(np.bincount(labels).min())
-    if rarest < folds:
-        raise DatasetError(
-            f"the rarest class has {rarest} samples, fewer than the {folds} splits", hint="lower learning.splits"
-        )
-    cut = StratifiedKFold(folds, shuffle=True, random_state=_legacy_seed(fold_rng))
-    rest, test = list(cut.split(np.zeros(len(labels)), labels))[fold]
-    try:
-        pool, holdout = train_test_split(
-            rest, test_size=holdout_fraction, stratify=labels[rest], random_state=_legacy_seed(holdout_rng)
-        )
-    except ValueError as error:
-        raise DatasetError(
-            f"a holdout of {holdout_fraction:g} of {len(rest)} samples cannot hold every class: {error}",
-            hint="move learning.holdout_fraction towards 0.5",
-        ) from error
-    return Split(*(np.sort(part).astype(np.int64) for part in (test, holdout, pool)))
 
 
 def equal_sizes(available: int, organizations: int) -> tuple[int, ...]:
@@ -129,54 +76,65 @@ def iid_partition(
     return tuple(np.sort(order[end - size : end]).astype(np.int64) for size, end in zip(sizes, ends, strict=True))
 
 
-def label_counts(labels: Sequence[NDArray[np.int64]], classes: int) -> NDArray[np.int64]:
-    """Samples of each class and organization, shape (N, C)."""
-    return np.stack([np.bincount(own, minlength=classes) for own in labels]).astype(np.int64)
+def shard_partition(
+    labels: NDArray[np.int64], organizations: int, shards_each: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], ...]:
+    """Sorted by label, cut into N · ``shards_each`` shards, each organization dealt ``shards_each`` of them [1]_.
 
+    Shards differ by at most one sample and all are dealt, so that every sample has an owner. With many samples a shard
+    has one or two classes. Samples of a class are in random order before the cut.
 
-def label_mix(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Label distribution of each organization, shape (N, C), rows sum to 1 (an empty row counts as uniform)."""
-    totals = counts.sum(axis=1, keepdims=True)
-    mix: NDArray[np.float64] = np.where(totals > 0, counts / np.maximum(totals, 1), 1.0 / counts.shape[1])
-    return mix
+    .. [1] H. B. McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data", 2017.
 
-
-def heterogeneity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """δ_n in [0, 1]: total variation between own label distribution and the consortium's, shape (N,) [ours]."""
-    consortium = counts.sum(axis=0) / counts.sum()
-    distance: NDArray[np.float64] = 0.5 * np.abs(label_mix(counts) - consortium).sum(axis=1)
-    return distance
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Per-feature ``mean`` and ``deviation`` (positive), shape (d,), float64."""
-
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-
-    def apply(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Standardized features, shape (n, d), float32."""
-        return ((features - self.mean) / self.deviation).astype(np.float32)
-
-
-def federated_scale(members: Sequence[NDArray[np.float32]]) -> Scale:
-    """Mean and deviation from what each member would disclose: its count, sums and sums of squares per feature.
-
-    Neither the test fold nor the attester's holdout takes part. A constant feature gets deviation 1.
+    Raises
+    ------
+    DatasetError
+        When there are fewer samples than shards.
     """
-    count = sum(len(own) for own in members)
-    total = np.sum([own.sum(axis=0, dtype=np.float64) for own in members], axis=0)
-    squares = np.sum([np.square(own, dtype=np.float64).sum(axis=0) for own in members], axis=0)
-    mean = total / count
-    variance = squares / count - mean**2
-    # Below this the difference of the two terms is rounding noise, not spread.
-    spread = variance > 1e-10 * np.maximum(squares / count, 1e-300)
-    return Scale(mean, np.sqrt(np.where(spread, variance, 1.0)))
+    shards = organizations * shards_each
+    if len(labels) < shards:
+        raise DatasetError(
+            f"{len(labels):,} samples cannot be cut into {organizations} · {shards_each} = {shards:,} shards",
+            hint="lower learning.partition.shards_each",
+        )
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    cut = np.array_split(order, shards)
+    dealt = rng.permutation(shards).reshape(organizations, shards_each)
+    return tuple(np.sort(np.concatenate([cut[shard] for shard in hand])).astype(np.int64) for hand in dealt)
 
 
-def _legacy_seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**31))
+def quantity_sizes(
+    available: int, organizations: int, alpha: float, minimum: int, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Sizes that sum to ``available``: ``minimum`` for everyone, the rest shared by a draw from Dirichlet(``alpha``).
+
+    Quantity skew [1]_; a smaller ``alpha`` leaves most samples with few organizations. The published sampler draws
+    again until the smallest organization is large enough, which may never end; a floor needs one draw [ours].
+
+    .. [1] Q. Li et al., "Federated Learning on Non-IID Data Silos: An Experimental Study", 2022.
+
+    Raises
+    ------
+    DatasetError
+        When ``available`` samples are not enough for the minimum.
+    """
+    if available < organizations * minimum:
+        raise DatasetError(
+            f"{available:,} samples are not enough for {organizations} organizations with at least {minimum:,} each",
+            hint="lower learning.partition.minimum",
+        )
+    shares = rng.dirichlet(np.full(organizations, alpha))
+    return tuple((minimum + whole_shares(shares, available - organizations * minimum)).tolist())
+
+
+def whole_shares(weights: NDArray[np.float64] | NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """``total`` in whole shares, int64, that follow ``weights`` (not all zero); the largest remainders round up."""
+    exact = total * weights / weights.sum()
+    shares = np.floor(exact).astype(np.int64)
+    missing = total - int(shares.sum())
+    shares[np.argsort(shares - exact, kind="stable")[:missing]] += 1
+    return shares
 
 
 def _check_sizes(sizes: Sequence[int], available: int) -> int:

@@ -32,6 +32,8 @@ class Purpose(IntEnum):
     ALONE = 12
     SALT = 13
     REFERENCE_GENERATOR = 14
+    LIMIT = 15
+    FEATURE_SHIFT = 16
 
 
 @dataclass(frozen=True, slots=True)

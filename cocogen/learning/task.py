@@ -25,9 +25,9 @@ from cocogen.learning.generators.choice import build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
+from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
-from cocogen.learning.partition import heterogeneity, label_mix
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalResult, LocalWork, Schedule, train

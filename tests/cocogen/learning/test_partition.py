@@ -6,15 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocogen.errors import DatasetError
+from cocogen.learning.heterogeneity import heterogeneity, label_counts
 from cocogen.learning.partition import (
     dirichlet_partition,
     equal_sizes,
-    federated_scale,
-    heterogeneity,
     iid_partition,
-    label_counts,
-    label_mix,
-    stratified_split,
+    quantity_sizes,
+    shard_partition,
+    whole_shares,
 )
 
 LABELS = np.repeat(np.arange(3), (50, 120, 30)).astype(np.int64)
@@ -22,34 +21,6 @@ LABELS = np.repeat(np.arange(3), (50, 120, 30)).astype(np.int64)
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def cut(fold: int, folds: int = 5, labels: np.ndarray = LABELS, fraction: float = 0.2):
-    return stratified_split(
-        labels, folds=folds, fold=fold, holdout_fraction=fraction, fold_rng=rng(1), holdout_rng=rng(2)
-    )
-
-
-def test_test_folds_tile_the_data() -> None:
-    tests = np.concatenate([cut(fold).test for fold in range(5)])
-    assert np.array_equal(np.sort(tests), np.arange(len(LABELS)))
-
-
-def test_split_parts_are_disjoint_complete_and_stratified() -> None:
-    split = cut(0)
-    assert np.array_equal(np.sort(np.concatenate([split.test, split.holdout, split.pool])), np.arange(len(LABELS)))
-    for part in (split.test, split.holdout, split.pool):
-        shares = np.bincount(LABELS[part], minlength=3) / len(part)
-        assert np.allclose(shares, [0.25, 0.6, 0.15], atol=0.03)
-
-
-def test_split_refuses_what_it_cannot_stratify() -> None:
-    with pytest.raises(DatasetError, match="split 5"):
-        cut(5)
-    with pytest.raises(DatasetError, match="rarest class has 2"):
-        cut(0, labels=np.repeat([0, 1], (50, 2)).astype(np.int64))
-    with pytest.raises(DatasetError, match="holdout"):
-        cut(0, labels=np.repeat([0, 1], (10, 10)).astype(np.int64), fraction=0.05)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -116,27 +87,81 @@ def test_equal_sizes_differ_by_at_most_one_and_use_everything() -> None:
     assert equal_sizes(11, 4) == (3, 3, 3, 2)
 
 
-def test_heterogeneity_is_total_variation_from_the_consortium() -> None:
-    counts = np.array([[10, 0], [0, 30]])
-    assert np.allclose(heterogeneity(counts), [0.75, 0.25])
-    assert np.allclose(heterogeneity(np.array([[5, 5], [20, 20]])), 0.0)
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10_000),
+    organizations=st.integers(1, 20),
+    shards_each=st.integers(1, 5),
+    counts=st.lists(st.integers(0, 60), min_size=1, max_size=6),
+)
+def test_property_shards_own_every_sample_once_and_hold_few_classes(
+    seed: int, organizations: int, shards_each: int, counts: list[int]
+) -> None:
+    labels = rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int64)
+    shards = organizations * shards_each
+    if len(labels) < shards:
+        with pytest.raises(DatasetError, match="shards"):
+            shard_partition(labels, organizations, shards_each, rng(seed))
+        return
+    owned = shard_partition(labels, organizations, shards_each, rng(seed))
+    assert len(owned) == organizations
+    assert np.array_equal(np.sort(np.concatenate(owned)), np.arange(len(labels)))
+    least, most = len(labels) // shards, -(-len(labels) // shards)
+    assert all(shards_each * least <= len(own) <= shards_each * most for own in owned)
+    if sum(count > 0 for count in counts) > 1 and min(count for count in counts if count) >= most:
+        assert all(len(np.unique(labels[own])) <= 2 * shards_each for own in owned)
 
 
-def test_label_mix_of_an_empty_organization_is_uniform() -> None:
-    assert np.allclose(label_mix(np.array([[3, 1], [0, 0]])), [[0.75, 0.25], [0.5, 0.5]])
+def test_shards_are_dealt_at_random_and_cut_at_random_within_a_class() -> None:
+    first, again, other = (shard_partition(LABELS, 4, 2, rng(seed)) for seed in (5, 5, 6))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    runs = [np.diff(own).max() for own in shard_partition(np.zeros(200, dtype=np.int64), 2, 1, rng())]
+    assert min(runs) > 1, "one class: a shard is a random half, not the first or last"
 
 
-def test_federated_scale_equals_the_pooled_statistics() -> None:
-    members = [rng(n).normal(3.0 * n, 2.0, (20 + n, 4)).astype(np.float32) for n in range(3)]
-    scale = federated_scale(members)
-    pooled = np.concatenate(members).astype(np.float64)
-    assert np.allclose(scale.mean, pooled.mean(axis=0))
-    assert np.allclose(scale.deviation, pooled.std(axis=0))
-    scaled = scale.apply(np.concatenate(members))
-    assert scaled.dtype == np.float32
-    assert np.allclose(scaled.std(axis=0), 1.0, atol=1e-5)
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10_000),
+    organizations=st.integers(1, 30),
+    alpha=st.sampled_from([0.01, 0.3, 1.0, 50.0]),
+    minimum=st.integers(1, 20),
+    spare=st.integers(0, 500),
+)
+def test_property_quantity_sizes_use_everything_and_keep_the_minimum(
+    seed: int, organizations: int, alpha: float, minimum: int, spare: int
+) -> None:
+    available = organizations * minimum + spare
+    sizes = quantity_sizes(available, organizations, alpha, minimum, rng(seed))
+    assert len(sizes) == organizations
+    assert sum(sizes) == available
+    assert min(sizes) >= minimum
+    with pytest.raises(DatasetError, match=f"{organizations} organizations with at least {minimum}"):
+        quantity_sizes(organizations * minimum - 1, organizations, alpha, minimum, rng(seed))
 
 
-def test_a_constant_feature_is_centred_and_not_blown_up() -> None:
-    members = [np.full((5, 1), 1234.567, dtype=np.float32)] * 2
-    assert np.allclose(federated_scale(members).apply(members[0]), 0.0, atol=1e-3)
+def test_smaller_alpha_makes_sizes_more_unequal() -> None:
+    spread = [
+        np.mean([np.std(quantity_sizes(2000, 10, alpha, 5, rng(seed))) for seed in range(20)])
+        for alpha in (0.1, 1.0, 10.0)
+    ]
+    assert spread == sorted(spread, reverse=True)
+    assert spread[0] > 5 * spread[-1]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), parts=st.lists(st.integers(1, 30), min_size=1, max_size=7))
+def test_property_label_mass_of_the_partition_and_the_rest_is_that_of_the_whole(seed: int, parts: list[int]) -> None:
+    sizes = [size for n, size in enumerate(parts) if sum(parts[: n + 1]) <= len(LABELS)]
+    for owned in (dirichlet_partition(LABELS, sizes, 0.2, rng(seed)), iid_partition(LABELS, sizes, rng(seed))):
+        counts = label_counts([LABELS[own] for own in owned], 3)
+        rest = np.bincount(LABELS, minlength=3) - counts.sum(axis=0)
+        assert counts.sum(axis=1).tolist() == sizes
+        assert rest.min() >= 0
+        assert rest.sum() == len(LABELS) - sum(sizes)
+
+
+def test_whole_shares_round_the_largest_remainders_up() -> None:
+    assert whole_shares(np.array([1.0, 1.0, 2.0]), 6).tolist() == [2, 1, 3]
+    assert whole_shares(np.array([0.0, 3.0]), 5).tolist() == [0, 5]
+    assert whole_shares(np.array([5, 5, 5]), 15).tolist() == [5, 5, 5]
