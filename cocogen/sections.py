@@ -117,7 +117,11 @@ class Partition(TermsSection):
 
 
 class Learning(TermsSection):
-    """``[learning]``: the shared model and how it is trained."""
+    """``[learning]``: the shared model and how it is trained.
+
+    ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
+    ``clip_norm``: longest update, in multiples of the round's median; none when absent.
+    """
 
     dataset: str
     model: Literal["logistic", "mlp"] = "mlp"
@@ -129,6 +133,9 @@ class Learning(TermsSection):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
     holdout_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    aggregation: Literal["average", "trimmed-mean"] = "average"
+    trim: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     partition: Partition = Partition()
 
 
