@@ -58,6 +58,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "solve": ("cli.solve:solve", "Compute and certify one round's equilibrium."),
         "compare": ("cli.compare:compare", "All mechanisms and baselines of one market, side by side."),
         "calibrate": ("cli.calibrate:calibrate", "Fit the accuracy function to real federated runs."),
+        "contributions": ("cli.contributions:contributions", "What each organization was worth in a finished round."),
         "experiment": ("cli.experiment:experiment", "Measure the papers' claims over random markets."),
     },
 }

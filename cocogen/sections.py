@@ -135,6 +135,8 @@ class Learning(TermsSection):
 
     ``dataset``: a name of :func:`cocogen.learning.catalogue.known_datasets`, or a path relative to the terms file.
     ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
+    ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
+    ``clip_norm``: longest update, in multiples of the round's median; none when absent.
     """
 
     dataset: str
@@ -148,6 +150,9 @@ class Learning(TermsSection):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
     holdout_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    aggregation: Literal["average", "trimmed-mean"] = "average"
+    trim: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     partition: Partition = Partition()
 
 

@@ -24,7 +24,8 @@ from cocogen.learning.federated import Evaluation, evaluate
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
 from cocogen.learning.models import Classifier
-from cocogen.learning.states import SharedModel, average
+from cocogen.learning.robust import Aggregation
+from cocogen.learning.states import SharedModel
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalWork, train
 from cocogen.ledger import Contribution
@@ -113,6 +114,7 @@ class Attester:
         holdout: Samples,
         classes: int,
         streams: Streams,
+        aggregation: Aggregation | None = None,
         *,
         share_generators: bool = True,
     ) -> None:
@@ -122,6 +124,7 @@ class Attester:
         self.classes = classes
         self.streams = streams
         self.share_generators = share_generators
+        self.aggregation = aggregation or Aggregation()
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
     def verify(
@@ -184,8 +187,8 @@ class Attester:
         """Verify every bundle, exclude what harms, measure the rest.
 
         The classifiers are averaged with weights data + generated as measured and capped, the generators with data,
-        so that nobody gains weight by a claim that is not attested. Without any weight the base of the first
-        organization stands.
+        so that nobody gains weight by a claim that is not attested; clipped and trimmed first where the terms say so.
+        Without any weight the base of the first organization stands.
         """
         total = len(bundles)
         rejected: dict[str, str] = {}
@@ -205,7 +208,8 @@ class Attester:
             for n in accepted
         }
         gains = self._exclude_harm(accepted, credit, expectations, rejected)
-        aggregated = self._aggregate(accepted, credit, sorted(accepted), expectations[0].base)
+        updates = self._updates(accepted, expectations)
+        aggregated = self._aggregate(updates, credit, sorted(accepted), expectations[0].base)
         digest = aggregated.digest()
 
         quality_next = np.array(quality, dtype=np.float64)
@@ -347,27 +351,38 @@ class Attester:
         expectations: Sequence[Expectation],
     ) -> dict[int, float]:
         """How much each organization lowers the held-out loss of the aggregate of all accepted, nats."""
+        updates = self._updates(accepted, expectations)
 
         def loss(members: Sequence[int], base: SharedModel) -> float:
-            shared = self._aggregate(accepted, credit, members, base)
+            shared = self._aggregate(updates, credit, members, base)
             return evaluate(self.classifier, shared.classifier, self.holdout.features, self.holdout.labels).loss
 
         members = sorted(accepted)
         together = loss(members, expectations[0].base)
         return {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
 
+    def _updates(
+        self, accepted: dict[int, tuple[Bundle, float]], expectations: Sequence[Expectation]
+    ) -> dict[int, SharedModel]:
+        """What is aggregated of each accepted organization: its models, clipped by the norms of those accepted."""
+        members = sorted(accepted)
+        bundles, bases = [accepted[n][0] for n in members], [expectations[n].base for n in members]
+        classifiers = self.aggregation.clip([b.classifier for b in bundles], [base.classifier for base in bases])
+        generators = self.aggregation.clip([b.generator for b in bundles], [base.generator for base in bases])
+        return {n: SharedModel(*parts) for n, *parts in zip(members, classifiers, generators, strict=True)}
+
     def _aggregate(
         self,
-        accepted: dict[int, tuple[Bundle, float]],
+        updates: dict[int, SharedModel],
         credit: dict[int, tuple[int, int, int]],
         members: Sequence[int],
         base: SharedModel,
     ) -> SharedModel:
-        bundles = [accepted[n][0] for n in members]
+        chosen, combine = [updates[n] for n in members], self.aggregation.combine
         weights = [credit[n][0] + credit[n][1] for n in members]
         data = [credit[n][0] for n in members]
         averaged = self.share_generators and any(data)
         return SharedModel(
-            classifier=average([b.classifier for b in bundles], weights) if any(weights) else base.classifier,
-            generator=average([b.generator for b in bundles], data) if averaged else base.generator,
+            classifier=combine([u.classifier for u in chosen], weights) if any(weights) else base.classifier,
+            generator=combine([u.generator for u in chosen], data) if averaged else base.generator,
         )

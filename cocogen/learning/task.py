@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
+from cocogen.learning.contribution import Utility, reaggregated
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
@@ -28,6 +30,7 @@ from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
+from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
@@ -111,6 +114,7 @@ class LearningTask:
             holdings.holdout,
             self._classes,
             self._streams,
+            Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
             share_generators=self._shared_generator,
         )
 
@@ -252,6 +256,30 @@ class LearningTask:
         """The classifier on the test fold."""
         with _one_thread():
             return evaluate(self._classifier, shared.classifier, self._test.features, self._test.labels)
+
+    def coalition_utility(
+        self,
+        updates: Sequence[SharedModel],
+        bases: Sequence[SharedModel],
+        weights: Sequence[int],
+        base: SharedModel,
+        score: Literal["loss", "accuracy"] = "loss",
+    ) -> Utility:
+        """What a coalition of a round's accepted organizations is worth: how its aggregate does on the attester's data.
+
+        ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
+        from, and its data + generated as attested. ``base``: worth of nobody. ``score``: minus the mean cross-entropy
+        in nats, so that leave-one-out is the ``gain`` of the evidence; or the accuracy.
+        """
+        aggregation, holdout = self.attester.aggregation, self.attester.holdout
+        clipped = aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
+
+        def measure(state: ModelState) -> float:
+            with _one_thread():
+                evaluation = evaluate(self._classifier, state, holdout.features, holdout.labels)
+            return evaluation.accuracy if score == "accuracy" else -evaluation.loss
+
+        return reaggregated(clipped, weights, base.classifier, measure, aggregation.combine)
 
     def train_together(self, rounds: int) -> Evaluation:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""

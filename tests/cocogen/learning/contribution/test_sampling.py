@@ -1,0 +1,197 @@
+"""Sampled values lie where their standard errors say, and truncation does what its papers say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cocogen.errors import ConfigurationError
+from cocogen.learning.contribution import (
+    EXACT_UP_TO,
+    Antithetic,
+    Budget,
+    Coalitions,
+    Guided,
+    StandardError,
+    Uniform,
+    exact_shapley,
+    guided_truncated,
+    sampled_shapley,
+    shapley,
+    truncated_monte_carlo,
+)
+
+SAMPLERS = (Uniform(), Antithetic(), Guided(), Guided(3))
+
+
+def known(oracle) -> Coalitions:
+    """The oracle's game with every coalition evaluated: a budget then counts permutations alone."""
+    game = oracle.game()
+    exact_shapley(game)
+    return game
+
+
+def within(valuation, values, errors: float = 3.0) -> np.ndarray:
+    """Which values are within ``errors`` standard errors, rounding apart."""
+    return np.abs(valuation.values - values) <= errors * valuation.standard_errors + 1e-12
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
+def test_sampled_values_are_within_three_standard_errors_of_the_literature(oracle, sampler) -> None:
+    """Of ten seeds: of independent normal errors 0.3 % would be beyond."""
+    game, inside = known(oracle), []
+    for seed in range(10):
+        valuation = sampled_shapley(game, sampler, Budget(600), np.random.default_rng(seed))
+        assert valuation.values.sum() == pytest.approx(sum(oracle.values), abs=1e-9)
+        assert (valuation.exact, valuation.truncated) == (False, 0)
+        assert 600 <= valuation.permutations < 600 + oracle.players
+        # An elected member of the security council decides one vote in 500: mostly not seen here, see docs.
+        inside.append(within(valuation, oracle.values)[[not 0 < value < 0.01 for value in oracle.values]])
+    assert np.mean(inside) >= 0.97
+
+
+@pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
+@pytest.mark.parametrize("right", [2, 6])
+def test_both_published_methods_are_within_three_standard_errors(glove_game, method, right: int) -> None:
+    oracle = glove_game(1, right)
+    valuation = method(oracle.game(), Budget(2000), np.random.default_rng(5))
+    assert within(valuation, oracle.values).all()
+    assert 0 < valuation.standard_errors.max() < 0.02
+
+
+def test_equal_seeds_give_equal_valuations(random_game) -> None:
+    first, same, other = (
+        guided_truncated(random_game(8, 1).game(), Budget(400), np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert first.values.tolist() == same.values.tolist()
+    assert first.standard_errors.tolist() == same.standard_errors.tolist()
+    assert first.values.tolist() != other.values.tolist()
+
+
+@pytest.mark.parametrize("sampler", [Guided(), Antithetic()], ids=repr)
+def test_dependence_within_blocks_pays(airport_game, sampler) -> None:
+    """At the same number of permutations the error against the known values is smaller than that of uniform orders."""
+    oracle = airport_game((1.0, 1.0, 2.0, 4.5, 4.5, 7.0, 12.0))
+    game = known(oracle)
+
+    def error(chosen) -> float:
+        found = [sampled_shapley(game, chosen, Budget(140), np.random.default_rng(seed)) for seed in range(40)]
+        assert {v.permutations for v in found} == {140}
+        return float(np.mean([np.square(v.values - oracle.values).mean() for v in found]))
+
+    assert error(sampler) < 0.75 * error(Uniform())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
+def test_standard_errors_are_calibrated(random_game, sampler) -> None:
+    """95 % intervals cover the known value in about 95 % of 400 repetitions."""
+    oracle = random_game(6, 5, terms=20)
+    game = known(oracle)
+    covered, spread, stated = [], [], []
+    for seed in range(400):
+        size = len(sampler.block(6, np.random.default_rng(0)))
+        valuation = sampled_shapley(game, sampler, Budget(60 * size), np.random.default_rng(seed))
+        assert valuation.permutations == 60 * size
+        # 2.0010: the 97.5 % point of Student's t with 59 degrees of freedom.
+        covered.append(np.abs(valuation.values - oracle.values) <= 2.0010 * valuation.standard_errors)
+        spread.append(valuation.values - oracle.values)
+        stated.append(valuation.standard_errors)
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert np.mean(stated, axis=0) == pytest.approx(np.std(spread, axis=0), rel=0.15)
+
+
+def test_truncation_spares_evaluations_and_is_reported() -> None:
+    def saturating(coalition) -> float:
+        return 1.0 - 0.3 ** len(coalition)
+
+    whole = truncated_monte_carlo(Coalitions(10, saturating), Budget(200), np.random.default_rng(1))
+    cut = truncated_monte_carlo(Coalitions(10, saturating), Budget(200), np.random.default_rng(1), tolerance=0.01)
+    assert (whole.truncated, cut.truncated) == (0, cut.permutations * 6)
+    assert cut.evaluations / cut.permutations < 0.5 * whole.evaluations / whole.permutations
+    # What is skipped is at most the tolerance in each permutation.
+    assert 0 < cut.total - cut.values.sum() < 0.01
+    assert np.abs(cut.values - cut.total / 10).max() < 3 * cut.standard_errors.max() + 0.001
+
+
+def test_without_tolerance_a_tie_with_the_whole_is_not_an_end() -> None:
+    """The first organization reaches the value of all, the second spoils it, the third repairs it."""
+    values = {(): 0.0, (0,): 1.0, (1,): 0.0, (2,): 0.0, (0, 1): -1.0, (0, 2): 1.0, (1, 2): 0.0, (0, 1, 2): 1.0}
+    valuation = truncated_monte_carlo(Coalitions(3, values.__getitem__), Budget(600), np.random.default_rng(1))
+    assert valuation.truncated == 0
+    assert within(valuation, exact_shapley(Coalitions(3, values.__getitem__)).values).all()
+
+
+def test_a_negligible_round_gives_everybody_nothing_for_two_evaluations() -> None:
+    game = Coalitions(30, lambda s: 0.01 * len(s) / 30)
+    valuation = guided_truncated(game, Budget(100), np.random.default_rng(1), negligible=0.02)
+    assert not valuation.values.any()
+    assert valuation.evaluations == 2
+    assert valuation.truncated == 30
+    assert not valuation.exact
+    assert valuation.total == pytest.approx(0.01)
+
+
+def test_the_leading_places_of_the_guided_method_can_be_chosen(random_game) -> None:
+    oracle = random_game(6, 1)
+    one, three = (
+        guided_truncated(oracle.game(), Budget(60), np.random.default_rng(1), leading=leading) for leading in (1, 3)
+    )
+    assert one.values.tolist() != three.values.tolist()
+    assert within(three, oracle.values).all()
+
+
+def test_a_game_of_constants_ends_although_no_coalition_is_new() -> None:
+    valuation = truncated_monte_carlo(Coalitions(20, lambda _: 1.0), Budget(50), np.random.default_rng(1), tolerance=1)
+    assert not valuation.values.any()
+    assert valuation.evaluations == 2
+    assert valuation.permutations == 50
+
+
+def test_one_organization_can_be_sampled_too() -> None:
+    game = Coalitions(1, lambda s: 0.75 if s else 0.25)
+    for method in (truncated_monte_carlo, guided_truncated):
+        valuation = method(game, Budget(5), np.random.default_rng(1))
+        assert valuation.values.tolist() == [0.5]
+        assert valuation.standard_errors.tolist() == [0.0]
+
+
+def test_shapley_is_exact_as_long_as_that_can_be_afforded(glove_game) -> None:
+    few = shapley(glove_game(EXACT_UP_TO // 2, EXACT_UP_TO // 2).game(), Budget(1), np.random.default_rng(1))
+    assert few.exact
+    assert few.evaluations == 2**EXACT_UP_TO
+    oracle = glove_game(1, EXACT_UP_TO)
+    many = shapley(oracle.game(), Budget(3000), np.random.default_rng(1))
+    assert not many.exact
+    assert many.method == "guided truncated"
+    assert within(many, oracle.values).all()
+
+
+def test_the_wanted_standard_error_is_reached(random_game) -> None:
+    oracle = random_game(8, 3)
+    valuation = sampled_shapley(oracle.game(), Guided(), StandardError(0.02), np.random.default_rng(3))
+    assert 0.01 < valuation.standard_errors.max() <= 0.02
+    assert within(valuation, oracle.values).all()
+
+
+def test_the_budget_is_exceeded_by_one_block_at_most(random_game) -> None:
+    oracle = random_game(20, 3, terms=60)
+    valuation = sampled_shapley(oracle.game(), Uniform(), Budget(500), np.random.default_rng(3))
+    assert 500 <= valuation.evaluations < 500 + 19
+
+
+def test_progress_is_reported_in_per_cent(random_game) -> None:
+    calls = []
+    guided_truncated(
+        random_game(6, 1).game(), Budget(60), np.random.default_rng(1), progress=lambda *call: calls.append(call)
+    )
+    assert calls[-1] == ("sampling coalitions (per cent)", 100, 100)
+    assert [call[1] for call in calls] == sorted(call[1] for call in calls)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_tolerances_are_finite_and_not_negative(value: float, random_game) -> None:
+    game = random_game(4, 1).game()
+    for name in ("tolerance", "negligible"):
+        with pytest.raises(ConfigurationError, match=name):
+            guided_truncated(game, Budget(10), np.random.default_rng(1), **{name: value})
