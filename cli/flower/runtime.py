@@ -119,11 +119,16 @@ def _names(workspace: Workspace) -> tuple[str, ...]:
     return load_resolved(workspace).names
 
 
+def _programs() -> str:
+    """The folder of Flower's programs, which start each other by name."""
+    return str(Path(sys.executable).parent)
+
+
 def _environment(request: Request, workspace: Workspace, home: Path, ledger: str) -> dict[str, str]:
     """What Flower's processes find: its programs, the very code of this process, and our options."""
     root = str(Path(__file__).parents[2])
     added = {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([_programs(), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
         "FLWR_HOME": str(home),
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -190,7 +195,7 @@ def _guarded(command: Sequence[str], log: Path, environment: Mapping[str, str]) 
 def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, object]:
     """One command of Flower's own command line, which answers in JSON."""
     done = subprocess.run(
-        ["flwr", *arguments, "--format", "json"],
+        [f"{_programs()}/flwr", *arguments, "--format", "json"],
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -212,7 +217,7 @@ def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, object]:
 def _keep_log(environment: Mapping[str, str], run: str, home: Path) -> None:
     with (home / "server.log").open("wb") as output:
         subprocess.run(
-            ["flwr", "log", run, "local", "--show"],
+            [f"{_programs()}/flwr", "log", run, "local", "--show"],
             env=dict(environment),
             stdout=output,
             stderr=subprocess.STDOUT,

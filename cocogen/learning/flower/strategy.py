@@ -109,7 +109,9 @@ class SettledRounds(Strategy):
         return messages
 
     def aggregate_train(
-        self, server_round: int, replies: Iterable[Message]
+        self,
+        server_round: int,  # noqa: ARG002  # the ledger says which round it is
+        replies: Iterable[Message],
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Steps 5 and 6: the aggregated classifier, and its accuracy and loss as the attester measured them."""
         if self._work is not None:
@@ -205,24 +207,31 @@ def collect(grid: Grid, messages: Iterable[Message], timeout: float) -> list[Mes
     """Send ``messages`` and return the replies of whoever answers within ``timeout`` seconds.
 
     Flower's own ``send_and_receive`` decodes all replies together: what one node sends could end the run for all.
-    Here each is decoded by itself, and one that cannot be decoded counts as none.
+    Here each is decoded by itself, and one that cannot be decoded, or comes from another node than was asked, counts
+    as none.
     """
-    waiting = {identifier for identifier in grid.push_messages(list(messages)) if identifier}
+    asked = list(messages)
+    identifiers = list(grid.push_messages(asked))
+    waiting = {
+        identifier: message.metadata.dst_node_id
+        for identifier, message in zip(identifiers, asked, strict=True)
+        if identifier
+    }
     until = time.monotonic() + timeout
     replies: list[Message] = []
     while waiting and time.monotonic() < until:
-        for identifier in sorted(waiting):
+        for identifier, node in sorted(waiting.items()):
             try:
                 arrived = list(grid.pull_messages([identifier]))
             except httpx.HTTPError:
                 raise  # that is the SuperLink, not a node
             except Exception as error:  # whatever a stranger's bytes make Flower's decoder raise
-                _LOG.warning("a reply cannot be decoded: %s", printable(repr(error)))
-                waiting.discard(identifier)
+                _LOG.warning("the reply of node %d cannot be decoded: %s", node, printable(repr(error)))
+                del waiting[identifier]
                 continue
             if arrived:
-                replies += arrived
-                waiting.discard(identifier)
+                replies += [reply for reply in arrived if reply.has_error() or reply.metadata.src_node_id == node]
+                del waiting[identifier]
         if waiting:
             time.sleep(_PAUSE)
     return replies
