@@ -23,8 +23,22 @@ __all__ = ["run"]
 
 @click.command(short_help="Plan, train, attest and settle all rounds, then audit.")
 @click.option("--no-study", is_flag=True, help="Leave out the comparison over all test folds.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["local", "flower"]),
+    default="local",
+    help="Train in this process, or on Flower: a server and one node per organization as processes of their own.  "
+    "[default: local]",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    metavar="SECONDS",
+    help="On Flower: how long the nodes have for a round; whoever is later is left out.  [default: 300]",
+)
 @common(config_argument=True)
-def run(request: Request, no_study: bool) -> int:
+def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
     """Run the whole consortium that CONFIG describes on this machine.
 
     Plan, generate, train, attest and settle every round on the ledger, audit it, and compare over all test folds
@@ -39,6 +53,10 @@ def run(request: Request, no_study: bool) -> int:
     workspace = request.new_workspace(consortium)
     with contextlib.ExitStack() as stack:
         spec = request.ledger_specification()
+        if runtime == "flower":
+            from cli.flower.runtime import check_ready
+
+            check_ready(spec, deadline, consortium.settlement.submit_window)
         if spec in EPHEMERAL:
             import tempfile
 
@@ -46,9 +64,11 @@ def run(request: Request, no_study: bool) -> int:
 
             workspace = Workspace(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocogen-")))
         bars = stack.enter_context(progress())
-        stack.enter_context(workspace.locked())
         keys = request.key_source(stated_addresses(consortium))
-        session = _session(consortium, workspace, spec, keys, stack, bars)
+        if runtime == "flower":
+            _play_on_flower(request, consortium, workspace, spec, keys, bars, deadline)
+        stack.enter_context(workspace.locked())
+        session = _session(consortium, workspace, spec, keys, stack, bars, played=runtime == "flower")
         data = _play(session, consortium, stack, bars, no_study=no_study)
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
@@ -62,8 +82,13 @@ def _session(
     keys: KeySource,
     stack: contextlib.ExitStack,
     bars: Progress,
+    *,
+    played: bool = False,
 ) -> Session:
-    """Go on with an unfinished run of these terms, or start a new one; an earlier one is set aside, never lost."""
+    """Go on with an unfinished run of these terms, or start a new one; an earlier one is set aside, never lost.
+
+    ``played``: the run in the workspace is this command's own.
+    """
     from chain.deployment import load_deployment
     from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
@@ -80,7 +105,7 @@ def _session(
             )
         if finished:
             note(f"an earlier run is kept in {workspace.set_aside()}")
-        else:
+        elif not played:
             note(f"going on with the unfinished run in {workspace.root}")
     deployed = workspace.deployment.exists()
     if deployed:
@@ -95,6 +120,29 @@ def _session(
     session = Session(workspace, load_resolved(workspace), provider, record)
     session.progress = bars
     return session
+
+
+def _play_on_flower(
+    request: Request,
+    consortium: Consortium,
+    workspace: Workspace,
+    spec: str,
+    keys: KeySource,
+    bars: Progress,
+    deadline: float,
+) -> None:
+    """Deploy if need be, let go of ledger and workspace, and leave them with all rounds played by Flower's server."""
+    from chain.open import storable
+    from cli.flower.runtime import play
+
+    rounds = consortium.consortium.rounds
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(workspace.locked())
+        session = _session(consortium, workspace, spec, keys, stack, bars)
+        state = session.ledger.state()
+        recorded = str(session.deployment.details["ledger"])
+    if state.round < rounds or state.phase != "idle":
+        play(request, workspace, spec if storable(spec) == recorded else recorded, rounds, deadline, bars)
 
 
 def _play(

@@ -3,12 +3,14 @@
 Every step is a method of :class:`RoundLoop` that can be run in a process of its own: it reads the ledger and the
 workspace, does what is still missing, and leaves a result that appears whole or not at all. ``play`` runs them all
 and goes on where a killed process stopped, because the ledger, not a variable, says where the round stands. Which
-ledger it is, twin or contract, is the :class:`cocogen.ledger.Ledger` that is passed in.
+ledger it is, twin or contract, is the :class:`cocogen.ledger.Ledger` that is passed in. Whoever trains elsewhere
+(:mod:`cocogen.learning.flower`) takes :meth:`RoundLoop.pending`, hands the evidence to :meth:`RoundLoop.keep` and
+ends the round with :meth:`RoundLoop.finish`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,13 +27,13 @@ from cocogen.mechanisms.base import Market, Plan
 from cocogen.registration import market
 from cocogen.resolved import ResolvedTerms
 from cocogen.wallet_signatures import or_unsigned
-from cocogen.workspace import Workspace
+from cocogen.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:
     from cocogen.learning.evidence import Bundle
-    from cocogen.learning.task import LearningTask, SharedModel
+    from cocogen.learning.task import Assignment, LearningTask, SharedModel
 
-__all__ = ["RoundLoop", "RoundReport", "plan_to_dict"]
+__all__ = ["RoundLoop", "RoundReport", "Work", "plan_to_dict"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,6 +57,19 @@ class RoundReport:
     payoffs: tuple[float | None, ...]
     transfers: tuple[int, ...]
     rejected: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the organizations still have to train in a round; both lists have one entry per organization.
+
+    ``bases``: the shared model that each starts from. ``assignments``: None for whoever takes no part or whose
+    evidence is already there.
+    """
+
+    round: int
+    bases: list[SharedModel]
+    assignments: list[Assignment | None]
 
 
 class RoundLoop:
@@ -182,37 +197,49 @@ class RoundLoop:
             self.ledger.wait_until(state.next_round_from)
         return self.ledger.open_round()
 
+    def pending(self, organizations: Sequence[int] | None = None) -> Work:
+        """Write the plan of the running round; what is left to train of it, for all participants or those named."""
+        from cocogen.learning.task import Assignment
+
+        state = self._require_open("train")
+        number, names = state.round, self.resolved.names
+        plan = self.plan(number, state.participants)
+        self.workspace.write_json(self.workspace.plan(number), plan_to_dict(plan, names))
+        assignments: list[Assignment | None] = [None] * len(names)
+        for n in range(len(names)) if organizations is None else organizations:
+            if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
+                assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
+        return Work(number, self.base_models(number), assignments)
+
     def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
         """Generate, train and write signed evidence of the running round, for all participants or those named.
 
         An organization whose bundle is already there is left alone: evidence is written once.
         """
-        state = self._require_open("train")
-        number = state.round
-        plan = self.plan(number, state.participants)
-        self.workspace.write_json(self.workspace.plan(number), plan_to_dict(plan, self.resolved.names))
-        wanted = range(len(self.resolved.names)) if organizations is None else organizations
-        names = self.resolved.names
-        from cocogen.learning.task import Assignment
-
-        assignments: list[Assignment | None] = [None] * len(names)
-        for n in wanted:
-            if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
-                assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
-        if any(assignment is not None for assignment in assignments):
+        work, names = self.pending(organizations), self.resolved.names
+        if any(assignment is not None for assignment in work.assignments):
             bundles = self.task.train(
-                number,
-                self.base_models(number),
-                assignments,
+                work.round,
+                work.bases,
+                work.assignments,
                 self.ledger.decoded.terms_hash,
                 lambda name, digest: or_unsigned(partial(self.ledger.sign, name, digest)),
                 progress=self.progress,
             )
             for n, bundle in enumerate(bundles):
                 if bundle is not None:
-                    bundle.save(self.workspace.bundle(number, names[n]))
-        paths = [self.workspace.bundle(number, names[n]) for n in wanted]
+                    bundle.save(self.workspace.bundle(work.round, names[n]))
+        wanted = range(len(names)) if organizations is None else organizations
+        paths = [self.workspace.bundle(work.round, names[n]) for n in wanted]
         return [path for path in paths if path.exists()]
+
+    def keep(self, number: int, evidence: Mapping[int, bytes], absent: Mapping[int, str]) -> None:
+        """Store what came of training elsewhere: the bytes of bundles, unread, and why the others have sent none."""
+        names = self.resolved.names
+        for n, content in evidence.items():
+            write_atomically(self.workspace.bundle(number, names[n]), content)
+        reasons = {names[n]: reason for n, reason in absent.items()}
+        self.workspace.write_json(self.workspace.absent(number), reasons)
 
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
         """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.
@@ -229,6 +256,9 @@ class RoundLoop:
         paths = bundles if bundles is not None else [self.workspace.bundle(number, name) for name in names]
         found: list[Any] = [None] * len(names)
         rejected: dict[str, str] = {}
+        if bundles is None and self.workspace.absent(number).exists():
+            reasons = self.workspace.read_json(self.workspace.absent(number))
+            rejected |= {n: why for n, why in reasons.items() if not self.workspace.bundle(number, n).exists()}
         for path in paths:
             if bundles is None and not path.exists():
                 continue
@@ -326,13 +356,21 @@ class RoundLoop:
 
     def play(self) -> RoundReport:
         """Bring the running round to its end, opening one when none is running."""
-        state = self.ledger.state()
-        if state.phase == "idle":
-            self.open()
-            state = self.ledger.state()
-        number = state.round
-        if state.phase == "open" and state.now <= state.deadline:
+        if self.begin():
             self.train()
+        return self.finish()
+
+    def begin(self) -> bool:
+        """Open a round unless one is running; whether there is still time to hand in contributions."""
+        if self.ledger.state().phase == "idle":
+            self.open()
+        return self._accepts(self.ledger.state())
+
+    def finish(self) -> RoundReport:
+        """Attest, submit, record and settle the running round with whatever evidence is there."""
+        state = self.ledger.state()
+        number = state.round
+        if self._accepts(state):
             attested = self.attest()
             submitted = self.ledger.state().submitted
             for n, contribution in enumerate(attested.contributions):
@@ -343,6 +381,10 @@ class RoundLoop:
         if self.ledger.state().phase != "idle":
             self.settle(advance=True)
         return self.report(number)
+
+    @staticmethod
+    def _accepts(state: LedgerState) -> bool:
+        return state.phase == "open" and state.now <= state.deadline
 
     def report(self, number: int) -> RoundReport:
         """What happened in a finished round, from the ledger and the workspace."""

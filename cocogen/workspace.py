@@ -11,6 +11,7 @@
       rounds/0001/
         plan.json             what everyone should contribute, with its certificate
         NAME.bundle           an organization's signed evidence
+        absent.json           why organizations that train on nodes of their own have sent none
         attested.json         contributions that the attester signed, refusals, measured qualities
         model.npz             the aggregated model of the round
         dispute-DIGEST        a reason for which the round was disputed, named after its SHA-256
@@ -107,6 +108,9 @@ class Workspace:
 
     def bundle(self, number: int, name: str) -> Path:
         return self.round(number) / f"{name}.bundle"
+
+    def absent(self, number: int) -> Path:
+        return self.round(number) / "absent.json"
 
     def reason(self, number: int, digest: bytes) -> Path:
         return self.round(number) / f"dispute-{digest.hex()[:16]}"

@@ -1,0 +1,118 @@
+"""Inside Flower's processes: the organization's agreement and key on a node, ledger and rounds on the server.
+
+Both find their files as every command does: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS, COCOGEN_PASSWORD_FILE
+and COCOGEN_PASSWORD. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no ledger: it signs
+for the chain and the contract that the record names. Left out: the processes (:mod:`cli.flower.runtime`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cli.session import Request, Session, load_resolved, stated_addresses
+from cocogen.errors import CoCoGenError, ConfigurationError
+from cocogen.workspace import Workspace
+
+if TYPE_CHECKING:
+    from flwr.app import Context
+    from flwr.serverapp import Grid
+
+    from cocogen.learning.flower.node import Member
+    from cocogen.learning.task import LearningTask
+    from cocogen.resolved import ResolvedTerms
+
+__all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
+
+
+def outcome_file(workspace: Workspace) -> Any:
+    """Where the server leaves how its run ended, for whoever started it."""
+    return workspace.root / "flower" / "outcome.json"
+
+
+def request_from_environment() -> Request:
+    """The shared options of a command, from the variables that stand for them."""
+    variables = {name: os.environ.get(f"COCOGEN_{name.upper()}") for name in ("workspace", "ledger", "keys")}
+    return Request(config=None, as_json=False, password_file=os.environ.get("COCOGEN_PASSWORD_FILE"), **variables)
+
+
+def open_member(configuration: Mapping[str, Any]) -> Member:
+    """The member that a SuperNode was started for with ``--node-config 'organization="NAME"'``.
+
+    Raises
+    ------
+    ConfigurationError
+        The organization is none of the agreement's, or the agreement is not the deployed one.
+    """
+    from chain.accounts import Accounts
+    from chain.arithmetic import encode
+    from chain.attestation import Domain, sign
+    from chain.backends.urls import is_url
+    from chain.deployment import load_deployment
+    from cocogen.learning.flower.node import Member
+
+    request = request_from_environment()
+    workspace = request.find_workspace()
+    resolved, deployment = load_resolved(workspace), load_deployment(workspace.deployment)
+    name = configuration.get("organization")
+    if name not in resolved.names:
+        raise ConfigurationError(
+            f"this node was started for {name!r}, which is none of {', '.join(resolved.names)}",
+            hint="start it with --node-config 'organization=\"NAME\"'",
+        )
+    terms_hash = encode(resolved.settlement_terms()).terms_hash
+    if "0x" + terms_hash.hex() != deployment.terms_hash:
+        raise ConfigurationError(
+            f"{workspace.deployment} records the terms {deployment.terms_hash}, not those of {workspace.resolved}",
+            hint="take both files from the operator, and read the terms before you agree to them",
+        )
+    n = resolved.names.index(name)
+    local = not is_url(str(deployment.details.get("ledger", "")))
+    accounts = Accounts(resolved.consortium.seed, local=local, source=request.key_source(stated_addresses(resolved)))
+    domain = Domain(deployment.chain_id, deployment.address)
+
+    def signed(digest: bytes) -> bytes:
+        key = accounts.signer(name, resolved.organization[n].address).key
+        return sign(domain.evidence_digest(digest), bytes(key))
+
+    return Member(
+        organization=name,
+        terms_hash=terms_hash,
+        maximum=resolved.organization[n].generation_maximum,
+        sign=signed,
+        task=partial(_task, resolved),
+    )
+
+
+def _task(resolved: ResolvedTerms) -> LearningTask:
+    from cocogen.learning.task import LearningTask
+
+    return LearningTask(resolved.learning, resolved.generation, resolved.names, resolved.consortium.seed, split=0)
+
+
+def serve(grid: Grid, context: Context) -> None:
+    """Play the rounds that are left, as the ServerApp; how it ended is written down in the workspace."""
+    from cocogen.learning.flower.strategy import SettledRounds
+
+    request = request_from_environment()
+    workspace = request.find_workspace()
+    try:
+        with Session.opened(request) as session:
+            state, rounds = session.ledger.state(), session.resolved.consortium.rounds
+            strategy = SettledRounds(
+                session.loop,
+                context.run_id,
+                deadline=float(context.run_config["deadline"]),
+                patience=float(context.run_config["patience"]),
+                before_round=session.loop.bond,
+            )
+            left = rounds - (state.round if state.phase == "idle" else state.round - 1)
+            if left > 0:
+                strategy.play(grid, left)
+        workspace.write_json(outcome_file(workspace), {"status": "ok"})
+    except CoCoGenError as error:
+        failure = {"status": "error", "code": error.code, "message": error.message, "hint": error.hint}
+        workspace.write_json(outcome_file(workspace), failure)
+        raise

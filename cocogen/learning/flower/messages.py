@@ -1,0 +1,180 @@
+"""What travels between the server and the nodes, as Flower's records.
+
+Models and evidence travel as the bytes of their files, in one Flower array of bytes each (Flower cuts it into chunks);
+everything else is a number or a text. Neither side trusts the other: whatever is read here has a type, and a limit.
+
+========  ====================================================================================================
+query     server → node: nothing. Node → server: organization, and its signature of :func:`identity_digest`.
+train     server → node: round, terms hash, real and synthetic samples to use, the shared model. Node → server: its
+          signed evidence, or the reason why there is none.
+========  ====================================================================================================
+
+A query must not cost a node the import of torch, so this module loads the learning engine only where it is needed.
+Left out: what is done with all this (:mod:`.node`, :mod:`.strategy`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from cocogen.attested import canonical_json
+from cocogen.errors import LearningError
+
+if TYPE_CHECKING:
+    from cocogen.learning.evidence import Bundle
+    from cocogen.learning.states import SharedModel
+    from cocogen.learning.task import Assignment
+
+__all__ = [
+    "Identity",
+    "Order",
+    "bytes_of_bundle",
+    "evidence",
+    "identity_digest",
+    "printable",
+    "read_evidence",
+    "read_identity",
+    "read_order",
+    "refusal",
+]
+
+_MAXIMUM_TEXT = 400
+_MAXIMUM_SIGNATURE = 8_192
+_FILE, _FACTS = "file", "facts"
+_Fact = TypeVar("_Fact", str, bytes, int)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a node claims to belong to, with the organization's signature of :func:`identity_digest`."""
+
+    organization: str
+    signature: bytes
+
+    def content(self) -> RecordDict:
+        """As a node sends it."""
+        return RecordDict({_FACTS: ConfigRecord({"organization": self.organization, "signature": self.signature})})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One organization's work in a round: ``terms_hash`` (32 bytes) says under which agreement."""
+
+    round: int
+    terms_hash: bytes
+    assignment: Assignment
+    base: SharedModel
+
+    def content(self) -> RecordDict:
+        """As the server sends it."""
+        with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+            path = Path(folder) / "model.npz"
+            self.base.save(path)
+            model = path.read_bytes()
+        facts: dict[str, int | bytes] = {
+            "round": self.round,
+            "terms_hash": self.terms_hash,
+            "data": self.assignment.data,
+            "raw": self.assignment.raw,
+        }
+        return RecordDict({_FACTS: ConfigRecord({**facts}), _FILE: _file(model)})
+
+
+def identity_digest(terms_hash: bytes, run: int, node: int) -> bytes:
+    """The 32 bytes by which an organization signs that a node of a run is its own: SHA-256 of canonical JSON.
+
+    The document is none that any evidence could have, so the signature is good for nothing else.
+    """
+    document = {"purpose": "node", "terms_hash": terms_hash.hex(), "run": str(run), "node": str(node)}
+    return hashlib.sha256(canonical_json(document)).digest()
+
+
+def read_identity(content: RecordDict) -> Identity:
+    """What a node answered to a query; LearningError when it is something else."""
+    name = _fact(content, "organization", str)
+    signature = _fact(content, "signature", bytes)
+    if len(name) > _MAXIMUM_TEXT or len(signature) > _MAXIMUM_SIGNATURE:
+        raise LearningError(f"a name of {len(name)} characters or a signature of {len(signature)} bytes")
+    return Identity(name, signature)
+
+
+def read_order(content: RecordDict) -> Order:
+    """What the server asks for; LearningError when it is something else."""
+    from cocogen.learning.states import SharedModel
+    from cocogen.learning.task import Assignment
+
+    numbers = {name: _fact(content, name, int) for name in ("round", "data", "raw")}
+    if min(numbers.values()) < 0 or max(numbers.values()) >= 2**53:
+        raise LearningError(f"the order counts {numbers}", hint="numbers from 0 to 2^53")
+    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+        path = Path(folder) / "model.npz"
+        path.write_bytes(_bytes(content))
+        base = SharedModel.load(path)
+    assignment = Assignment(data=numbers["data"], raw=numbers["raw"])
+    return Order(numbers["round"], _fact(content, "terms_hash", bytes), assignment, base)
+
+
+def evidence(bundle: bytes) -> RecordDict:
+    """A bundle's file, as a node sends it."""
+    return RecordDict({_FILE: _file(bundle)})
+
+
+def bytes_of_bundle(bundle: Bundle) -> bytes:
+    """The file that :meth:`Bundle.save` writes."""
+    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+        path = Path(folder) / "evidence.bundle"
+        bundle.save(path)
+        return path.read_bytes()
+
+
+def refusal(reason: str) -> RecordDict:
+    """Why a node sends no evidence."""
+    return RecordDict({_FACTS: ConfigRecord({"refusal": reason[:_MAXIMUM_TEXT]})})
+
+
+def read_evidence(content: RecordDict) -> bytes:
+    """The bytes of what claims to be a bundle, which the attester will read.
+
+    Raises
+    ------
+    LearningError
+        There are none, or more than a bundle may have; the message is the node's own reason where it gave one.
+    """
+    if _FACTS in content:
+        raise LearningError(printable(_fact(content, "refusal", str)))
+    return _bytes(content)
+
+
+def printable(text: str) -> str:
+    """A stranger's text, cut and without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text[:_MAXIMUM_TEXT])
+
+
+def _file(content: bytes) -> ArrayRecord:
+    return ArrayRecord({_FILE: Array("uint8", (len(content),), "bytes", content)})
+
+
+def _bytes(content: RecordDict) -> bytes:
+    record = content.get(_FILE)
+    array = record.get(_FILE) if isinstance(record, ArrayRecord) else None
+    if not isinstance(array, Array) or not isinstance(array.data, bytes):
+        raise LearningError("the message holds no file")
+    from cocogen.learning.evidence import MAXIMUM_BUNDLE_BYTES
+
+    if len(array.data) > MAXIMUM_BUNDLE_BYTES:
+        raise LearningError(f"the file has {len(array.data):,} bytes, more than {MAXIMUM_BUNDLE_BYTES:,}")
+    return array.data
+
+
+def _fact(content: RecordDict, name: str, kind: type[_Fact]) -> _Fact:
+    record = content.get(_FACTS)
+    value = record.get(name) if isinstance(record, ConfigRecord) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise LearningError(f"the message has no {name} of type {kind.__name__}")
+    return value

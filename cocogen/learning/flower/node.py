@@ -1,0 +1,92 @@
+"""An organization's node: the ClientApp that trains on the organization's own samples and signs what came of it.
+
+The node believes nothing that the server says about the agreement: terms hash, organization and key are its own, and
+so is the bound on what it generates. Flower starts a fresh process for every message, so a node keeps nothing between
+them; all draws derive from the agreed seed. Left out: where a member's key and agreement come from
+(``cli.flower_app``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from cocogen.errors import CoCoGenError, LearningError
+from cocogen.learning.flower.messages import (
+    Identity,
+    Order,
+    bytes_of_bundle,
+    evidence,
+    identity_digest,
+    read_order,
+    refusal,
+)
+
+if TYPE_CHECKING:
+    from cocogen.learning.task import LearningTask
+
+__all__ = ["Member", "client_app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a node knows by itself.
+
+    ``terms_hash``: 32 bytes, of the agreement that the organization accepted. ``maximum``: the most synthetic samples
+    that it generates in a round. ``sign``: its signature of a 32-byte digest. ``task``: the learning side, built when
+    it is needed because it loads the data.
+    """
+
+    organization: str
+    terms_hash: bytes
+    maximum: int
+    sign: Callable[[bytes], bytes]
+    task: Callable[[], LearningTask]
+
+    def train(self, order: Order) -> bytes:
+        """The file of the signed evidence for ``order``.
+
+        Raises
+        ------
+        LearningError
+            The order is for other terms or goes beyond them, or training diverges.
+        """
+        if order.terms_hash != self.terms_hash:
+            raise LearningError(
+                f"{self.organization} agreed to the terms {self.terms_hash.hex()}, not to {order.terms_hash.hex()}",
+                hint="give the node the resolved terms and the deployment record of this consortium",
+            )
+        if order.assignment.raw > self.maximum:
+            raise LearningError(
+                f"{self.organization} generates at most {self.maximum} samples a round, not {order.assignment.raw}",
+                hint="the plan must keep to the terms",
+            )
+        task = self.task()
+        assignments = [order.assignment if name == self.organization else None for name in task.names]
+        bundles = task.train(order.round, order.base, assignments, self.terms_hash, lambda _, digest: self.sign(digest))
+        return bytes_of_bundle(next(bundle for bundle in bundles if bundle is not None))
+
+
+def client_app(open_member: Callable[[Mapping[str, Any]], Member]) -> ClientApp:
+    """The ClientApp of whoever ``open_member`` finds in a node's configuration."""
+    app = ClientApp()
+
+    @app.query()
+    def identify(message: Message, context: Context) -> Message:
+        member = open_member(context.node_config)
+        signature = member.sign(identity_digest(member.terms_hash, context.run_id, context.node_id))
+        return Message(Identity(member.organization, signature).content(), reply_to=message)
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        try:
+            content = evidence(open_member(context.node_config).train(read_order(message.content)))
+        except CoCoGenError as error:
+            content = refusal(str(error))
+        return Message(content, reply_to=message)
+
+    return app
