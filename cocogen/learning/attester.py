@@ -103,8 +103,8 @@ class Attester:
     """Verifies and measures on its own real ``holdout``, which no organization has seen.
 
     ``streams`` are public: the draws of synthetic samples and panels follow from the seed of the terms, so that the
-    attester repeats them. ``share_generators``: whether they are averaged; if each organization trains its own alone,
-    the shared one stays as it is, and how far theirs moved says nothing.
+    attester repeats them. ``held``: the classes of each organization if each trains its own generator alone: κ is
+    then that of these classes, the shared generator stays as it is, and how far theirs moved says nothing.
     """
 
     def __init__(
@@ -116,15 +116,15 @@ class Attester:
         streams: Streams,
         aggregation: Aggregation | None = None,
         *,
-        share_generators: bool = True,
+        held: Sequence[NDArray[np.int64]] | None = None,
     ) -> None:
         self.classifier = classifier
         self.generator = generator
         self.holdout = holdout
         self.classes = classes
         self.streams = streams
-        self.share_generators = share_generators
         self.aggregation = aggregation or Aggregation()
+        self.held = held
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
     def verify(
@@ -163,7 +163,7 @@ class Attester:
                     f"{float(np.abs(drawn - samples.features).max()):.3g}",
                     hint="hand in what the generator made",
                 )
-        measured = self.measure_panel(bundle.panel)
+        measured = self.measure_panel(bundle.panel, index)
         if bundle.synthetic.labels.size and measured < LEAST_QUALITY_KEPT * quality:
             raise EvidenceRejected(
                 expected.organization,
@@ -253,9 +253,10 @@ class Attester:
             quality_next=quality_next,
         )
 
-    def measure_panel(self, panel: Samples) -> float:
-        """κ in [0.01, 1] of a panel."""
-        return self.meter.measure(panel.features, panel.labels)
+    def measure_panel(self, panel: Samples, index: int) -> float:
+        """κ in [0.01, 1] of the panel of organization ``index``."""
+        known = None if self.held is None else self.held[index]
+        return self.meter.measure(panel.features, panel.labels, known)
 
     def _credit(self, bundle: Bundle, quality: float, caps: Caps, planned: int | None) -> tuple[int, int, int]:
         data = min(len(bundle.manifest.commitments), caps.data_cap)
@@ -291,7 +292,7 @@ class Attester:
             others = [d for m, d in generators.items() if m != n and d]
             generator_reference = max(own_generator, float(np.median(others)) if others else 0.0)
             ratios[n] = distance / max(reference, 1e-12)
-            generator_ratio = generators[n] / max(generator_reference, 1e-12) if self.share_generators else 0.0
+            generator_ratio = generators[n] / max(generator_reference, 1e-12) if self.held is None else 0.0
             for part, ratio in (("classifier", ratios[n]), ("generator", generator_ratio)):
                 # So that the ratio of two infinite movements, which is no number, is refused too.
                 if not ratio <= UPDATE_FACTOR and n in accepted:
@@ -381,7 +382,7 @@ class Attester:
         chosen, combine = [updates[n] for n in members], self.aggregation.combine
         weights = [credit[n][0] + credit[n][1] for n in members]
         data = [credit[n][0] for n in members]
-        averaged = self.share_generators and any(data)
+        averaged = self.held is None and any(data)
         return SharedModel(
             classifier=combine([u.classifier for u in chosen], weights) if any(weights) else base.classifier,
             generator=combine([u.generator for u in chosen], data) if averaged else base.generator,

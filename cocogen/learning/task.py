@@ -115,7 +115,7 @@ class LearningTask:
             self._classes,
             self._streams,
             Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
-            share_generators=self._shared_generator,
+            held=None if self._shared_generator else [np.unique(own.labels) for own in self._own],
         )
 
     def initial_state(self) -> SharedModel:
@@ -149,7 +149,7 @@ class LearningTask:
             starts = self._start_generators([shared] * len(self.names), range(len(self.names)))
             fitted = self._fit_generators(starts, self._own, Purpose.GENERATOR_BATCHES, 0)
             panels = [self._panel(state, 0, n) for n, state in enumerate(fitted)]
-            return np.array([self.attester.measure_panel(panel) for panel in panels])
+            return np.array([self.attester.measure_panel(panel, n) for n, panel in enumerate(panels)])
 
     def train(
         self,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
@@ -81,6 +81,8 @@ class QualityMeter:
         splits = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=0).split(features, labels)
         for number, (learn, test) in enumerate(splits):
             predictions[number // folds][test] = self._predict(features[learn], labels[learn], features[test])
+        self._folds = folds
+        self._recall = np.mean([_recall(predicted, labels, classes) for predicted in predictions], axis=0)
         self._reference_skill = float(np.mean([self._skill(predicted) for predicted in predictions]))
         if self._reference_skill < _LEAST_SKILL:
             raise LearningError(
@@ -94,16 +96,43 @@ class QualityMeter:
         """TRTR: balanced accuracy of training on real data, in [0, 1]."""
         return self._reference_skill + self._chance
 
-    def measure(self, panel: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-        """κ in [0.01, 1] of a class-balanced panel (m, d) of finite, standardized samples."""
+    def measure(
+        self, panel: NDArray[np.float32], labels: NDArray[np.int64], known: NDArray[np.int64] | None = None
+    ) -> float:
+        """κ in [0.01, 1] of a class-balanced panel (m, d) of finite, standardized samples.
+
+        ``known``: the classes that the generator has seen, all of them when absent. Of the others the regression learns
+        the holdout's own samples, cross-validated, in place of the panel's, and κ is the share of what the known
+        classes add: (TSTR − B) / (TRTR − B), B = TRTR with those classes recalled by chance [ours].
+        """
         panel = self._reduced(panel)
+        if known is not None and len(known) < len(self._recall):
+            return self._measure_known(panel, labels, known)
         blocks = max(1, len(labels) // self._block)
         # Every blocks-th sample of a panel sorted by label keeps the balance of the classes.
         predictions = [
             self._predict(panel[first::blocks], labels[first::blocks], self._features) for first in range(blocks)
         ]
         ratio = np.mean([self._skill(predicted) for predicted in predictions]) / self._reference_skill
-        return round(float(np.clip(ratio, QUALITY_FLOOR, 1.0)), _DECIMALS)
+        return _kappa(float(ratio))
+
+    def _measure_known(self, panel: NDArray[Any], labels: NDArray[np.int64], known: NDArray[np.int64]) -> float:
+        predicted = np.empty(len(self._labels), dtype=np.int64)
+        folds = StratifiedKFold(self._folds, shuffle=True, random_state=0)
+        for number, (learn, test) in enumerate(folds.split(self._features, self._labels)):
+            real = learn[~np.isin(self._labels[learn], known)]
+            drawn = []
+            for label in known:
+                rows, wanted = np.flatnonzero(labels == label), int((self._labels[learn] == label).sum())
+                # As many as there are real ones, spread over the panel, others in every fold.
+                drawn.append(rows[(np.arange(wanted) * len(rows) // max(wanted, 1) + number) % len(rows)])
+            chosen = np.unique(np.concatenate(drawn)) if drawn else np.zeros(0, dtype=np.int64)
+            features = np.concatenate([self._features[real], panel[chosen]])
+            targets = np.concatenate([self._labels[real], labels[chosen]])
+            predicted[test] = self._predict(features, targets, self._features[test])
+        added = float((self._recall[known] - self._chance).sum()) / len(self._recall)
+        lost = self._reference_skill - self._skill(predicted)
+        return _kappa(1.0 - lost / max(added, _LEAST_SKILL / len(self._recall)))
 
     def standard_error(self, quality: float) -> float:
         """Of a measured κ, because the holdout is a sample: at most this, by the delta method.
@@ -136,3 +165,11 @@ class QualityMeter:
         with threadpool_limits(1):
             model = LogisticRegression(C=0.1, solver="lbfgs", max_iter=2_000)
             return np.asarray(model.fit(features, labels).predict(unseen))
+
+
+def _recall(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    return np.array([(predicted[labels == c] == c).mean() for c in range(classes)])
+
+
+def _kappa(ratio: float) -> float:
+    return round(float(np.clip(ratio, QUALITY_FLOOR, 1.0)), _DECIMALS)

@@ -72,3 +72,54 @@ def test_outliers_and_a_single_sample_leave_the_generator_finite() -> None:
     for own in generator.fit(works):
         assert own.is_finite()
         assert np.isfinite(generator.sample(own, np.array([0, 1]), np.random.default_rng(0))).all()
+
+
+def pictures(counts: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bright left halves (0) and bright upper halves (1), of uneven brightness, 18 × 16 pixels."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], counts)
+    images = np.full((len(labels), 18, 16), -0.7)
+    images[labels == 0, :, :8] = 0.9
+    images[labels == 1, :9, :] = 0.9
+    images = images * rng.uniform(0.6, 1.4, (len(labels), 1, 1)) + 0.1 * rng.standard_normal(images.shape)
+    return images.reshape(len(labels), -1).astype(np.float32), labels.astype(np.int64)
+
+
+def test_a_large_image_is_generated_by_convolutions() -> None:
+    schedule = Schedule(epochs=20, batch_size=8, learning_rate=0.01, optimizer="adam")
+    generator = ConditionalVAE(shape=(1, 18, 16), classes=2, latent=2, hidden=32, schedule=schedule)
+    state = generator.initial_state(np.random.default_rng(0))
+    assert state["encoder.layers.0.weight"].ndim == 4
+    x, y = pictures((60, 60), 1)
+    fitted = generator.fit([LocalWork(state, x, y, np.random.default_rng(2))])[0]
+    labels = np.repeat([0, 1], 40)
+    drawn = generator.sample(fitted, labels, np.random.default_rng(3)).reshape(80, 18, 16)
+    for label in (0, 1):
+        wanted, other = (x[y == own].mean(axis=0).reshape(18, 16) for own in (label, 1 - label))
+        mean = drawn[labels == label].mean(axis=0)
+        assert np.abs(mean - wanted).mean() < 0.2
+        assert np.abs(mean - wanted).mean() < 0.3 * np.abs(mean - other).mean()
+
+
+def test_a_small_image_is_generated_by_dense_layers() -> None:
+    generator = ConditionalVAE(shape=(1, 8, 8), classes=2, latent=3, hidden=24, schedule=SCHEDULE)
+    layout = dict(generator.initial_state(np.random.default_rng(0)).layout)
+    assert layout["encoder.0.weight"] == (24, 66)
+    assert layout["decoder.2.weight"] == (64, 24)
+
+
+def test_organizations_together_train_images_as_each_does_alone() -> None:
+    generator = ConditionalVAE(shape=(1, 18, 16), classes=2, latent=4, hidden=16, schedule=SCHEDULE)
+    state = generator.initial_state(np.random.default_rng(0))
+    owned = [pictures((6, 4), 1), pictures((3, 9), 2), pictures((8, 0), 3)]
+    together = generator.fit([LocalWork(state, *own, np.random.default_rng(n)) for n, own in enumerate(owned)])
+    for n, own in enumerate(owned):
+        alone = generator.fit([LocalWork(state, *own, np.random.default_rng(n))])[0]
+        assert alone.distance(together[n]) < 1e-3 * state.distance(alone)
+
+
+def test_movement_is_the_distance_of_the_parameters(federated) -> None:
+    generator, state = federated
+    other = generator.initial_state(np.random.default_rng(0))
+    assert generator.movement(other, state) == pytest.approx(state.distance(other))
+    assert generator.movement(other, state) > 1

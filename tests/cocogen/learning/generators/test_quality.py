@@ -72,3 +72,77 @@ def test_a_holdout_that_tells_nothing_apart_is_refused() -> None:
 
 def test_panel_labels_are_balanced_and_sorted() -> None:
     assert panel_labels(3, 2).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def picture_samples(count: int, seed: int, *, noise: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+    """Five classes of 400 features that differ in a pattern of low frequency."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 5
+    waves = np.sin(np.outer(np.arange(1, 6), np.linspace(0, np.pi, 400)))
+    return (waves[labels] + noise * rng.standard_normal((count, 400))).astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def wide() -> QualityMeter:
+    return QualityMeter(*picture_samples(250, 0), 5)
+
+
+def test_wide_samples_are_measured_on_principal_components(wide: QualityMeter) -> None:
+    assert 0.6 < wide.reference < 1.0
+    assert wide.measure(*picture_samples(500, 1)) > 0.8
+    features, labels = picture_samples(500, 1)
+    assert wide.measure(features, (labels + 1) % 5) == QUALITY_FLOOR
+    noise = np.random.default_rng(2).standard_normal((500, 400)).astype(np.float32)
+    assert wide.measure(noise, labels) < 0.3
+
+
+def test_a_wide_measure_is_the_same_again(wide: QualityMeter) -> None:
+    value = wide.measure(*picture_samples(300, 3, noise=9.0))
+    again = QualityMeter(*picture_samples(250, 0), 5).measure(*picture_samples(300, 3, noise=9.0))
+    assert value == again == round(value, 6)
+
+
+def test_standard_error_covers_what_other_holdouts_measure() -> None:
+    panel_ = picture_samples(500, 1, noise=5.0)
+    meters = [QualityMeter(*picture_samples(250, seed), 5) for seed in range(20, 32)]
+    values = [meter.measure(*panel_) for meter in meters]
+    error = float(np.mean([meter.standard_error(value) for meter, value in zip(meters, values, strict=True)]))
+    assert 0.4 * error < np.std(values, ddof=1) < 1.3 * error
+
+
+def test_standard_error_shrinks_with_the_holdout() -> None:
+    small, large = (QualityMeter(*picture_samples(count, 0), 5) for count in (100, 400))
+    assert large.standard_error(0.8) < 0.7 * small.standard_error(0.8)
+
+
+def test_classes_that_a_generator_has_not_seen_are_left_out_of_its_worth(wide: QualityMeter) -> None:
+    features, labels = picture_samples(500, 1)
+    known = np.array([0, 3])
+    spoiled = features.copy()
+    spoiled[~np.isin(labels, known)] = 7.0
+    assert wide.measure(spoiled, labels, known) > 0.75
+    assert wide.measure(spoiled, labels, known) == wide.measure(features, labels, known)
+    assert wide.measure(spoiled, labels) < 0.6
+
+
+def test_known_classes_that_are_noise_are_worth_little(wide: QualityMeter) -> None:
+    features, labels = picture_samples(500, 1)
+    known = np.array([0, 3])
+    features[np.isin(labels, known)] = np.random.default_rng(0).standard_normal((200, 400))
+    assert wide.measure(features, labels, known) < 0.4
+    swapped = np.where(labels == 0, 3, np.where(labels == 3, 0, labels))
+    assert wide.measure(picture_samples(500, 1)[0], swapped, known) == QUALITY_FLOOR
+
+
+def test_all_classes_known_is_the_usual_measure(meter: QualityMeter, table) -> None:
+    features, labels = panel(table, 0.5)
+    assert meter.measure(features, labels, np.arange(2)) == meter.measure(features, labels)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_single_known_class_is_measured_beside_the_holdouts_other(meter: QualityMeter, table, known: int) -> None:
+    features, labels = panel(table, 0.0)
+    assert meter.measure(features, labels, np.array([known])) > 0.85
+    other = features.copy()
+    other[labels == known] = features[labels != known]
+    assert meter.measure(other, labels, np.array([known])) < 0.6

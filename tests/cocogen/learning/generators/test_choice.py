@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cocogen.learning.generators.choice import build_generator
+from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.generators.mixture import GaussianMixture
+from cocogen.learning.training import LocalWork
+from cocogen.sections import Generation
+
+
+def test_the_terms_choose_the_generator() -> None:
+    mixture = build_generator(Generation(generator="mixture", components=3, epochs=2), shape=(1, 8, 8), classes=10)
+    assert isinstance(mixture, GaussianMixture)
+    assert (mixture.components, mixture.epochs, mixture.classes, mixture.basis.width) == (3, 2, 10, 64)
+    autoencoder = build_generator(Generation(latent=5, batch_size=16), shape=(30,), classes=2)
+    assert isinstance(autoencoder, ConditionalVAE)
+    assert (autoencoder.noise_width, autoencoder.schedule.batch_size, autoencoder.schedule.optimizer) == (5, 16, "adam")
+
+
+@pytest.mark.parametrize("shape", [(30,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 17, 23)])
+@pytest.mark.parametrize("name", ["cvae", "mixture"])
+def test_every_generator_fits_and_draws_every_shape(name: str, shape: tuple[int, ...]) -> None:
+    generator = build_generator(Generation(generator=name), shape=shape, classes=3)
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((10, math.prod(shape))).astype(np.float32)
+    start = generator.initial_state(rng)
+    works = [LocalWork(start, features, np.arange(10) % 3, np.random.default_rng(n)) for n in range(3)]
+    fitted = generator.fit(works)
+    assert [state.layout for state in fitted] == [start.layout] * 3
+    assert all(state.digest() != start.digest() for state in fitted)
+    drawn = generator.sample(fitted[0], np.array([2, 0, 1]), np.random.default_rng(1))
+    assert drawn.shape == (3, math.prod(shape))
+    assert drawn.dtype == np.float32
+    assert np.isfinite(drawn).all()
+    assert 0 < generator.movement(start, fitted[0]) < math.inf
