@@ -298,7 +298,15 @@ def test_a_scaled_update_with_a_scaled_log_is_beyond_its_peers(scene, forge) -> 
 
 def test_a_harmful_update_within_all_norms_is_excluded_by_the_held_out_loss(scene, forge) -> None:
     norms = tuple(5.0 * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
-    forged = forge(scene.bundles[N], classifier=scaled(scene, -5.0), base=scene.shared, log={"gradient_norms": norms})
+    flipped, base = scaled(scene, -4.0), scene.shared.classifier
+    rng = np.random.default_rng(1)
+    noise = {name: rng.normal(size=array.shape).astype(np.float32) for name, array in flipped.items()}
+    length = flipped.distance(base) / ModelState(noise).distance(
+        ModelState({name: np.zeros_like(a) for name, a in noise.items()})
+    )
+    # Noise of the same length hides the direction.
+    harmful = ModelState({name: flipped[name] + np.float32(length) * noise[name] for name in flipped})
+    forged = forge(scene.bundles[N], classifier=harmful, base=scene.shared, log={"gradient_norms": norms})
     rejected(scene, forged, "nats higher")
 
 
