@@ -33,6 +33,7 @@ __all__ = [
     "Market",
     "Partition",
     "PowerLawTerms",
+    "Privacy",
     "SaturatingTerms",
     "Settlement",
     "Slug",
@@ -130,6 +131,18 @@ class Partition(TermsSection):
         return sizes
 
 
+class Privacy(TermsSection):
+    """``[learning.privacy]``: differential privacy of every update that leaves an organization.
+
+    ``clip``: longest update, Euclidean norm of all parameters. ``noise_multiplier``: standard deviation of the noise on
+    each parameter, in units of ``clip``. ``delta``: δ at which ε is stated.
+    """
+
+    clip: Annotated[float, Field(gt=0, le=1e6)]
+    noise_multiplier: Annotated[float, Field(ge=1e-3, le=1e3)]
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+
+
 class Learning(TermsSection):
     """``[learning]``: the shared model and how it is trained.
 
@@ -153,6 +166,7 @@ class Learning(TermsSection):
     aggregation: Literal["average", "trimmed-mean"] = "average"
     trim: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    privacy: Privacy | None = None
     partition: Partition = Partition()
 
 

@@ -25,7 +25,7 @@ from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
 from cocogen.learning.models import Classifier
 from cocogen.learning.robust import Aggregation
-from cocogen.learning.states import SharedModel
+from cocogen.learning.states import ModelState, SharedModel
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalWork, train
 from cocogen.ledger import Contribution
@@ -33,6 +33,7 @@ from cocogen.ledger import Contribution
 __all__ = [
     "GAIN_TOLERANCE",
     "LEAST_QUALITY_KEPT",
+    "REVERSED",
     "UPDATE_FACTOR",
     "Attester",
     "Caps",
@@ -42,6 +43,7 @@ __all__ = [
 
 # Measured on honest rounds (docs/evidence.md): each leaves the worst of them a margin.
 UPDATE_FACTOR = 6.0
+REVERSED = -0.65
 GAIN_TOLERANCE = 1.0
 LEAST_QUALITY_KEPT = 0.5
 _SAMPLE_TOLERANCE = 1e-3
@@ -271,7 +273,8 @@ class Attester:
         expectations: Sequence[Expectation],
         rejected: dict[str, str],
     ) -> dict[int, float]:
-        """Reject updates far beyond the reference: the larger of the median of the peers' and the attester's own.
+        """Reject updates far beyond the reference: the larger of the median of the peers' and the attester's own; and
+        those that go against both.
 
         A reference of fewer steps is scaled up to the steps of the organization under test, never down.
         """
@@ -284,9 +287,10 @@ class Attester:
             for n, (bundle, _) in accepted.items()
         }
         references = self._own_updates(accepted, expectations)
+        against = self._directions(accepted, expectations, references)
         ratios: dict[int, float] = {}
         for n, (distance, steps) in moved.items():
-            own, own_steps, own_generator = references[expectations[n].base.digest()]
+            own, own_steps, own_generator, _ = references[expectations[n].base.digest()]
             peers = [d * max(1.0, steps / t) for m, (d, t) in moved.items() if m != n and t]
             reference = max(own * max(1.0, steps / own_steps), float(np.median(peers)) if peers else 0.0)
             others = [d for m, d in generators.items() if m != n and d]
@@ -301,12 +305,47 @@ class Attester:
                         f"{UPDATE_FACTOR:g} times"
                     )
                     del accepted[n]
+            if against[n] < REVERSED and n in accepted:
+                rejected[expectations[n].organization] = (
+                    f"its classifier moved against its peers and the attester's own training: the cosine of the angle "
+                    f"is {against[n]:.2f} at most, less than {REVERSED:g}"
+                )
+                del accepted[n]
         return ratios
+
+    def _directions(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        expectations: Sequence[Expectation],
+        references: dict[str, tuple[float, int, float, ModelState]],
+    ) -> dict[int, float]:
+        """The larger cosine of each update's angle with the attester's own update and with the peers' mean direction.
+
+        The attester's own training as root of trust is that of FLTrust (X. Cao et al., 2021); that the peers must agree
+        with it before anybody is rejected is ours: skewed honest updates often point away from one of the two.
+        """
+
+        def direction(state: ModelState, base: ModelState) -> NDArray[np.float64]:
+            moved = np.concatenate([(state[k].astype(np.float64) - base[k]).ravel() for k in base])
+            length: float = np.linalg.norm(moved).item()
+            return moved / max(length, 1e-12)
+
+        bases = {n: expectations[n].base for n in accepted}
+        own = {key: reference[3] for key, reference in references.items()}
+        units = {n: direction(bundle.classifier, bases[n].classifier) for n, (bundle, _) in accepted.items()}
+        together = sum(units.values())
+        found = {}
+        for n, unit in units.items():
+            peers = together - unit
+            length = max(float(np.linalg.norm(peers)), 1e-12)
+            reference = direction(own[bases[n].digest()], bases[n].classifier)
+            found[n] = max(float(unit @ reference), float(unit @ peers) / length)
+        return found
 
     def _own_updates(
         self, accepted: dict[int, tuple[Bundle, float]], expectations: Sequence[Expectation]
-    ) -> dict[str, tuple[float, int, float]]:
-        """For each base model in use: how far, and in how many steps, the attester's own training moves it."""
+    ) -> dict[str, tuple[float, int, float, ModelState]]:
+        """For each base model in use: how far, in how many steps, and where the attester's own training moves it."""
         references = {}
         for n in accepted:
             expected = expectations[n]
@@ -320,10 +359,14 @@ class Attester:
 
             result = train(self.classifier, [work(base.classifier, Purpose.REFERENCE)], expected.schedule)[0]
             fitted = self.generator.fit([work(base.generator, Purpose.REFERENCE_GENERATOR)])[0]
+            moved = result.state.distance(base.classifier)
+            if expected.privacy is not None:
+                moved = expected.privacy.expected_norm(moved, sum(array.size for array in result.state.values()))
             references[key] = (
-                result.state.distance(base.classifier),
+                moved,
                 len(result.trace.real),
                 self.generator.movement(base.generator, fitted),
+                result.state,
             )
         return references
 

@@ -15,6 +15,7 @@ import numpy as np
 from cocogen.errors import EvidenceRejected
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.privacy import UpdatePrivacy
 from cocogen.learning.states import SharedModel
 from cocogen.learning.training import Schedule
 
@@ -30,7 +31,7 @@ class Expectation:
 
     ``registered``: real samples of the terms. ``maximum``: synthetic samples it may generate. ``base``: the shared
     model that it was given. ``inputs``, ``classes``, ``panel``: shape of a sample, number of classes, panel samples
-    of each class. ``schedule``: local training of the classifier.
+    of each class. ``schedule``: local training of the classifier. ``privacy``: of its update, None when not agreed.
     """
 
     organization: str
@@ -44,6 +45,7 @@ class Expectation:
     classes: int
     panel: int
     schedule: Schedule
+    privacy: UpdatePrivacy | None = None
 
 
 def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str, bytes, bytes], bool]) -> None:
@@ -157,6 +159,9 @@ def check_update(bundle: Bundle, expected: Expectation) -> None:
 
     SGD with momentum μ and learning rate η moves at most η/(1 − μ) Σ_t ‖g_t‖. The generator's distance is checked
     against the manifest only: Adam's steps do not follow gradient norms.
+
+    Under differential privacy gradient norms are withheld and noise moves the classifier: then it is only known to move
+    no further than the clipped update and the noise can.
     """
     name, manifest, schedule = expected.organization, bundle.manifest, expected.schedule
     for part, state, base, claimed in (
@@ -171,6 +176,9 @@ def check_update(bundle: Bundle, expected: Expectation) -> None:
                 hint="report what was trained",
             )
     norms = manifest.training.gradient_norms
+    if expected.privacy is not None:
+        _check_protected(bundle, expected, expected.privacy)
+        return
     reach = schedule.learning_rate / (1.0 - schedule.momentum) * sum(norms)
     if manifest.update_norm > reach * (1.0 + _NORM_TOLERANCE) + 1e-6:
         raise EvidenceRejected(
@@ -180,6 +188,24 @@ def check_update(bundle: Bundle, expected: Expectation) -> None:
         )
     if norms and bundle.classifier.digest() == expected.base.classifier.digest():
         raise EvidenceRejected(name, f"it logs {len(norms)} steps, but its classifier did not move", hint="train")
+
+
+def _check_protected(bundle: Bundle, expected: Expectation, privacy: UpdatePrivacy) -> None:
+    name, manifest = expected.organization, bundle.manifest
+    if any(manifest.training.gradient_norms) or any(manifest.training.losses):
+        raise EvidenceRejected(
+            name,
+            "its log tells losses and gradient norms, which the privacy of the terms withholds",
+            hint="train as the terms say",
+        )
+    reach = privacy.reach(sum(array.size for array in bundle.classifier.values()))
+    if manifest.update_norm > reach:
+        raise EvidenceRejected(
+            name,
+            f"its classifier moved by {manifest.update_norm:.6g}, but an update clipped to {privacy.clip:g} with the "
+            f"agreed noise moves at most {reach:.6g}",
+            hint="clip the update, and add the noise that the terms say",
+        )
 
 
 def _check_samples(part: str, samples: Samples, signed: str, expected: Expectation) -> None:

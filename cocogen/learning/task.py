@@ -30,6 +30,7 @@ from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
 from cocogen.learning.models import build_classifier
+from cocogen.learning.privacy import UpdatePrivacy, noise_stream, withheld
 from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
@@ -94,6 +95,8 @@ class LearningTask:
         self.heterogeneity = heterogeneity(counts)
 
         self._generation = generation
+        agreed = learning.privacy
+        self._privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta) if agreed else None
         self._schedule = Schedule(
             learning.local_epochs,
             learning.batch_size,
@@ -245,6 +248,7 @@ class LearningTask:
                 classes=self._classes,
                 panel=self._generation.panel,
                 schedule=self._schedule,
+                privacy=self._privacy,
             )
             for n, name in enumerate(self.names)
         ]
@@ -422,22 +426,26 @@ class LearningTask:
     ) -> Bundle:
         name = self.names[n]
         panel = self._panel(generator, round_number, n)
+        state, log = result.state, TrainingLog.of(result.trace, self._schedule.epochs)
+        if self._privacy is not None:
+            noise = noise_stream(self._salts[n], terms_hash, round_number)
+            state, log = self._privacy.protect(state, base.classifier, noise), withheld(log)
         manifest = Manifest(
             organization=name,
             round=round_number,
             terms_hash=terms_hash.hex(),
             base=base.digest(),
-            classifier=result.state.digest(),
+            classifier=state.digest(),
             generator=generator.digest(),
             synthetic=synthetic.digest(),
             panel=panel.digest(),
             commitments=sealed,
             raw=len(synthetic.labels),
-            update_norm=result.state.distance(base.classifier),
+            update_norm=state.distance(base.classifier),
             generator_update_norm=generator.distance(base.generator),
-            training=TrainingLog.of(result.trace, self._schedule.epochs),
+            training=log,
         )
-        return Bundle.signed(manifest, result.state, generator, synthetic, panel, lambda digest: sign(name, digest))
+        return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
 
 
 @contextmanager

@@ -78,6 +78,11 @@ def build() -> Callable[..., LearningTask]:
     return make_task
 
 
+@pytest.fixture(scope="session")
+def signer() -> Callable[[str, bytes], bytes]:
+    return sign
+
+
 def resign(
     bundle: Bundle,
     *,

@@ -224,6 +224,61 @@ def scaled(scene, factor: float) -> ModelState:
     return ModelState({name: base[name] + np.float32(factor) * (own[name] - base[name]) for name in own})
 
 
+@pytest.mark.parametrize(
+    ("factor", "reason"),
+    [(10.0, "times as far"), (20.0, "times as far"), (-1.0, "moved against"), (-10.0, "times as far")],
+)
+def test_a_scaled_or_reversed_update_with_a_matching_log_is_named(scene, forge, factor: float, reason: str) -> None:
+    norms = tuple(abs(factor) * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
+    forged = forge(scene.bundles[N], classifier=scaled(scene, factor), base=scene.shared, log={"gradient_norms": norms})
+    rejected(scene, forged, reason)
+
+
+def test_a_doubled_update_passes_and_is_bounded_by_clipping_and_trimming(scene, forge, build) -> None:
+    """Twice an honest distance is within what honest rounds show; the options of the terms bound what it does."""
+    norms = tuple(2.0 * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
+    forged = forge(scene.bundles[N], classifier=scaled(scene, 2.0), base=scene.shared, log={"gradient_norms": norms})
+    bundles = [*scene.bundles[:N], forged, *scene.bundles[N + 1 :]]
+
+    def moved_by_the_lie(attest) -> float:
+        honest, lied = attest(scene.bundles), attest(bundles)
+        assert not honest.rejected
+        assert not lied.rejected
+        return lied.aggregated.classifier.distance(honest.aggregated.classifier)
+
+    plain = moved_by_the_lie(scene.attest)
+    for terms in ({"clip_norm": 1.0}, {"aggregation": "trimmed-mean", "trim": 0.25}):
+        robust = replace(scene, task=build(**terms))
+        assert 0 < moved_by_the_lie(robust.attest) < 0.85 * plain
+
+
+def test_who_moves_against_is_told_by_the_peers_and_the_attester_together(scene) -> None:
+    evidence = scene.attest([scene.bundles[0], None, None, None])
+    assert not evidence.rejected, "one organization has no peers to agree with"
+
+
+@pytest.mark.parametrize("rule", ["average", "trimmed-mean"])
+def test_the_aggregation_of_the_terms_makes_the_model(scene, build, rule: str) -> None:
+    robust = replace(scene, task=build(aggregation=rule, trim=0.3, clip_norm=0.9))
+    evidence = robust.attest()
+    aggregation, weights = robust.task.attester.aggregation, [c.data + c.generated for c in evidence.contributions]
+    base = scene.shared.classifier
+    clipped = aggregation.clip([b.classifier for b in scene.bundles], [base] * 4)
+    assert any(c is not b.classifier for c, b in zip(clipped, scene.bundles, strict=True))
+    assert evidence.aggregated.classifier.digest() == aggregation.combine(clipped, weights).digest()
+    generators = aggregation.clip([b.generator for b in scene.bundles], [scene.shared.generator] * 4)
+    expected = aggregation.combine(generators, [c.data for c in evidence.contributions])
+    assert evidence.aggregated.generator.digest() == expected.digest()
+    for n, measurement in enumerate(evidence.measurements):
+        rest = [m for m in range(4) if m != n]
+        without = aggregation.combine([clipped[m] for m in rest], [weights[m] for m in rest])
+        worth = [
+            scene.task.coalition_utility([replace(scene.shared, classifier=state)], [scene.shared], [1], scene.shared)
+            for state in (evidence.aggregated.classifier, without)
+        ]
+        assert measurement.gain == pytest.approx(worth[0]((0,)) - worth[1]((0,)))
+
+
 def test_a_norm_that_was_not_travelled_is_rejected(scene, forge) -> None:
     for field in ("update_norm", "generator_update_norm"):
         wrong = 1.1 * getattr(scene.bundles[N].manifest, field)
@@ -243,7 +298,15 @@ def test_a_scaled_update_with_a_scaled_log_is_beyond_its_peers(scene, forge) -> 
 
 def test_a_harmful_update_within_all_norms_is_excluded_by_the_held_out_loss(scene, forge) -> None:
     norms = tuple(5.0 * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
-    forged = forge(scene.bundles[N], classifier=scaled(scene, -5.0), base=scene.shared, log={"gradient_norms": norms})
+    flipped, base = scaled(scene, -4.0), scene.shared.classifier
+    rng = np.random.default_rng(1)
+    noise = {name: rng.normal(size=array.shape).astype(np.float32) for name, array in flipped.items()}
+    length = flipped.distance(base) / ModelState(noise).distance(
+        ModelState({name: np.zeros_like(a) for name, a in noise.items()})
+    )
+    # Noise of the same length hides the direction.
+    harmful = ModelState({name: flipped[name] + np.float32(length) * noise[name] for name in flipped})
+    forged = forge(scene.bundles[N], classifier=harmful, base=scene.shared, log={"gradient_norms": norms})
     rejected(scene, forged, "nats higher")
 
 

@@ -1,0 +1,197 @@
+"""The Gaussian mechanism on updates: what leaves the organization, what it costs, what is still checked."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from cocogen.errors import ConfigurationError
+from cocogen.learning.privacy import UpdatePrivacy, noise_stream, privacy_report, spent_epsilon
+from cocogen.learning.states import ModelState
+from cocogen.learning.task import Assignment
+from cocogen.sections import Privacy
+
+SALT, TERMS = b"s" * 32, bytes(range(32))
+PRIVACY = UpdatePrivacy(clip=0.5, noise_multiplier=0.1, delta=1e-5)
+
+needs_opacus = pytest.mark.skipif(
+    importlib.util.find_spec("opacus") is None, reason="SKIPPED, NOT TESTED: opacus (extra privacy) is not installed"
+)
+
+
+def state(values) -> ModelState:
+    return ModelState({"w": np.asarray(values, dtype=np.float32)})
+
+
+# The mechanism
+
+
+def test_long_updates_are_clipped_and_short_ones_are_not() -> None:
+    quiet = UpdatePrivacy(clip=2.0, noise_multiplier=1e-9, delta=1e-5)
+    base, rng = state([1.0, 1.0]), np.random.default_rng(1)
+    np.testing.assert_allclose(quiet.protect(state([7.0, 9.0]), base, rng)["w"], [2.2, 2.6], rtol=1e-5)
+    np.testing.assert_allclose(quiet.protect(state([1.0, 2.0]), base, rng)["w"], [1.0, 2.0], rtol=1e-5)
+
+
+def test_the_noise_is_gaussian_of_the_agreed_size_around_the_clipped_update() -> None:
+    base = state(np.zeros(40_000))
+    moved = PRIVACY.protect(state(np.full(40_000, 3.0)), base, np.random.default_rng(2))["w"].astype(np.float64)
+    noise = (moved - 0.5 / math.sqrt(40_000)) / PRIVACY.deviation
+    assert PRIVACY.deviation == pytest.approx(0.05)
+    assert stats.kstest(noise, "norm").pvalue > 0.01
+
+
+def test_the_norm_of_honest_updates_is_as_expected_and_within_reach() -> None:
+    base, rng = state(np.zeros(500)), np.random.default_rng(3)
+    update = state(rng.normal(size=500))
+    norms = [PRIVACY.protect(update, base, rng).distance(base) for _ in range(300)]
+    assert np.sqrt(np.mean(np.square(norms))) == pytest.approx(PRIVACY.expected_norm(10.0, 500), rel=0.02)
+    assert max(norms) < PRIVACY.reach(500) < 2 * PRIVACY.expected_norm(10.0, 500)
+
+
+def test_noise_follows_from_the_secret_the_terms_and_the_round() -> None:
+    def draw(*arguments) -> float:
+        return float(noise_stream(*arguments).random())
+
+    first = draw(SALT, TERMS, 1)
+    assert draw(SALT, TERMS, 1) == first
+    assert len({first, draw(b"t" * 32, TERMS, 1), draw(SALT, bytes(32), 1), draw(SALT, TERMS, 2)}) == 4
+
+
+# What leaves, and what the attester can still tell
+
+
+@pytest.fixture(scope="module")
+def private(scene, build, signer):
+    """The round of the scene under differential privacy."""
+    task = build(privacy=Privacy(clip=0.5, noise_multiplier=0.05))
+    assignments = [Assignment(int(local), 24) for local in task.registered]
+    return replace(scene, task=task, bundles=list(task.train(1, scene.shared, assignments, TERMS, signer)))
+
+
+@pytest.fixture
+def mechanism(private) -> UpdatePrivacy:
+    return private.task._privacy
+
+
+def size(model: ModelState) -> int:
+    return sum(array.size for array in model.values())
+
+
+def test_protected_updates_leave_and_the_log_tells_counts_only(private, scene, mechanism) -> None:
+    for bundle, plain in zip(private.bundles, scene.bundles, strict=True):
+        log, base = bundle.manifest.training, scene.shared.classifier
+        assert bundle.classifier.digest() != plain.classifier.digest()
+        assert bundle.classifier.distance(base) == pytest.approx(
+            mechanism.expected_norm(plain.classifier.distance(base), size(base)), rel=0.1
+        )
+        assert not any(log.losses)
+        assert not any(log.gradient_norms)
+        assert (log.real, log.synthetic, log.epoch_steps) == (
+            plain.manifest.training.real,
+            plain.manifest.training.synthetic,
+            plain.manifest.training.epoch_steps,
+        )
+        assert bundle.generator.digest() == plain.generator.digest()
+
+
+def test_honest_protected_updates_are_accepted(private) -> None:
+    evidence = private.attest()
+    assert not evidence.rejected
+    assert all(measurement.update_ratio < 2 for measurement in evidence.measurements)
+
+
+def test_training_again_draws_the_same_noise(private, scene, signer) -> None:
+    assignments = [None, Assignment(int(private.task.registered[1]), 24), None, None]
+    again = private.task.train(1, scene.shared, assignments, TERMS, signer)[1]
+    assert again.classifier.distance(private.bundles[1].classifier) < 1e-4
+
+
+def test_an_update_beyond_clip_and_noise_is_rejected(private, scene, forge) -> None:
+    base, own = scene.shared.classifier, private.bundles[1].classifier
+    far = ModelState({name: base[name] + np.float32(3.0) * (own[name] - base[name]) for name in own})
+    bundles = [*private.bundles]
+    bundles[1] = forge(bundles[1], classifier=far, base=scene.shared)
+    evidence = private.attest(bundles)
+    assert set(evidence.rejected) == {"harbor"}
+    assert "clipped to 0.5 with the agreed noise moves at most" in evidence.rejected["harbor"]
+
+
+@pytest.mark.parametrize("column", ["losses", "gradient_norms"])
+def test_a_log_that_tells_more_than_agreed_is_rejected(private, scene, forge, column: str) -> None:
+    bundles = [*private.bundles]
+    open_log = getattr(scene.bundles[1].manifest.training, column)
+    bundles[1] = forge(bundles[1], log={column: open_log})
+    assert "which the privacy of the terms withholds" in private.attest(bundles).rejected["harbor"]
+
+
+def test_withheld_logs_are_rejected_where_no_privacy_is_agreed(scene, private) -> None:
+    assert all("logged gradients carry at most" in reason for reason in scene.attest(private.bundles).rejected.values())
+
+
+# What it costs
+
+
+def exact_epsilon(multiplier: float, rounds: int, delta: float) -> float:
+    """The Gaussian mechanism's ε at δ without slack (Balle and Wang, 2018, Theorem 8)."""
+    mu = math.sqrt(rounds) / multiplier
+
+    def excess(epsilon: float) -> float:
+        second = math.exp(epsilon + stats.norm.logcdf(-mu / 2 - epsilon / mu))
+        return float(stats.norm.cdf(mu / 2 - epsilon / mu) - second - delta)
+
+    return float(optimize.brentq(excess, 0, mu * mu + 20 * mu + 1))
+
+
+@needs_opacus
+@pytest.mark.parametrize("multiplier", [0.3, 1.0, 5.0, 30.0])
+@pytest.mark.parametrize("rounds", [1, 5, 50])
+def test_epsilon_lies_between_the_exact_value_and_the_plain_renyi_bound(multiplier: float, rounds: int) -> None:
+    spent = spent_epsilon(replace(PRIVACY, noise_multiplier=multiplier), rounds)
+    renyi = rounds / (2 * multiplier**2) + math.sqrt(2 * rounds * math.log(1e5)) / multiplier
+    assert exact_epsilon(multiplier, rounds, 1e-5) <= spent <= renyi
+
+
+@needs_opacus
+def test_replacement_costs_what_half_the_noise_does() -> None:
+    half = replace(PRIVACY, noise_multiplier=PRIVACY.noise_multiplier / 2)
+    assert spent_epsilon(PRIVACY, 3, replacement=True) == spent_epsilon(half, 3)
+
+
+@needs_opacus
+def test_the_report_gives_each_round_and_each_organization() -> None:
+    report = privacy_report(PRIVACY, {"north": 5, "harbor": 2, "meadow": 0})
+    assert report["epsilon"] == {
+        "north": spent_epsilon(PRIVACY, 5),
+        "harbor": spent_epsilon(PRIVACY, 2),
+        "meadow": 0.0,
+    }
+    assert report["epsilon_round"] == spent_epsilon(PRIVACY, 1)
+    assert report["epsilon_round"] < report["epsilon"]["harbor"] < report["epsilon_replacement"]["harbor"]
+    assert (report["clip"], report["noise_multiplier"], report["delta"]) == (0.5, 0.1, 1e-5)
+
+
+def test_nothing_is_spent_in_no_round() -> None:
+    assert spent_epsilon(PRIVACY, 0) == 0.0
+    with pytest.raises(ConfigurationError, match="-1 rounds"):
+        spent_epsilon(PRIVACY, -1)
+
+
+def test_without_opacus_the_error_names_the_extra(monkeypatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *arguments, **keywords):
+        if name.startswith("opacus"):
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ConfigurationError, match="not installed") as caught:
+        spent_epsilon(PRIVACY, 1)
+    assert "cocogen[privacy]" in caught.value.hint
