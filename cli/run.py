@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chain.accounts import KeySource
     from cli.session import Request, Session
     from cocogen.consortium import Consortium
+    from cocogen.learning.datasets import DataFolders
     from cocogen.rounds import Progress, RoundReport
     from cocogen.study import Study
     from cocogen.workspace import Workspace
@@ -48,8 +49,8 @@ def run(request: Request, no_study: bool) -> int:
         bars = stack.enter_context(progress())
         stack.enter_context(workspace.locked())
         keys = request.key_source(stated_addresses(consortium))
-        session = _session(consortium, workspace, spec, keys, stack, bars)
-        data = _play(session, consortium, stack, bars, no_study=no_study)
+        session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir)
+        data = _play(session, consortium, stack, bars, no_study=no_study, folders=request.folders(consortium))
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
     return EXIT_CODES[data["audit"]["status"]]
@@ -62,6 +63,7 @@ def _session(
     keys: KeySource,
     stack: contextlib.ExitStack,
     bars: Progress,
+    data_dir: str | None,
 ) -> Session:
     """Go on with an unfinished run of these terms, or start a new one; an earlier one is set aside, never lost."""
     from chain.deployment import load_deployment
@@ -91,14 +93,20 @@ def _session(
     provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
     stack.callback(provider.close)
     if not deployed:
-        record = deploy_consortium(consortium, workspace, provider, spec, bars)
-    session = Session(workspace, load_resolved(workspace), provider, record)
+        record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir)
+    session = Session(workspace, load_resolved(workspace), provider, record, data_dir)
     session.progress = bars
     return session
 
 
 def _play(
-    session: Session, consortium: Consortium, stack: contextlib.ExitStack, bars: Progress, *, no_study: bool
+    session: Session,
+    consortium: Consortium,
+    stack: contextlib.ExitStack,
+    bars: Progress,
+    *,
+    no_study: bool,
+    folders: DataFolders,
 ) -> dict[str, Any]:
     from cli.audit import audit_data
 
@@ -111,7 +119,7 @@ def _play(
         from cocogen.study import StudyRun
 
         provider = partial(MemoryProvider, consortium.consortium.seed)
-        comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False)
+        comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False, folders=folders)
         stack.callback(comparison.cancel)
     while True:
         state = session.ledger.state()

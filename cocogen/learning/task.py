@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
+from cocogen.learning.datasets import DataFolders
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
@@ -54,6 +55,7 @@ class LearningTask:
     names : organizations in the order of the terms; index n everywhere.
     salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
+    folders : where the files of the data set are looked for.
 
     Attributes
     ----------
@@ -64,7 +66,7 @@ class LearningTask:
     Raises
     ------
     DatasetError
-        When the data set is unknown, or cannot be split as the terms say.
+        When the data set is unknown, missing or malformed, or cannot be split as the terms say.
     """
 
     def __init__(
@@ -76,10 +78,11 @@ class LearningTask:
         split: int = 0,
         *,
         salts: Sequence[bytes] | None = None,
+        folders: DataFolders | None = None,
     ) -> None:
         self.names = tuple(names)
         self._streams = Streams(seed, split)
-        holdings = distribute(learning, len(self.names), self._streams)
+        holdings = distribute(learning, len(self.names), self._streams, folders)
         self._own, self._test = list(holdings.own), holdings.test
         self._classes = holdings.classes
         counts = holdings.counts
