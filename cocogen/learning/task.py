@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
@@ -110,7 +111,8 @@ class LearningTask:
             schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
         )
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(self._classifier, self._generator, holdings.holdout, self._classes, self._streams)
+        with _one_thread():
+            self.attester = Attester(self._classifier, self._generator, holdings.holdout, self._classes, self._streams)
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -352,7 +354,7 @@ class LearningTask:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Run torch on one thread and give the others back afterwards.
+    """Run torch and the linear algebra of scikit-learn on one thread and give the others back afterwards.
 
     Batches here are small: a second thread costs more than it gains (ten times as much on a busy machine), and the
     rounding of a sum, hence the accuracies of a seed, would depend on the number of cores.
@@ -360,7 +362,8 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 
