@@ -9,6 +9,7 @@ import pytest
 from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.datasets import DataFolders, Dataset
 from cocogen.learning.holdings import Holdings, distribute
+from cocogen.learning.scaling import Scale
 from cocogen.learning.streams import Streams
 from cocogen.sections import Learning, Partition
 
@@ -69,11 +70,18 @@ def test_a_limit_keeps_the_share_of_the_official_test_set(official: Dataset) -> 
     assert np.bincount(holdings.test.labels).tolist() == [10, 10, 10]
 
 
-def test_the_same_samples_are_left_in_every_split_so_that_folds_tile_them() -> None:
-    tests = [share(samples=400, splits=2, split=split) for split in (0, 1)]
-    assert [len(holdings.test.labels) for holdings in tests] == [200, 200]
-    for holdings in tests:
-        assert holdings.counts.sum() + len(holdings.holdout.labels) == 200
+def test_the_same_samples_are_left_in_every_split_so_that_folds_tile_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.arange(600, dtype=np.float32)[:, None]
+    numbered = Dataset("numbered", features, np.tile(np.arange(3), 200).astype(np.int64), ("a", "b", "c"), (1,))
+    monkeypatch.setattr("cocogen.learning.holdings.load", lambda name, folders: numbered)
+    monkeypatch.setattr(
+        "cocogen.learning.holdings.federated_scale", lambda members, shape: Scale(np.zeros(1), np.ones(1))
+    )
+    splits = [share(samples=300, splits=2, split=split) for split in (0, 1)]
+    used = [rows(*(own.features for own in found.own), found.test.features, found.holdout.features) for found in splits]
+    assert used[0] == used[1]
+    assert rows(splits[0].test.features) | rows(splits[1].test.features) == used[0]
+    assert len(used[0]) == 300
 
 
 def test_members_together_have_mean_0_and_deviation_1_in_every_channel(official: Dataset) -> None:
