@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cli.session import Request
     from cocogen.calibration_record import CalibrationRecord, CalibrationTask, MeasuredAccuracy
     from cocogen.consortium import Consortium
+    from cocogen.learning.datasets import DataFolders
 
 __all__ = ["calibrate"]
 
@@ -67,7 +68,7 @@ def calibrate(
         rounds=rounds or consortium.consortium.rounds,
         seed=consortium.consortium.seed,
     )
-    measured, reused = _measure(task, target, points, repeats)
+    measured, reused = _measure(task, target, points, repeats, request.folders(consortium))
     record = fit_record(task, measured)
     write_record(target, record)
     _unfinished(target).unlink(missing_ok=True)
@@ -91,7 +92,9 @@ def _consortium(request: Request) -> Consortium:
     return load_consortium(request.config, accuracy=SaturatingTerms(kind="saturating", scale=1.0))
 
 
-def _measure(task: CalibrationTask, target: Path, points: int, repeats: int) -> tuple[list[MeasuredAccuracy], int]:
+def _measure(
+    task: CalibrationTask, target: Path, points: int, repeats: int, folders: DataFolders
+) -> tuple[list[MeasuredAccuracy], int]:
     """All runs of the design, and how many of them an earlier command had made."""
     from cocogen.calibration_record import CalibrationRecord, write_record
     from cocogen.learning.calibration import measure, plan_design
@@ -104,12 +107,12 @@ def _measure(task: CalibrationTask, target: Path, points: int, repeats: int) -> 
 
     # Also finds out, before anything takes long, whether the file can be written at all.
     keep(tuple(known.values()))
-    design = plan_design(task, points, repeats)
+    design = plan_design(task, points, repeats, folders=folders)
     reused = sum((run.samples, run.alpha, run.repeat) in known for run in design.runs())
     if reused:
         note(f"{reused} of {len(design.runs())} runs were measured before")
     with progress() as bars:
-        return measure(task, design, known.values(), keep=keep, progress=bars), reused
+        return measure(task, design, known.values(), keep=keep, progress=bars, folders=folders), reused
 
 
 def _known(path: Path, task: CalibrationTask) -> Sequence[MeasuredAccuracy]:

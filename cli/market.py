@@ -88,7 +88,12 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
     from cocogen.registration import register
 
     task = LearningTask(
-        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
+        consortium.learning,
+        consortium.generation,
+        consortium.names,
+        consortium.consortium.seed,
+        split=0,
+        folders=request.folders(consortium),
     )
     return register(consortium, provider, task, progress=bars).resolved
 

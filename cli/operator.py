@@ -53,7 +53,7 @@ def deploy(request: Request) -> None:
         provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
         try:
             with progress() as bars:
-                deployment = deploy_consortium(consortium, workspace, provider, spec, bars)
+                deployment = deploy_consortium(consortium, workspace, provider, spec, bars, request.data_dir)
             resolved = load_resolved(workspace)
             liabilities = provider.decode(resolved.settlement_terms()).liabilities
         finally:
@@ -92,7 +92,12 @@ def deploy(request: Request) -> None:
 
 
 def deploy_consortium(
-    consortium: Consortium, workspace: Workspace, provider: LedgerProvider, spec: str, bars: Progress
+    consortium: Consortium,
+    workspace: Workspace,
+    provider: LedgerProvider,
+    spec: str,
+    bars: Progress,
+    data_dir: str | None = None,
 ) -> Deployment:
     """Register, deploy and write the workspace; the deployment record comes last, so a kill leaves none."""
     from dataclasses import replace
@@ -100,13 +105,19 @@ def deploy_consortium(
     from chain.deployment import save_deployment
     from chain.errors import UnencodableTerms
     from chain.open import storable
+    from cli.session import data_folders
     from cocogen.errors import ConfigurationError
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
     from cocogen.workspace import write_atomically
 
     task = LearningTask(
-        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split=0
+        consortium.learning,
+        consortium.generation,
+        consortium.names,
+        consortium.consortium.seed,
+        split=0,
+        folders=data_folders(consortium.folder, data_dir),
     )
     try:
         registration = register(consortium, provider, task, progress=bars)

@@ -28,6 +28,12 @@ _KEYS = click.option(
     help="Folder of keystores: NAME's key signs for the organization or role NAME (operator, attester, arbiter).  "
     "[default: cocogen/keys in your configuration folder]",
 )
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder with the files of data sets, before that of COCOGEN_DATA.  [default: downloads in your cache]",
+)
 _PASSWORD_FILE = click.option(
     "--password-file",
     type=click.Path(dir_okay=False),
@@ -43,7 +49,8 @@ def key_options(function: _Command) -> _Command:
 
 
 def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
-    """Add ``--config --workspace --ledger --keys --password-file --format`` as one :class:`cli.session.Request`.
+    """Add ``--config --workspace --ledger --data-dir --keys --password-file --format`` as one
+    :class:`cli.session.Request`.
 
     ``config_argument`` adds CONFIG as a positional argument, which wins over ``--config``.
     """
@@ -62,6 +69,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
                 as_json=kwargs.pop("format_") == "json",
                 keys=kwargs.pop("keys"),
                 password_file=kwargs.pop("password_file"),
+                data_dir=kwargs.pop("data_dir"),
             )
             return function(request, *args, **kwargs)
 
@@ -69,6 +77,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
             _FORMAT,
             _PASSWORD_FILE,
             _KEYS,
+            _DATA_DIR,
             click.option(
                 "--ledger",
                 metavar="LEDGER",

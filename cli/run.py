@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chain.accounts import KeySource
     from cli.session import Request, Session
     from cocogen.consortium import Consortium
+    from cocogen.learning.datasets import DataFolders
     from cocogen.rounds import Progress, RoundReport
     from cocogen.study import Study
     from cocogen.workspace import Workspace
@@ -68,8 +69,10 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
         if runtime == "flower":
             _play_on_flower(request, consortium, workspace, spec, keys, bars, deadline)
         stack.enter_context(workspace.locked())
-        session = _session(consortium, workspace, spec, keys, stack, bars, played=runtime == "flower")
-        data = _play(session, consortium, stack, bars, no_study=no_study)
+        session = _session(
+            consortium, workspace, spec, keys, stack, bars, request.data_dir, played=runtime == "flower"
+        )
+        data = _play(session, consortium, stack, bars, no_study=no_study, folders=request.folders(consortium))
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)
     return EXIT_CODES[data["audit"]["status"]]
@@ -82,6 +85,7 @@ def _session(
     keys: KeySource,
     stack: contextlib.ExitStack,
     bars: Progress,
+    data_dir: str | None,
     *,
     played: bool = False,
 ) -> Session:
@@ -116,8 +120,8 @@ def _session(
     provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
     stack.callback(provider.close)
     if not deployed:
-        record = deploy_consortium(consortium, workspace, provider, spec, bars)
-    session = Session(workspace, load_resolved(workspace), provider, record)
+        record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir)
+    session = Session(workspace, load_resolved(workspace), provider, record, data_dir)
     session.progress = bars
     return session
 
@@ -138,7 +142,7 @@ def _play_on_flower(
     rounds = consortium.consortium.rounds
     with contextlib.ExitStack() as stack:
         stack.enter_context(workspace.locked())
-        session = _session(consortium, workspace, spec, keys, stack, bars)
+        session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir)
         state = session.ledger.state()
         recorded = str(session.deployment.details["ledger"])
     if state.round < rounds or state.phase != "idle":
@@ -146,7 +150,13 @@ def _play_on_flower(
 
 
 def _play(
-    session: Session, consortium: Consortium, stack: contextlib.ExitStack, bars: Progress, *, no_study: bool
+    session: Session,
+    consortium: Consortium,
+    stack: contextlib.ExitStack,
+    bars: Progress,
+    *,
+    no_study: bool,
+    folders: DataFolders,
 ) -> dict[str, Any]:
     from cli.audit import audit_data
 
@@ -159,7 +169,7 @@ def _play(
         from cocogen.study import StudyRun
 
         provider = partial(MemoryProvider, consortium.consortium.seed)
-        comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False)
+        comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False, folders=folders)
         stack.callback(comparison.cancel)
     while True:
         state = session.ledger.state()

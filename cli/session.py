@@ -22,6 +22,7 @@ from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
+    from cocogen.learning.datasets import DataFolders
     from cocogen.terms import Terms
 
 __all__ = [
@@ -51,6 +52,7 @@ class Request:
     as_json: bool
     keys: str | None = None
     password_file: str | None = None
+    data_dir: str | None = None
 
     def consortium(self) -> Consortium:
         """The terms file that was named; ConfigurationError when none was."""
@@ -72,6 +74,10 @@ class Request:
         except WorkspaceError:
             return self.consortium()
         return load_terms(deployed if deployed.is_file() else workspace.terms)
+
+    def folders(self, consortium: Consortium) -> DataFolders:
+        """Where the data of a terms file are looked for."""
+        return data_folders(consortium.folder, self.data_dir)
 
     def new_workspace(self, consortium: Consortium) -> Workspace:
         """The workspace of a consortium that may not be deployed yet."""
@@ -109,6 +115,13 @@ class Request:
         return absolute(self.ledger) if self.ledger else EMBEDDED
 
 
+def data_folders(terms: Path, data_dir: str | None) -> DataFolders:
+    """Where data are looked for, with paths relative to the folder ``terms``."""
+    from cocogen.learning.datasets import DataFolders
+
+    return DataFolders(terms, Path(data_dir) if data_dir else None)
+
+
 def absolute(ledger: str) -> str:
     """``embedded:PATH`` with an absolute path, so that later commands find it from any folder."""
     kind, _, path = ledger.partition(":")
@@ -131,12 +144,18 @@ class Session:
     """A deployed consortium, opened: resolved terms, provider, deployment record and, on first use, ledger and loop."""
 
     def __init__(
-        self, workspace: Workspace, resolved: ResolvedTerms, provider: AuditableProvider, deployment: Deployment
+        self,
+        workspace: Workspace,
+        resolved: ResolvedTerms,
+        provider: AuditableProvider,
+        deployment: Deployment,
+        data_dir: str | None = None,
     ) -> None:
         self.workspace = workspace
         self.resolved = resolved
         self.provider = provider
         self.deployment = deployment
+        self.data_dir = data_dir
         self.progress: Progress | None = None
 
     @classmethod
@@ -154,7 +173,7 @@ class Session:
             spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))
             keys = request.key_source(stated_addresses(resolved))
             provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed, keys=keys)
-            session = cls(workspace, resolved, provider, deployment)
+            session = cls(workspace, resolved, provider, deployment, request.data_dir)
             try:
                 yield session
             except ContractError as error:
@@ -173,7 +192,8 @@ class Session:
         from cocogen.registration import measurement_disagreements, rule_disagreements
 
         resolved = self.resolved
-        found = resolved.disagreements(consortium) or measurement_disagreements(resolved, consortium)
+        folders = data_folders(consortium.folder, self.data_dir)
+        found = resolved.disagreements(consortium) or measurement_disagreements(resolved, consortium, folders)
         for role in ("attester", "arbiter"):
             stated = getattr(consortium.settlement, role)
             if stated is None and getattr(resolved, role).lower() != self.provider.account(role).lower():
@@ -194,7 +214,12 @@ class Session:
     @cached_property
     def loop(self) -> RoundLoop:
         """All steps of all rounds over this workspace and ledger."""
-        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress)
+        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress, folders=self._folders())
+
+    def _folders(self) -> DataFolders:
+        """Where the data are: paths are relative to the terms file that was deployed, or to the copy of it here."""
+        deployed = Path(str(self.deployment.details.get("config", "")))
+        return data_folders(deployed.parent if deployed.is_file() else self.workspace.root, self.data_dir)
 
     def index(self, name: str) -> int:
         """The index of an organization; ConfigurationError lists the known names."""

@@ -73,6 +73,11 @@ class Consortium(TermsSection):
         return self._file
 
     @property
+    def folder(self) -> Path:
+        """The folder it was loaded from: paths in the terms are relative to it."""
+        return Path(self._file).parent
+
+    @property
     def source(self) -> bytes:
         """The terms file as it was read."""
         return self._source

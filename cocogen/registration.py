@@ -28,6 +28,7 @@ from cocogen.resolved import ResolvedOrganization, ResolvedTerms
 from cocogen.sections import AccuracyTerms
 
 if TYPE_CHECKING:
+    from cocogen.learning.datasets import DataFolders
     from cocogen.learning.task import LearningTask, SharedModel
 
 __all__ = [
@@ -153,10 +154,13 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
     ]
 
 
-def measurement_disagreements(resolved: ResolvedTerms, consortium: Consortium) -> list[str]:
+def measurement_disagreements(
+    resolved: ResolvedTerms, consortium: Consortium, folders: DataFolders | None = None
+) -> list[str]:
     """Which measurements of the resolved terms the terms file's own data contradict: counts, label mixes, skew.
 
-    The data set is partitioned again as the terms say. κ and the shared model are the attester's word.
+    The data set, looked for in ``folders``, is partitioned again as the terms say. κ and the shared model are the
+    attester's word.
 
     Raises
     ------
@@ -165,7 +169,9 @@ def measurement_disagreements(resolved: ResolvedTerms, consortium: Consortium) -
     """
     from cocogen.learning.task import LearningTask
 
-    task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, 0)
+    task = LearningTask(
+        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, 0, folders=folders
+    )
     local = np.asarray(task.registered, dtype=np.int64)
     skew = np.asarray(task.heterogeneity, dtype=np.float64)
     found = []

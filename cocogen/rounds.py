@@ -30,6 +30,7 @@ from cocogen.wallet_signatures import or_unsigned
 from cocogen.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:
+    from cocogen.learning.datasets import DataFolders
     from cocogen.learning.evidence import Bundle
     from cocogen.learning.task import Assignment, LearningTask, SharedModel
 
@@ -75,7 +76,8 @@ class Work:
 class RoundLoop:
     """All steps of all rounds of one consortium over one ledger and one workspace.
 
-    ``split`` selects the stratified test fold; ``mechanism_name`` overrides the mechanism of the terms (baselines).
+    ``split`` selects the stratified test fold; ``mechanism_name`` overrides the mechanism of the terms (baselines);
+    ``folders`` is where the files of the data set are looked for.
     """
 
     def __init__(
@@ -88,12 +90,14 @@ class RoundLoop:
         mechanism_name: str | None = None,
         progress: Progress | None = None,
         task: LearningTask | None = None,
+        folders: DataFolders | None = None,
     ) -> None:
         self.resolved = resolved
         self.ledger = ledger
         self.workspace = workspace
         self.split = split
         self.progress = progress
+        self._folders = folders
         self._mechanism = mechanism(mechanism_name or resolved.consortium.mechanism)
         self._plans: dict[tuple[int, tuple[bool, ...]], Plan] = {}
         if task is not None:
@@ -106,7 +110,12 @@ class RoundLoop:
 
         resolved = self.resolved
         return LearningTask(
-            resolved.learning, resolved.generation, resolved.names, resolved.consortium.seed, self.split
+            resolved.learning,
+            resolved.generation,
+            resolved.names,
+            resolved.consortium.seed,
+            self.split,
+            folders=self._folders,
         )
 
     # What the round is about -----------------------------------------------------------------------------------

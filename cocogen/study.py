@@ -31,6 +31,7 @@ from cocogen.workspace import Workspace
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
+    from cocogen.learning.datasets import DataFolders
     from cocogen.learning.task import LearningTask
     from cocogen.rounds import Progress
 
@@ -82,6 +83,8 @@ class StudyRun:
     first_fold
         False leaves the first fold's federated run to the caller, who plays it anyway: the same seed would only give
         it again.
+    folders
+        Where the files of the data set are looked for.
     processes
         At most so many processes; default the number of cores. The result does not depend on it.
     """
@@ -93,12 +96,13 @@ class StudyRun:
         provider: Callable[[], LedgerProvider],
         *,
         first_fold: bool = True,
+        folders: DataFolders | None = None,
         processes: int | None = None,
     ) -> None:
         self._splits = consortium.learning.splits
         uniform = consortium.incentive.redistribution == "uniform"
         agreed = consortium.with_incentive(incentive) if uniform else consortium
-        play = partial(_fold, agreed, provider, first_fold)
+        play = partial(_fold, agreed, provider, first_fold, folders)
         jobs = min(self._splits, processes or os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
         self._workers: list[BaseProcess] = []
@@ -160,10 +164,18 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _fold(consortium: Consortium, provider: Callable[[], LedgerProvider], first_fold: bool, split: int) -> _Fold:
+def _fold(
+    consortium: Consortium,
+    provider: Callable[[], LedgerProvider],
+    first_fold: bool,
+    folders: DataFolders | None,
+    split: int,
+) -> _Fold:
     from cocogen.learning.task import LearningTask
 
-    task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split)
+    task = LearningTask(
+        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split, folders=folders
+    )
     registration = register(consortium, provider(), task)
     return _Fold(
         _play(registration, provider(), task, split, None) if first_fold or split > 0 else None,

@@ -17,6 +17,7 @@ import numpy as np
 from cocogen.calibration_record import CalibrationTask, MeasuredAccuracy
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
+from cocogen.learning.datasets import DataFolders
 from cocogen.learning.task import LearningTask, Progress
 from cocogen.sections import Generation, Partition
 
@@ -52,7 +53,13 @@ class Design:
         return [Run(samples, alpha, repeat) for repeat in range(self.repeats) for samples, alpha in cells]
 
 
-def plan_design(task: CalibrationTask, points: int, repeats: int, alphas: tuple[float, ...] = ALPHAS) -> Design:
+def plan_design(
+    task: CalibrationTask,
+    points: int,
+    repeats: int,
+    alphas: tuple[float, ...] = ALPHAS,
+    folders: DataFolders | None = None,
+) -> Design:
     """Sample counts from a sixteenth of the training data (at least two an organization) to all of it, geometric.
 
     Parameters
@@ -63,13 +70,15 @@ def plan_design(task: CalibrationTask, points: int, repeats: int, alphas: tuple[
         Different sample counts, at least 3.
     repeats : int
         Runs of each cell, at least 1.
+    folders : DataFolders, optional
+        Where the files of the data set are looked for.
 
     Raises
     ------
     DatasetError
         When the data do not hold that many different sample counts for these organizations.
     """
-    whole = min(_pool(task, repeat) for repeat in range(min(repeats, task.learning.splits)))
+    whole = min(_pool(task, repeat, folders) for repeat in range(min(repeats, task.learning.splits)))
     least = max(_LEAST_EACH * task.organizations, -(-whole // _LEAST_SHARE))
     samples = np.unique(np.rint(np.geomspace(least, max(whole, least), points)).astype(np.int64)).tolist()
     if whole < least or len(samples) < points:
@@ -88,10 +97,12 @@ def measure(
     *,
     keep: Callable[[list[MeasuredAccuracy]], None] | None = None,
     progress: Progress | None = None,
+    folders: DataFolders | None = None,
 ) -> list[MeasuredAccuracy]:
     """Measure what ``known`` lacks of the design; results in the order of :meth:`Design.runs`.
 
-    ``keep`` is called after every run with all that is measured so far.
+    ``keep`` is called after every run with all that is measured so far; ``folders`` is where the files of the data set
+    are looked for.
 
     Raises
     ------
@@ -106,7 +117,7 @@ def measure(
         if progress is not None:
             progress("measuring accuracy in federated runs", done, len(runs))
         if run not in found:
-            found[run] = _measure(task, run)
+            found[run] = _measure(task, run, folders)
             if keep is not None:
                 keep([found[each] for each in runs if each in found])
     if progress is not None:
@@ -114,9 +125,10 @@ def measure(
     return [found[run] for run in runs]
 
 
-def _measure(task: CalibrationTask, run: Run) -> MeasuredAccuracy:
+def _measure(task: CalibrationTask, run: Run, folders: DataFolders | None) -> MeasuredAccuracy:
     sizes = _shares(run.samples, task.learning.partition.sizes or (1,) * task.organizations)
-    learning = _learning_task(task, run.repeat, Partition(kind="dirichlet", alpha=run.alpha, sizes=sizes))
+    partition = Partition(kind="dirichlet", alpha=run.alpha, sizes=sizes)
+    learning = _learning_task(task, run.repeat, partition, folders)
     heterogeneity = mean_heterogeneity(learning.heterogeneity, learning.registered)
     accuracy = learning.train_together(task.rounds).accuracy
     return MeasuredAccuracy(
@@ -124,17 +136,19 @@ def _measure(task: CalibrationTask, run: Run) -> MeasuredAccuracy:
     )
 
 
-def _pool(task: CalibrationTask, repeat: int) -> int:
-    return int(_learning_task(task, repeat, Partition(kind="iid")).registered.sum())
+def _pool(task: CalibrationTask, repeat: int, folders: DataFolders | None) -> int:
+    return int(_learning_task(task, repeat, Partition(kind="iid"), folders).registered.sum())
 
 
-def _learning_task(task: CalibrationTask, repeat: int, partition: Partition) -> LearningTask:
+def _learning_task(
+    task: CalibrationTask, repeat: int, partition: Partition, folders: DataFolders | None
+) -> LearningTask:
     learning = task.learning.model_copy(update={"partition": partition})
     block, split = divmod(repeat, learning.splits)
     # The first repeats use the folds of the terms' own seed; further ones cut the data anew.
     seed = task.seed if block == 0 else int(np.random.SeedSequence(task.seed, spawn_key=(block,)).generate_state(1)[0])
     names = [str(n) for n in range(task.organizations)]
-    return LearningTask(learning, Generation(), names, seed, split)
+    return LearningTask(learning, Generation(), names, seed, split, folders=folders)
 
 
 def _shares(total: int, proportions: tuple[int, ...]) -> tuple[int, ...]:

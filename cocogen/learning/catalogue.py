@@ -7,7 +7,7 @@ __all__ = ["is_path", "known_datasets"]
 
 def known_datasets() -> tuple[str, ...]:
     """Names that ``learning.dataset`` may take, beside paths."""
-    return ("diagnostic", "digits")
+    return ("diagnostic", "digits", "fashion-mnist", "cifar-10", "cifar-100")
 
 
 def is_path(dataset: str) -> bool:

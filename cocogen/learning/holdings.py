@@ -84,7 +84,7 @@ def distribute(
         test_from=None if dataset.test_from is None else int(np.searchsorted(used, dataset.test_from)),
     )
     owned = [cut.pool[part] for part in _partition(learning, labels[cut.pool], organizations, streams)]
-    scale = federated_scale([dataset.features[used[own]] for own in owned], dataset.shape)
+    scale = federated_scale((dataset.features[used[own]] for own in owned), dataset.shape)
 
     def samples(indices: NDArray[np.int64]) -> Samples:
         return Samples(scale.apply(dataset.features[used[indices]]), labels[indices])

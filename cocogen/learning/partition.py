@@ -131,7 +131,7 @@ def quantity_sizes(
 def whole_shares(weights: NDArray[np.float64] | NDArray[np.int64], total: int) -> NDArray[np.int64]:
     """``total`` in whole shares, int64, that follow ``weights`` (not all zero); the largest remainders round up."""
     exact = total * weights / weights.sum()
-    shares = np.floor(exact).astype(np.int64)
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     missing = total - int(shares.sum())
     shares[np.argsort(shares - exact, kind="stable")[:missing]] += 1
     return shares

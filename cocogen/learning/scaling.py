@@ -7,7 +7,7 @@ border pixel that is nearly always dark is not blown up to the spread of the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["Features", "Scale", "federated_scale"]
 
 Features = NDArray[np.float32] | NDArray[np.uint8]
-_ROWS = 4096
+_ROWS = 1024
 """Samples that are converted to float64 at once, so that a large set needs no float64 copy of the whole."""
 
 
@@ -36,16 +36,16 @@ class Scale:
         return scaled
 
 
-def federated_scale(members: Sequence[Features], shape: tuple[int, ...]) -> Scale:
+def federated_scale(members: Iterable[Features], shape: tuple[int, ...]) -> Scale:
     """Mean and deviation from what each member would disclose: its count, sums and sums of squares per feature.
 
     ``shape``: that of one sample, (d,) or (channels, height, width); features are flattened. Neither the test fold nor
     the attester's holdout takes part. A constant feature or channel gets deviation 1.
     """
-    disclosed = [_sums(own) for own in members]
-    count = sum(len(own) for own in members)
-    total = np.sum([sums for sums, _ in disclosed], axis=0)
-    squares = np.sum([sums for _, sums in disclosed], axis=0)
+    disclosed = [(len(own), *_sums(own)) for own in members]
+    count = sum(own for own, _, _ in disclosed)
+    total = np.sum([own for _, own, _ in disclosed], axis=0)
+    squares = np.sum([own for _, _, own in disclosed], axis=0)
     pixels = math.prod(shape[1:])
     if pixels > 1:
         count *= pixels

@@ -30,7 +30,8 @@ def limit_samples(
 ) -> NDArray[np.int64]:
     """Sorted indices of ``samples`` samples, all when there are not more, that keep the mix of classes.
 
-    An official test set (from index ``test_from`` on) keeps its share of the whole, and its own mix of classes.
+    An official test set (from index ``test_from`` on) keeps its share of the whole and its own mix of classes, each to
+    within one sample a class.
     """
     if samples >= len(labels):
         return np.arange(len(labels), dtype=np.int64)

@@ -15,11 +15,13 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
+from cocogen.learning.datasets import DataFolders
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
@@ -60,6 +62,7 @@ class LearningTask:
     names : organizations in the order of the terms; index n everywhere.
     salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
+    folders : where the files of the data set are looked for.
 
     Attributes
     ----------
@@ -70,7 +73,7 @@ class LearningTask:
     Raises
     ------
     DatasetError
-        When the data set is unknown, or cannot be split as the terms say.
+        When the data set is unknown, missing or malformed, or cannot be split as the terms say.
     """
 
     def __init__(
@@ -82,10 +85,11 @@ class LearningTask:
         split: int = 0,
         *,
         salts: Sequence[bytes] | None = None,
+        folders: DataFolders | None = None,
     ) -> None:
         self.names = tuple(names)
         self._streams = Streams(seed, split)
-        holdings = distribute(learning, len(self.names), self._streams)
+        holdings = distribute(learning, len(self.names), self._streams, folders)
         self._own, self._test = list(holdings.own), holdings.test
         self._classes = holdings.classes
         counts = holdings.counts
@@ -111,15 +115,16 @@ class LearningTask:
         self._shared_generator = generation.training == "federated"
         self._private: dict[int, ModelState] = {}
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(
-            self._classifier,
-            self._generator,
-            holdings.holdout,
-            self._classes,
-            self._streams,
-            Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
-            held=None if self._shared_generator else [np.unique(own.labels) for own in self._own],
-        )
+        with _one_thread():
+            self.attester = Attester(
+                self._classifier,
+                self._generator,
+                holdings.holdout,
+                self._classes,
+                self._streams,
+                Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
+                held=None if self._shared_generator else [np.unique(own.labels) for own in self._own],
+            )
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -450,7 +455,7 @@ class LearningTask:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Run torch on one thread and give the others back afterwards.
+    """Run torch and the linear algebra of scikit-learn on one thread and give the others back afterwards.
 
     Batches here are small: a second thread costs more than it gains (ten times as much on a busy machine), and the
     rounding of a sum, hence the accuracies of a seed, would depend on the number of cores.
@@ -458,7 +463,8 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 

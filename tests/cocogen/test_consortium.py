@@ -37,6 +37,19 @@ def test_the_example_is_valid():
     assert consortium.settlement.submit_window == 86_400
 
 
+@pytest.mark.parametrize("dataset", ["./scans/", "../shared/table.npz", "table.npz", "cifar-100"])
+def test_data_may_be_a_path_relative_to_the_terms(altered, dataset):
+    consortium = load_consortium(altered('dataset = "diagnostic"', f'dataset = "{dataset}"'))
+    assert consortium.learning.dataset == dataset, "as written: the resolved terms name no folder of one machine"
+    assert consortium.folder == Path(consortium.file).parent
+
+
+def test_the_example_on_images_is_valid():
+    consortium = load_consortium(EXAMPLE.with_name("digits.toml"))
+    assert (len(consortium.names), consortium.learning.dataset) == (10, "digits")
+    assert consortium.learning.partition.alpha == 0.3
+
+
 def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
     path = altered("harbor = { riverside = 0.04 }", "harbor = { riverside = 0.04, north = 0.02 }")
     competition = load_consortium(path).competition
@@ -71,6 +84,7 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ("scale = 4.0", "scale = inf", "market.accuracy.scale = inf", "finite"),
         ('kind = "power-law"', 'kind = "linear"', "market.accuracy", "power-law"),
         ('dataset = "diagnostic"', 'dataset = "nothing"', "learning.dataset = 'nothing'", "diagnostic"),
+        ('dataset = "diagnostic"', 'dataset = "nothing"', "learning.dataset = 'nothing'", "table.npz"),
         ('name = "harbor"', 'name = "north"', "organization[1].name = 'north'", "unique"),
         ('name = "harbor"', 'name = "attester"', "organization[1].name = 'attester'", "reserved"),
         ('name = "harbor"', 'name = "Harbor Clinic"', "organization[1].name = 'Harbor Clinic'", "pattern"),
@@ -80,6 +94,10 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ('submit_window = "1 day"', 'submit_window = "1 fortnight"', "settlement.submit_window", "90 minutes"),
         ('submit_window = "1 day"', 'submit_window = "5 minutes"', "settlement.submit_window", "at least 1 hour"),
         ("sizes = [105, 85", "sizes = [85", "learning.partition.sizes", "one size for each of the 6"),
+        ('kind = "dirichlet"', 'kind = "shards"', "learning.partition.sizes", 'none with kind = "shards"'),
+        ('kind = "dirichlet"', 'kind = "quantity"', "learning.partition.sizes", "sets the sizes itself"),
+        ('kind = "dirichlet"', 'kind = "sorted"', "learning.partition.kind", "feature-shift"),
+        ("hidden = 32", "samples = 0", "learning.samples", "greater than or equal to 1"),
         ("maximum = 300", "maximum = 9007199254740992", "generation.maximum", "less than"),
         ("wei_per_unit = 1_000_000_000_000_000", "wei_per_unit = 1.5", "settlement.wei_per_unit = 1.5", "integer"),
         (

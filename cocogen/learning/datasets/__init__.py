@@ -1,4 +1,4 @@
-"""The data sets by name, as plain arrays.
+"""The data sets by name or path, as plain arrays.
 
 Left out: who holds which sample (:mod:`cocogen.learning.holdings`).
 """
@@ -6,18 +6,43 @@ Left out: who holds which sample (:mod:`cocogen.learning.holdings`).
 from __future__ import annotations
 
 from cocogen.errors import DatasetError
-from cocogen.learning.catalogue import known_datasets
+from cocogen.learning.catalogue import is_path, known_datasets
 from cocogen.learning.datasets import bundled
 from cocogen.learning.datasets.base import Dataset
+from cocogen.learning.datasets.cifar import CIFAR_10, CIFAR_100, read_cifar
+from cocogen.learning.datasets.fashion import fashion_mnist
 from cocogen.learning.datasets.folders import DataFolders
+from cocogen.learning.datasets.images import read_image_folder
+from cocogen.learning.datasets.table import read_table
 
 __all__ = ["DataFolders", "Dataset", "load"]
 
 
-def load(dataset: str, folders: DataFolders | None = None) -> Dataset:  # noqa: ARG001
+def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
+    """The data set of that name, or at that path (:func:`~cocogen.learning.catalogue.is_path`).
+
+    Raises
+    ------
+    DatasetError
+        When there is none, when its files are neither there nor to be had, or when they are malformed; the message
+        says which file, and what to put where.
+    """
+    folders = folders or DataFolders()
+    if is_path(dataset):
+        path = folders.resolve(dataset)
+        return read_image_folder(path) if path.is_dir() else read_table(path)
     match dataset:
         case "diagnostic":
             return bundled.diagnostic()
         case "digits":
             return bundled.digits()
-    raise DatasetError(f"no data set is called {dataset!r}", hint=f"choose one of: {', '.join(known_datasets())}")
+        case "fashion-mnist":
+            return fashion_mnist(folders)
+        case "cifar-10":
+            return read_cifar(CIFAR_10, folders)
+        case "cifar-100":
+            return read_cifar(CIFAR_100, folders)
+    raise DatasetError(
+        f"no data set is called {dataset!r}",
+        hint=f'choose one of: {", ".join(known_datasets())}; or a path, such as "./scans/" or "table.npz"',
+    )

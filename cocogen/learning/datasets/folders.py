@@ -40,9 +40,8 @@ class DataFolders:
         return folders
 
     def find(self, entry: str) -> Path | None:
-        """The file or folder ``entry`` of a named data set, None when it is nowhere yet."""
-        places = [folder / entry for folder in (*self.own(), cache_folder())]
-        return next((place for place in places if place.exists()), None)
+        """The file or folder ``entry`` of a named data set in the user's own folders, None when it is in neither."""
+        return next((place for folder in self.own() if (place := folder / entry).exists()), None)
 
     def resolve(self, path: str) -> Path:
         """The file or folder at a ``path`` that the terms state; DatasetError says where it was looked for."""

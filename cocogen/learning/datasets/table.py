@@ -1,0 +1,83 @@
+"""One's own data as an ``.npz`` file of the arrays ``features`` and ``labels``; nothing in it is executed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.errors import DatasetError, LearningError
+from cocogen.learning.archive import read_arrays
+from cocogen.learning.datasets.base import MAXIMUM_BYTES, Dataset
+
+__all__ = ["read_table"]
+
+_HINT = 'write it with numpy.savez("table.npz", features=..., labels=...)'
+_SHAPES = "(n, d), (n, height, width) or (n, channels, height, width)"
+
+
+def read_table(path: Path) -> Dataset:
+    """The data set of an npz file: ``features`` float32 or uint8, ``labels`` (n,) int64 or uint8, 0 to C − 1.
+
+    ``features`` (n, d) is a table, (n, height, width) grey images, (n, channels, height, width) images. Every class
+    must occur.
+
+    Raises
+    ------
+    DatasetError
+        When the file is malformed, too large, or the arrays are not as above; the message says which.
+    """
+    try:
+        arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES)
+    except LearningError as error:
+        raise DatasetError(str(error), hint=_HINT) from error
+    if set(arrays) != {"features", "labels"}:
+        raise DatasetError(f"{path} holds the arrays {sorted(arrays)}, not features and labels", hint=_HINT)
+    features, labels = arrays["features"], arrays["labels"]
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
+        raise DatasetError(
+            f"labels of {path} have type {labels.dtype} and shape {labels.shape}, not integers of shape (n,)",
+            hint=_HINT,
+        )
+    if features.dtype.kind == "i" or features.ndim not in (2, 3, 4) or math.prod(features.shape[1:]) < 1:
+        raise DatasetError(
+            f"features of {path} have type {features.dtype} and shape {features.shape}, not float32 or uint8 and "
+            f"{_SHAPES}",
+            hint=_HINT,
+        )
+    if len(features) != len(labels):
+        raise DatasetError(f"{path} holds {len(features):,} samples, but {len(labels):,} labels", hint=_HINT)
+    if features.ndim == 4 and features.shape[3] in (1, 3, 4) and features.shape[1] not in (1, 3, 4):
+        raise DatasetError(
+            f"features of {path} have shape {features.shape}, which looks like channels last",
+            hint="transpose them to (n, channels, height, width)",
+        )
+    present = np.unique(labels)
+    if not np.array_equal(present, np.arange(len(present))):
+        raise DatasetError(
+            f"labels of {path} are {_some(present)}, not 0 to C - 1 with every class present", hint="number them anew"
+        )
+    if features.dtype.kind == "f" and not np.isfinite(features).all():
+        raise DatasetError(f"features of {path} hold NaN or infinity", hint="fill or remove these samples")
+    shape = features.shape[1:] if features.ndim != 3 else (1, *features.shape[1:])
+    return Dataset(
+        name=path.name,
+        features=_flat(features, len(labels)),
+        labels=labels.astype(np.int64),
+        classes=tuple(str(label) for label in range(len(present))),
+        shape=tuple(int(size) for size in shape),
+    )
+
+
+def _flat(features: NDArray[np.generic], count: int) -> NDArray[np.float32] | NDArray[np.uint8]:
+    flat = features.reshape(count, -1)
+    if features.ndim > 2 and features.dtype == np.uint8:
+        return flat.astype(np.uint8, copy=False)
+    return flat.astype(np.float32, copy=False)
+
+
+def _some(values: NDArray[np.generic]) -> str:
+    first = ", ".join(str(value) for value in values[:8])
+    return first + (", ..." if len(values) > 8 else "")
