@@ -193,7 +193,7 @@ class SettledRounds(Strategy):
                 continue
             try:
                 if reply.has_error():
-                    raise LearningError(f"its node failed: {printable(reply.error.reason or "")}")
+                    raise LearningError(f"its node failed: {printable(reply.error.reason or '')}")
                 bundles[n] = read_evidence(reply.content)
                 absent.pop(n, None)
             except LearningError as error:
