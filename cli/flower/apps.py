@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.session import Request, Session, load_resolved, stated_addresses
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
 
 
-def outcome_file(workspace: Workspace) -> Any:
+def outcome_file(workspace: Workspace) -> Path:
     """Where the server leaves how its run ended, for whoever started it."""
     return workspace.root / "flower" / "outcome.json"
 

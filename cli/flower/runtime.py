@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.flower.apps import outcome_file
 from cli.output import note
@@ -192,7 +192,7 @@ def _guarded(command: Sequence[str], log: Path, environment: Mapping[str, str]) 
         process.wait()
 
 
-def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, object]:
+def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
     """One command of Flower's own command line, which answers in JSON."""
     done = subprocess.run(
         [f"{_programs()}/flwr", *arguments, "--format", "json"],
@@ -203,7 +203,7 @@ def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, object]:
         check=False,
     )
     try:
-        answer: dict[str, object] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         answer = {}
     if done.returncode or not answer.get("success"):

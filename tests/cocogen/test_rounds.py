@@ -367,3 +367,29 @@ def test_a_stated_strength_must_be_the_resolved_one(consortium, task):
     resolved = register(stated, MemoryProvider(SEED), task).resolved
     assert resolved.disagreements(stated) == []
     assert resolved.model_copy(update={"incentive": 3.0}).disagreements(stated) == ["incentive.strength"]
+
+
+def test_evidence_from_elsewhere_counts_and_whoever_sent_none_is_named(loop):
+    assert loop.begin()
+    content = {n: path.read_bytes() for n, path in enumerate(loop.train())}
+    for name in loop.resolved.names:
+        loop.workspace.bundle(1, name).unlink()
+    work = loop.pending()
+    assert [assignment is None for assignment in work.assignments] == [False] * 6
+    del content[2]
+    loop.keep(1, content, {2: "its node was too slow"})
+    assert [assignment is None for assignment in loop.pending().assignments] == [True, True, False, True, True, True]
+    report = loop.finish()
+    assert report.status == "settled"
+    assert report.rejected == {"riverside": "its node was too slow"}
+    assert report.contributions[2] is None
+
+
+def test_evidence_that_arrived_after_all_is_no_longer_absent(loop):
+    loop.begin()
+    loop.train([0, 1, 3, 4, 5])
+    loop.keep(1, {}, {2: "its node was too slow"})
+    loop.train([2])
+    report = loop.finish()
+    assert report.rejected == {}
+    assert report.contributions[2] is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
@@ -75,7 +75,7 @@ class SettledRounds(Strategy):
     def play(self, grid: Grid, rounds: int) -> Result:
         """Play ``rounds`` more rounds; an unfinished one counts as the first of them."""
         base = _arrays(self.loop.base_models(self.loop.ledger.state().round + 1)[0])
-        return self.start(_Bounded(grid), base, num_rounds=rounds, timeout=self._deadline)
+        return self.start(cast("Grid", _Bounded(grid)), base, num_rounds=rounds, timeout=self._deadline)
 
     def configure_train(
         self,
@@ -162,7 +162,7 @@ class SettledRounds(Strategy):
         node = reply.metadata.src_node_id
         self._answered.add(node)
         if reply.has_error():
-            _LOG.warning("node %d does not say whose it is: %s", node, printable(reply.error.reason))
+            _LOG.warning("node %d does not say whose it is: %s", node, printable(reply.error.reason or ""))
             return
         resolved, ledger = self.loop.resolved, self.loop.ledger
         try:
@@ -193,7 +193,7 @@ class SettledRounds(Strategy):
                 continue
             try:
                 if reply.has_error():
-                    raise LearningError(f"its node failed: {printable(reply.error.reason)}")
+                    raise LearningError(f"its node failed: {printable(reply.error.reason or '')}")
                 bundles[n] = read_evidence(reply.content)
                 absent.pop(n, None)
             except LearningError as error:

@@ -1,0 +1,75 @@
+"""A node opens its organization's agreement from two files and its key, without any ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
+
+from chain.attestation import Domain, verify
+from chain.deployment import load_deployment
+from chain.key_errors import DevelopmentKeyRefused
+from cli.flower.apps import open_member
+from cli.main import main
+from cli.session import load_resolved
+from cocogen.errors import ConfigurationError
+from cocogen.workspace import Workspace
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deployed")
+    terms = folder / "clinics.toml"
+    terms.write_text(EXAMPLE.read_text().replace("pretraining_rounds = 30", "pretraining_rounds = 1"))
+    with pytest.raises(SystemExit) as stopped:
+        main(["deploy", str(terms), "--workspace", str(folder / "work")])
+    assert not stopped.value.code
+    return folder / "work"
+
+
+@pytest.fixture
+def workspace(deployed, tmp_path, monkeypatch):
+    """A folder of the organization's own, with the two files that it needs."""
+    for name in ("resolved.json", "deployment.json"):
+        (tmp_path / name).write_bytes((deployed / name).read_bytes())
+    monkeypatch.setenv("COCOGEN_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("COCOGEN_KEYS", str(tmp_path / "keys"))
+    monkeypatch.delenv("COCOGEN_LEDGER", raising=False)
+    return Workspace(tmp_path)
+
+
+def test_a_member_signs_as_the_ledger_expects(workspace):
+    member = open_member({"organization": "meadow"})
+    resolved, deployment = load_resolved(workspace), load_deployment(workspace.deployment)
+    domain = Domain(deployment.chain_id, deployment.address)
+    digest = bytes(range(32))
+    assert verify(domain.evidence_digest(digest), member.sign(digest), resolved.organization[4].address)
+    assert "0x" + member.terms_hash.hex() == deployment.terms_hash
+    assert member.maximum == 300
+
+
+@pytest.mark.parametrize("configuration", [{}, {"organization": "nobody"}, {"organization": 3}])
+def test_a_node_must_name_one_of_the_organizations(workspace, configuration):
+    with pytest.raises(ConfigurationError, match="which is none of north, harbor"):
+        open_member(configuration)
+
+
+def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
+    content = json.loads(workspace.resolved.read_text())
+    content["organization"][0]["generated_cap"] += 1
+    workspace.resolved.write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError, match="records the terms"):
+        open_member({"organization": "north"})
+
+
+def test_on_a_real_chain_a_development_key_is_refused(workspace):
+    record = json.loads(workspace.deployment.read_text())
+    record["details"]["ledger"] = "https://node.example.org"
+    workspace.deployment.write_text(json.dumps(record))
+    with pytest.raises(DevelopmentKeyRefused):
+        open_member({"organization": "north"}).sign(bytes(32))
