@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cocogen.attested import evidence_hash
 from cocogen.errors import EvidenceRejected
 from cocogen.game.effective import effective_samples
+from cocogen.learning.aggregation import ServerOptimizer, newest
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import Evaluation, evaluate
@@ -106,13 +107,20 @@ class Attester:
     """
 
     def __init__(
-        self, classifier: Classifier, generator: Generator, holdout: Samples, classes: int, streams: Streams
+        self,
+        classifier: Classifier,
+        generator: Generator,
+        holdout: Samples,
+        classes: int,
+        streams: Streams,
+        server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
     ) -> None:
         self.classifier = classifier
         self.generator = generator
         self.holdout = holdout
         self.classes = classes
         self.streams = streams
+        self.server = server
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
     def verify(
@@ -175,8 +183,9 @@ class Attester:
         """Verify every bundle, exclude what harms, measure the rest.
 
         The classifiers are averaged with weights data + generated as measured and capped, the generators with data,
-        so that nobody gains weight by a claim that is not attested. Without any weight the base of the first
-        organization stands.
+        so that nobody gains weight by a claim that is not attested. The server's optimizer then steps from the newest
+        base; what an organization harms or gains is judged by the average alone, before that step. Without any weight
+        the base stands: the newest that an optimizer made, or that of the first organization.
         """
         total = len(bundles)
         rejected: dict[str, str] = {}
@@ -196,7 +205,7 @@ class Attester:
             for n in accepted
         }
         gains = self._exclude_harm(accepted, credit, expectations, rejected)
-        aggregated = self._aggregate(accepted, credit, sorted(accepted), expectations[0].base)
+        aggregated = self._step(accepted, credit, [expected.base for expected in expectations])
         digest = aggregated.digest()
 
         quality_next = np.array(quality, dtype=np.float64)
@@ -344,6 +353,19 @@ class Attester:
         members = sorted(accepted)
         together = loss(members, expectations[0].base)
         return {n: loss([m for m in members if m != n], expectations[n].base) - together for n in members}
+
+    def _step(
+        self,
+        accepted: dict[int, tuple[Bundle, float]],
+        credit: dict[int, tuple[int, int, int]],
+        bases: Sequence[SharedModel],
+    ) -> SharedModel:
+        current = newest(bases)
+        mean = self._aggregate(accepted, credit, sorted(accepted), current)
+        if not any(credit[n][0] + credit[n][1] for n in accepted):
+            return SharedModel(mean.classifier, mean.generator, current.server)
+        classifier, server = self.server.step(current.classifier, mean.classifier, current.server)
+        return SharedModel(classifier, mean.generator, server)
 
     def _aggregate(
         self,

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from cocogen.errors import LearningError
+from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
@@ -95,6 +96,11 @@ class LearningTask:
             learning.learning_rate,
             momentum=learning.momentum,
             weight_decay=learning.weight_decay,
+            proximal=learning.proximal,
+        )
+        server = learning.server
+        self._server = ServerOptimizer(
+            server.optimizer, server.learning_rate, server.momentum, server.second_moment, server.adaptivity
         )
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
@@ -107,7 +113,9 @@ class LearningTask:
             schedule=Schedule(generation.epochs, generation.batch_size, generation.learning_rate, optimizer="adam"),
         )
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        self.attester = Attester(self._classifier, self._generator, holdings.holdout, self._classes, self._streams)
+        self.attester = Attester(
+            self._classifier, self._generator, holdings.holdout, self._classes, self._streams, self._server
+        )
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cocogen.learning.models import Linear, draw_parameters, to_tensors
+from cocogen.learning.models import draw_parameters, to_tensors
+from cocogen.learning.networks import Linear
 from cocogen.learning.states import ModelState
 from cocogen.learning.training import LocalWork, Schedule, train
 
@@ -78,7 +79,9 @@ class ConditionalVAE:
 
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Negative evidence lower bound of each sample, shape (B,), nats per feature."""
-        bound: Tensor = functional_call(self.network, dict(parameters), (features, self._condition(labels), noise))
+        bound: Tensor = functional_call(
+            self.network, dict(parameters), (features, self._condition(labels), noise), tie_weights=False
+        )
         return bound
 
     def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
