@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import common
+from cli.options import common, device_option
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = ["run"]
 
 @click.command(short_help="Plan, train, attest and settle all rounds, then audit.")
 @click.option("--no-study", is_flag=True, help="Leave out the comparison over all test folds.")
+@device_option
 @common(config_argument=True)
 def run(request: Request, no_study: bool) -> int:
     """Run the whole consortium that CONFIG describes on this machine.

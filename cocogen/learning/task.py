@@ -19,6 +19,7 @@ from cocogen.errors import LearningError
 from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
+from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
@@ -55,6 +56,7 @@ class LearningTask:
     names : organizations in the order of the terms; index n everywhere.
     salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
+    device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
 
     Attributes
     ----------
@@ -77,8 +79,10 @@ class LearningTask:
         split: int = 0,
         *,
         salts: Sequence[bytes] | None = None,
+        device: str | None = None,
     ) -> None:
         self.names = tuple(names)
+        self._device = choose_device(device)
         self._streams = Streams(seed, split)
         holdings = distribute(learning, len(self.names), self._streams)
         self._own, self._test = list(holdings.own), holdings.test
@@ -189,7 +193,7 @@ class LearningTask:
                 )
                 for n, real, extra in zip(at_work, own, synthetic, strict=True)
             ]
-            results = train(self._classifier, works, self._schedule)
+            results = train(self._classifier, works, self._schedule, self._device)
             bundles: list[Bundle | None] = [None] * len(self.names)
             for done, (n, real, state, extra, result) in enumerate(
                 zip(at_work, own, generators, synthetic, results, strict=True)
@@ -258,7 +262,7 @@ class LearningTask:
 
         with _one_thread():
             initial = self.initial_state().classifier
-            state = train_together(self._classifier, initial, works, self._schedule, rounds)
+            state = train_together(self._classifier, initial, works, self._schedule, rounds, self._server, self._device)
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
     def train_alone(self, rounds: int) -> list[Evaluation]:
@@ -272,7 +276,7 @@ class LearningTask:
                 LocalWork(initial, own.features, own.labels, self._streams.get(Purpose.ALONE, 0, n))
                 for n, own in enumerate(self._own)
             ]
-            states = train_alone(self._classifier, works, self._schedule, rounds)
+            states = train_alone(self._classifier, works, self._schedule, rounds, self._device)
             return [evaluate(self._classifier, s, self._test.features, self._test.labels) for s in states]
 
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:

@@ -100,7 +100,7 @@ class ConditionalVAE:
         return np.asarray(mean.numpy() + np.exp(0.5 * log_variance.numpy()) * draws, dtype=np.float32)
 
     def _condition(self, labels: Tensor) -> Tensor:
-        return (labels.unsqueeze(-1) == torch.arange(self.classes)).to(torch.float32)
+        return (labels.unsqueeze(-1) == torch.arange(self.classes, device=labels.device)).to(torch.float32)
 
 
 class _Decoder(nn.Module):
