@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import common
+from cli.options import common, device_option
 from cli.output import emit, note, progress, table
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = ["calibrate"]
 @click.option(
     "--figure", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG", help="Draw the fit (.png, .svg, .pdf)."
 )
+@device_option
 @common(config_argument=True)
 def calibrate(
     request: Request, output: Path | None, points: int, repeats: int, rounds: int | None, figure: Path | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-__all__ = ["common", "key_options", "organization_option"]
+__all__ = ["common", "device_option", "key_options", "organization_option"]
 
 _Command = Callable[..., Any]
 
@@ -110,6 +111,22 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
         return decorated
 
     return decorate
+
+
+def device_option(function: _Command) -> _Command:
+    """``--device``, handed on in the environment so that worker processes follow it too."""
+
+    def choose(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            os.environ["COCOGEN_DEVICE"] = value
+
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        callback=choose,
+        expose_value=False,
+        help="Where models train; auto is CUDA where there is one.  [default: COCOGEN_DEVICE, else auto]",
+    )(function)
 
 
 def organization_option(help_text: str, *, required: bool = True) -> Callable[[_Command], _Command]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import common, organization_option
+from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def plan(request: Request, organization: str | None) -> None:
 @click.command(short_help="Generate, train and write signed evidence.")
 @organization_option("Train this organization only.  [default: all participants without evidence]", required=False)
 @click.option("--signature", metavar="HEX", help="Complete the evidence of -o NAME with its wallet's signature.")
+@device_option
 @common()
 def train(request: Request, organization: str | None, signature: str | None) -> None:
     """Generate the planned samples, train on them and on local data, and write a signed evidence bundle.

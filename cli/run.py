@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import common
+from cli.options import common, device_option
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = ["run"]
     metavar="SECONDS",
     help="On Flower: how long the nodes have for a round; whoever is later is left out.  [default: 300]",
 )
+@device_option
 @common(config_argument=True)
 def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
     """Run the whole consortium that CONFIG describes on this machine.
@@ -69,9 +70,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
         if runtime == "flower":
             _play_on_flower(request, consortium, workspace, spec, keys, bars, deadline)
         stack.enter_context(workspace.locked())
-        session = _session(
-            consortium, workspace, spec, keys, stack, bars, request.data_dir, played=runtime == "flower"
-        )
+        session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir, played=runtime == "flower")
         data = _play(session, consortium, stack, bars, no_study=no_study, folders=request.folders(consortium))
         workspace.write_json(workspace.report, data)
     emit(data, lambda: _print(data), as_json=request.as_json)

@@ -35,6 +35,7 @@ __all__ = [
     "PowerLawTerms",
     "Privacy",
     "SaturatingTerms",
+    "Server",
     "Settlement",
     "Slug",
     "SquareRootTerms",
@@ -143,6 +144,21 @@ class Privacy(TermsSection):
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
 
 
+class Server(TermsSection):
+    """``[learning.server]``: what the attester does with the average of the accepted classifiers.
+
+    ``optimizer``: "average" takes it (FedAvg), "momentum" and "adam" step towards it (FedAvgM, FedAdam).
+    ``learning_rate``: of that step. ``momentum``: β_1, decay of the mean of the steps. ``second_moment``: β_2, decay
+    of the mean of their squares, and ``adaptivity``: τ, what is added to its root; both for "adam" alone.
+    """
+
+    optimizer: Literal["average", "momentum", "adam"] = "average"
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    second_moment: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    adaptivity: Annotated[float, Field(ge=1e-9, le=1)] = 1e-3
+
+
 class Learning(TermsSection):
     """``[learning]``: the shared model and how it is trained.
 
@@ -150,17 +166,21 @@ class Learning(TermsSection):
     ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
     ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
     ``clip_norm``: longest update, in multiples of the round's median; none when absent.
+    ``hidden``: width of the hidden layer of "mlp". ``proximal``: μ of FedProx, what holds local training near the
+    shared model; 0 is FedAvg.
     """
 
     dataset: str
     samples: Count | None = None
-    model: Literal["logistic", "mlp"] = "mlp"
+    model: Literal["logistic", "mlp", "lenet", "resnet18"] = "mlp"
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
     local_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 5
     batch_size: Annotated[int, Field(ge=1, le=65_536, strict=True)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    proximal: Annotated[float, Field(ge=0, le=1e3)] = 0.0
+    server: Server = Server()
     splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
     holdout_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     aggregation: Literal["average", "trimmed-mean"] = "average"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cocogen.attested import evidence_hash
 from cocogen.errors import EvidenceRejected
 from cocogen.game.effective import effective_samples
+from cocogen.learning.aggregation import ServerOptimizer, newest
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import Evaluation, evaluate
@@ -117,6 +118,7 @@ class Attester:
         classes: int,
         streams: Streams,
         aggregation: Aggregation | None = None,
+        server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
         *,
         held: Sequence[NDArray[np.int64]] | None = None,
     ) -> None:
@@ -126,6 +128,7 @@ class Attester:
         self.classes = classes
         self.streams = streams
         self.aggregation = aggregation or Aggregation()
+        self.server = server
         self.held = held
         self.meter = QualityMeter(holdout.features, holdout.labels, classes)
 
@@ -190,7 +193,9 @@ class Attester:
 
         The classifiers are averaged with weights data + generated as measured and capped, the generators with data,
         so that nobody gains weight by a claim that is not attested; clipped and trimmed first where the terms say so.
-        Without any weight the base of the first organization stands.
+        The server's optimizer then steps from the newest base; what an organization harms or gains is judged by the
+        average alone, before that step. Without any weight the base stands: the newest that an optimizer made, or that
+        of the first organization.
         """
         total = len(bundles)
         rejected: dict[str, str] = {}
@@ -211,7 +216,7 @@ class Attester:
         }
         gains = self._exclude_harm(accepted, credit, expectations, rejected)
         updates = self._updates(accepted, expectations)
-        aggregated = self._aggregate(updates, credit, sorted(accepted), expectations[0].base)
+        aggregated = self._step(updates, credit, [expected.base for expected in expectations])
         digest = aggregated.digest()
 
         quality_next = np.array(quality, dtype=np.float64)
@@ -414,6 +419,19 @@ class Attester:
         classifiers = self.aggregation.clip([b.classifier for b in bundles], [base.classifier for base in bases])
         generators = self.aggregation.clip([b.generator for b in bundles], [base.generator for base in bases])
         return {n: SharedModel(*parts) for n, *parts in zip(members, classifiers, generators, strict=True)}
+
+    def _step(
+        self,
+        updates: dict[int, SharedModel],
+        credit: dict[int, tuple[int, int, int]],
+        bases: Sequence[SharedModel],
+    ) -> SharedModel:
+        current = newest(bases)
+        mean = self._aggregate(updates, credit, sorted(updates), current)
+        if not any(credit[n][0] + credit[n][1] for n in updates):
+            return SharedModel(mean.classifier, mean.generator, current.server)
+        classifier, server = self.server.step(current.classifier, mean.classifier, current.server)
+        return SharedModel(classifier, mean.generator, server)
 
     def _aggregate(
         self,

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.models import Classifier
 from cocogen.learning.states import ModelState, average
-from cocogen.learning.training import LocalWork, Schedule, train
+from cocogen.learning.training import CPU, LocalWork, Schedule, train
 
 __all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone", "train_together"]
 
@@ -59,19 +61,31 @@ def train_together(
     works: Callable[[int, ModelState], Sequence[LocalWork]],
     schedule: Schedule,
     rounds: int,
+    server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
+    device: torch.device = CPU,
 ) -> ModelState:
-    """Federated averaging over everybody's samples; ``works`` gives the organizations' parts of a round, from 1."""
-    state = initial
+    """Federated training on everybody's samples; ``works`` gives the organizations' parts of a round, from 1.
+
+    1. Every organization n trains the shared classifier θ on its own samples: θ_n (:mod:`cocogen.learning.training`).
+    2. Average the θ_n, weighted by samples (:func:`cocogen.learning.states.average`).
+    3. Step θ towards the average (:class:`~cocogen.learning.aggregation.ServerOptimizer`).
+    """
+    state, remembered = initial, ModelState({})
     for number in range(1, rounds + 1):
         parts = works(number, state)
-        results = train(classifier, parts, schedule)
-        state = average([result.state for result in results], [len(part.labels) for part in parts])
+        results = train(classifier, parts, schedule, device)
+        mean = average([result.state for result in results], [len(part.labels) for part in parts])
+        state, remembered = server.step(state, mean, remembered)
     return state
 
 
 def train_alone(
-    classifier: Classifier, works: Sequence[LocalWork], schedule: Schedule, rounds: int
+    classifier: Classifier,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    rounds: int,
+    device: torch.device = CPU,
 ) -> list[ModelState]:
     """Each organization on its own real data for as many epochs as ``rounds`` federated rounds hold."""
     longer = replace(schedule, epochs=schedule.epochs * rounds)
-    return [result.state for result in train(classifier, works, longer)]
+    return [result.state for result in train(classifier, works, longer, device)]

@@ -5,7 +5,6 @@ Skeletons live on torch's meta device: they hold shapes only, and making one tou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -16,9 +15,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cocogen.errors import LearningError
+from cocogen.learning import networks
 from cocogen.learning.states import ModelState
 
-__all__ = ["Classifier", "Linear", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
+__all__ = ["MODELS", "Classifier", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
+
+
+MODELS = ("logistic", "mlp", "lenet", "resnet18")
 
 
 class Objective(Protocol):
@@ -28,7 +31,8 @@ class Objective(Protocol):
 
     ``dense``: made of matrix products alone, so that training N organizations stacked pays even on a CPU. The
     ``losses`` of a dense objective also take a leading dimension N of all their arguments, and give (N, B);
-    :class:`Linear` makes this so. Others are mapped over organizations where they are stacked.
+    layers of :class:`~cocogen.learning.networks.Linear` make this so. Others are mapped over organizations where they
+    are stacked.
     """
 
     @property
@@ -40,21 +44,6 @@ class Objective(Protocol):
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Losses (B,) for features (B, d) float32, labels (B,) int64 and noise (B, ``noise_width``) float32."""
         ...
-
-
-class Linear(nn.Linear):
-    """``torch.nn.Linear`` that also applies N weights (N, out, in) to N batches (N, B, in), in one batched product."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, in) to (B, out), or (N, B, in) to (N, B, out)."""
-        if self.weight.ndim == 2:
-            return nn.functional.linear(features, self.weight, self.bias)
-        # Samples are columns here: the gradient of the weights then comes out in their own memory order.
-        columns = features.mT
-        bias: Tensor | None = self.bias
-        if bias is None:
-            return torch.bmm(self.weight, columns).mT
-        return torch.baddbmm(bias.unsqueeze(-1), self.weight, columns).mT
 
 
 class Classifier:
@@ -73,7 +62,7 @@ class Classifier:
 
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:  # noqa: ARG002  # a classifier needs no noise
         """Cross-entropy of each sample, shape (B,), nats."""
-        logits = functional_call(self.network, dict(parameters), (features,))
+        logits = functional_call(self.network, dict(parameters), (features,), tie_weights=False)
         # Classes come second; those of stacked organizations already lie so in memory.
         return nn.functional.cross_entropy(logits.mT if logits.ndim == 3 else logits, labels, reduction="none")
 
@@ -85,27 +74,37 @@ class Classifier:
 
 
 def build_classifier(model: str, *, shape: tuple[int, ...], classes: int, hidden: int) -> Classifier:
-    """Multinomial regression ("logistic"), or one hidden layer of ``hidden`` rectified units ("mlp").
+    """The classifier that the terms call ``model``, one of ``MODELS``.
 
-    ``shape``: that of one sample; features arrive flattened whatever it is.
+    ``shape``: that of one sample, (d,) or (channels, height, width); features arrive flattened whatever it is.
+    ``hidden``: width of the hidden layer of "mlp"; the others have widths of their own.
+
+    Raises
+    ------
+    LearningError
+        When there is no such model, or it cannot read samples of this shape.
     """
-    inputs = math.prod(shape)
     with torch.device("meta"):
         if model == "logistic":
-            network: nn.Module = nn.Sequential(Linear(inputs, classes))
-        elif model == "mlp":
-            network = nn.Sequential(Linear(inputs, hidden), nn.ReLU(), Linear(hidden, classes))
-        else:
-            raise LearningError(f"no model is called {model!r}", hint="choose one of: logistic, mlp")
-    return Classifier(network, classes, dense=True)
+            return Classifier(networks.logistic(shape, classes), classes, dense=True)
+        if model == "mlp":
+            return Classifier(networks.mlp(shape, classes, hidden), classes, dense=True)
+        if model == "lenet":
+            return Classifier(networks.lenet(shape, classes), classes, dense=False)
+        if model == "resnet18":
+            return Classifier(networks.resnet18(shape, classes), classes, dense=False)
+    raise LearningError(f"no model is called {model!r}", hint=f"choose one of: {', '.join(MODELS)}")
 
 
 def draw_parameters(network: nn.Module, rng: np.random.Generator) -> ModelState:
-    """He-uniform weights (gain √2) and zero biases for every parameter of ``network``, from ``rng`` alone."""
+    """Fresh parameters of ``network``, from ``rng`` alone: He-uniform weights (gain √2), zero biases, and gains of 1
+    in normalizations.
+    """
     source = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    gains = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.GroupNorm)}
     arrays = {}
     for name, parameter in sorted(network.named_parameters()):
-        tensor = torch.zeros(parameter.shape)
+        tensor = torch.ones(parameter.shape) if name in gains else torch.zeros(parameter.shape)
         if parameter.ndim > 1:
             nn.init.kaiming_uniform_(tensor, nonlinearity="relu", generator=source)
         arrays[name] = tensor.numpy()

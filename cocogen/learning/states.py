@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -92,27 +92,34 @@ def average(states: Sequence[ModelState], weights: Sequence[int]) -> ModelState:
 
 @dataclass(frozen=True, slots=True)
 class SharedModel:
-    """What the organizations hold in common: the classifier and the generator."""
+    """What the organizations hold in common: the classifier and the generator.
+
+    ``server``: what the server's optimizer remembers of earlier rounds (:mod:`cocogen.learning.aggregation`), nothing
+    where it averages. It is part of the model, so that whoever continues or checks a run continues from it.
+    """
 
     classifier: ModelState
     generator: ModelState
+    server: ModelState = field(default_factory=lambda: ModelState({}))
 
     def digest(self) -> str:
-        """SHA-256 over the digests of both parts, as hexadecimal text."""
-        return hashlib.sha256(bytes.fromhex(self.classifier.digest() + self.generator.digest())).hexdigest()
+        """SHA-256 over the digests of the parts, of ``server`` unless it is empty, as hexadecimal text."""
+        digests = self.classifier.digest() + self.generator.digest() + (self.server.digest() if self.server else "")
+        return hashlib.sha256(bytes.fromhex(digests)).hexdigest()
 
     def save(self, path: Path) -> None:
         """Write an npz file atomically; equal models give equal bytes."""
-        write_arrays(path, pack("classifier", self.classifier) | pack("generator", self.generator))
+        parts = pack("classifier", self.classifier) | pack("generator", self.generator) | pack("server", self.server)
+        write_arrays(path, parts)
 
     @classmethod
     def load(cls, path: Path) -> SharedModel:
         """Read :meth:`save`'s file; LearningError when it is missing or malformed."""
         arrays = read_arrays(path)
-        shared = cls(unpack("classifier", arrays), unpack("generator", arrays))
-        if not shared.classifier or len(shared.classifier) + len(shared.generator) != len(arrays):
+        parts = [unpack(part, arrays) for part in ("classifier", "generator", "server")]
+        if not parts[0] or sum(map(len, parts)) != len(arrays):
             raise LearningError(f"{path} does not hold a shared model", hint="name a model file written by cocogen")
-        return shared
+        return cls(*parts)
 
 
 def pack(part: str, state: ModelState) -> dict[str, NDArray[np.generic]]:

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
+from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
 from cocogen.learning.datasets import DataFolders
+from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import deficit_labels
@@ -63,6 +65,7 @@ class LearningTask:
     salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
     folders : where the files of the data set are looked for.
+    device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
 
     Attributes
     ----------
@@ -86,8 +89,10 @@ class LearningTask:
         *,
         salts: Sequence[bytes] | None = None,
         folders: DataFolders | None = None,
+        device: str | None = None,
     ) -> None:
         self.names = tuple(names)
+        self._device = choose_device(device)
         self._streams = Streams(seed, split)
         holdings = distribute(learning, len(self.names), self._streams, folders)
         self._own, self._test = list(holdings.own), holdings.test
@@ -107,6 +112,11 @@ class LearningTask:
             learning.learning_rate,
             momentum=learning.momentum,
             weight_decay=learning.weight_decay,
+            proximal=learning.proximal,
+        )
+        server = learning.server
+        self._server = ServerOptimizer(
+            server.optimizer, server.learning_rate, server.momentum, server.second_moment, server.adaptivity
         )
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
@@ -123,6 +133,7 @@ class LearningTask:
                 self._classes,
                 self._streams,
                 Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
+                self._server,
                 held=None if self._shared_generator else [np.unique(own.labels) for own in self._own],
             )
 
@@ -207,7 +218,7 @@ class LearningTask:
                 )
                 for n, real, extra in zip(at_work, own, synthetic, strict=True)
             ]
-            results = train(self._classifier, works, self._schedule)
+            results = train(self._classifier, works, self._schedule, self._device)
             bundles: list[Bundle | None] = [None] * len(self.names)
             for done, (n, real, state, extra, result) in enumerate(
                 zip(at_work, own, generators, synthetic, results, strict=True)
@@ -294,7 +305,9 @@ class LearningTask:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""
         with _one_thread():
             initial = self.initial_state().classifier
-            state = train_together(self._classifier, initial, self._real_works, self._schedule, rounds)
+            state = train_together(
+                self._classifier, initial, self._real_works, self._schedule, rounds, self._server, self._device
+            )
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
     def train_alone(self, rounds: int) -> list[Evaluation]:
@@ -308,7 +321,7 @@ class LearningTask:
                 LocalWork(initial, own.features, own.labels, self._streams.get(Purpose.ALONE, 0, n))
                 for n, own in enumerate(self._own)
             ]
-            states = train_alone(self._classifier, works, self._schedule, rounds)
+            states = train_alone(self._classifier, works, self._schedule, rounds, self._device)
             return [evaluate(self._classifier, s, self._test.features, self._test.labels) for s in states]
 
     def memorization(self, bundles: Sequence[Bundle | None]) -> dict[str, Memorization]:

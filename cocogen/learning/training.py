@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from cocogen.learning.models import Objective
 from cocogen.learning.states import ModelState
 
 __all__ = [
+    "CPU",
     "STACK_FROM",
     "LocalResult",
     "LocalWork",
@@ -41,9 +42,11 @@ __all__ = [
     "train_stacked",
 ]
 
-Losses = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor]
+Leaves = dict[str, Tensor]
+Means = Callable[[Leaves, Tensor, Tensor, Tensor, Tensor], Tensor]
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 
+_NOTHING = np.zeros((2, 0), dtype=np.int64)
 CPU = torch.device("cpu")
 
 STACK_FROM = 2
@@ -167,30 +170,29 @@ def _train(
     layout = works[0].initial.layout
     values = torch.from_numpy(np.stack([_flatten(work.initial) for work in works])).to(device)
     optimizer = _Optimizer(values, schedule)
-    features = torch.from_numpy(np.concatenate([work.features for work in works])).to(device)
-    labels = torch.from_numpy(np.concatenate([work.labels for work in works])).to(device)
+    features = _joined([work.features for work in works]).to(device)
+    labels = _joined([work.labels for work in works]).to(device)
     registers = [Register(len(work.labels), work.synthetic, work.rng) for work in works]
-    losses_of = _alone(objective) if len(works) == 1 else _stacked(objective)
+    means_of = _one_mean(objective) if len(works) == 1 else _means(objective)
 
     counts: list[NDArray[np.int64]] = []
-    logs: list[Tensor] = []
+    logs: list[NDArray[np.float32]] = []
     active = 0
-    leaves: dict[str, Tensor] = {}
+    leaves: Leaves = {}
     for block in blocks(registers, schedule.epochs, schedule.batch_size, objective.noise_width):
         rows, weights, noise = (array.to(device) for array in (block.rows, block.weights, block.noise))
-        targets = labels[rows]
-        logged = torch.zeros((2, *block.sizes.shape), device=device)
-        for step, (count, width) in enumerate(block.extents):
+        log: list[Tensor] = []
+        steps = zip(block.extents, rows.unbind(), labels[rows].unbind(), weights.unbind(), noise.unbind(), strict=True)
+        for (count, width), row, target, weight, draws in steps:
             if count != active:
-                active, leaves = count, _leaves(values[:count], layout)
-            batch = features.index_select(0, rows[step, :count, :width].flatten()).view(count, width, -1)
-            each = losses_of(leaves, batch, targets[step, :count, :width], noise[step, :count, :width])
-            means = (each * weights[step, :count, :width]).sum(dim=1)
+                active, leaves = count, _leaves(values[:count] if len(works) > 1 else values[0], layout)
+            batch = features.index_select(0, row[:count, :width].flatten()).view(count, width, -1)
+            means = means_of(leaves, batch, target[:count, :width], draws[:count, :width], weight[:count, :width])
             gradients = torch.autograd.grad(means.sum(), list(leaves.values()))
-            logged[0, step, :count] = means.detach()
-            logged[1, step, :count] = optimizer.step(torch.cat([g.flatten(1) for g in gradients], dim=1))
+            norms = optimizer.step(torch.cat([g.reshape(count, -1) for g in gradients], dim=1))
+            log += means.detach(), norms
         counts.append(np.stack([block.sizes - block.synthetic, block.synthetic]))
-        logs.append(logged)
+        logs.append(_by_step(log, block.extents, len(works)))
     if not np.isfinite(trained := values.cpu().numpy()).all():
         raise LearningError("local training diverged: a parameter is not finite", hint="lower the learning rate")
     return [
@@ -199,18 +201,22 @@ def _train(
     ]
 
 
-def _alone(objective: Objective) -> Losses:
-    """The losses of a single organization, without the stacking dimension."""
+def _one_mean(objective: Objective) -> Means:
+    """The mean loss of one organization, whose parameters have no dimension for organizations."""
 
-    def losses(parameters: dict[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
-        own = {name: value.squeeze(0) for name, value in parameters.items()}
-        return objective.losses(own, features[0], labels[0], noise[0])[None]
+    def mean(parameters: Leaves, features: Tensor, labels: Tensor, noise: Tensor, _weights: Tensor) -> Tensor:
+        return objective.losses(parameters, features[0], labels[0], noise[0]).mean(dim=0, keepdim=True)
 
-    return losses
+    return mean
 
 
-def _stacked(objective: Objective) -> Losses:
-    return objective.losses if objective.dense else vmap(objective.losses)
+def _means(objective: Objective) -> Means:
+    losses = objective.losses if objective.dense else vmap(objective.losses)
+
+    def means(parameters: Leaves, features: Tensor, labels: Tensor, noise: Tensor, weights: Tensor) -> Tensor:
+        return (losses(parameters, features, labels, noise) * weights).sum(dim=1)
+
+    return means
 
 
 class _Optimizer:
@@ -266,6 +272,11 @@ class _Optimizer:
         return norms
 
 
+def _joined(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    # One organization's samples are only read, so they need no copy.
+    return torch.from_numpy(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
+
+
 def _flatten(state: ModelState) -> NDArray[np.float32]:
     return np.concatenate([array.ravel() for array in state.values()])
 
@@ -275,11 +286,11 @@ def _cut(layout: Layout) -> list[tuple[str, tuple[int, ...], slice]]:
     return [(name, shape, slice(*place)) for (name, shape), place in zip(layout, bounds, strict=True)]
 
 
-def _leaves(values: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """The parameters of flat ``values`` (n, P), each (n, ...): views that see every step, and want a gradient."""
+def _leaves(values: Tensor, layout: Layout) -> Leaves:
+    """The parameters in flat ``values`` (..., P), each (..., *shape): views that see every step and want a gradient."""
+    leading = values.shape[:-1]
     return {
-        name: values[:, place].view(len(values), *shape).detach().requires_grad_()
-        for name, shape, place in _cut(layout)
+        name: values[..., place].view(*leading, *shape).detach().requires_grad_() for name, shape, place in _cut(layout)
     }
 
 
@@ -287,10 +298,15 @@ def _unflatten(row: NDArray[np.float32], layout: Layout) -> ModelState:
     return ModelState({name: row[place].reshape(shape).copy() for name, shape, place in _cut(layout)})
 
 
-def _trace(counts: list[NDArray[np.int64]], logs: list[Tensor], n: int, steps: int) -> TrainingTrace:
-    if not steps:
-        nothing = np.zeros(0, dtype=np.int64)
-        return TrainingTrace(nothing, nothing, nothing.astype(np.float32), nothing.astype(np.float32))
-    real, synthetic = np.concatenate([count[:, :, n] for count in counts], axis=1)[:, :steps]
-    losses, norms = torch.cat([log[:, :, n] for log in logs], dim=1)[:, :steps].cpu().numpy()
+def _by_step(log: list[Tensor], extents: Sequence[tuple[int, int]], organizations: int) -> NDArray[np.float32]:
+    """Losses and norms (2, K, N) from the alternating entries of each step, which hold the active ones alone."""
+    table = np.zeros((len(extents), 2, organizations), dtype=np.float32)
+    counts = np.array([count for count, _ in extents])
+    table[np.broadcast_to(np.arange(organizations) < counts[:, None, None], table.shape)] = torch.cat(log).cpu().numpy()
+    return table.swapaxes(0, 1)
+
+
+def _trace(counts: list[NDArray[np.int64]], logs: list[NDArray[np.float32]], n: int, steps: int) -> TrainingTrace:
+    real, synthetic = np.concatenate([_NOTHING, *(count[:, :, n] for count in counts)], axis=1)[:, :steps]
+    losses, norms = np.concatenate([_NOTHING, *(log[:, :, n] for log in logs)], axis=1, dtype=np.float32)[:, :steps]
     return TrainingTrace(real, synthetic, losses, norms)

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cocogen.learning.generators.convolutional import Decoder, Encoder
-from cocogen.learning.models import Linear, draw_parameters, to_tensors
+from cocogen.learning.models import draw_parameters, to_tensors
+from cocogen.learning.networks import Linear
 from cocogen.learning.states import ModelState
 from cocogen.learning.training import LocalWork, Schedule, train
 
@@ -96,7 +97,9 @@ class ConditionalVAE:
 
     def losses(self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         """Negative evidence lower bound of each sample, shape (B,), nats per feature."""
-        bound: Tensor = functional_call(self.network, dict(parameters), (features, self._condition(labels), noise))
+        bound: Tensor = functional_call(
+            self.network, dict(parameters), (features, self._condition(labels), noise), tie_weights=False
+        )
         return bound
 
     def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
@@ -119,7 +122,7 @@ class ConditionalVAE:
         return state.distance(base)
 
     def _condition(self, labels: Tensor) -> Tensor:
-        return (labels.unsqueeze(-1) == torch.arange(self.classes)).to(torch.float32)
+        return (labels.unsqueeze(-1) == torch.arange(self.classes, device=labels.device)).to(torch.float32)
 
 
 class _Decoder(nn.Module):

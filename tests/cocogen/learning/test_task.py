@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.task import Assignment, SharedModel
-from cocogen.sections import Partition
+from cocogen.sections import Partition, Server
 
 TERMS = bytes(range(32))
 
@@ -223,3 +224,32 @@ def test_secret_salts_hide_the_commitments_of_a_seed(scene) -> None:
     plain = task.train(1, scene.shared, [Assignment(20, 0), None, None, None], TERMS, sign)[0]
     assert not set(bundle.manifest.commitments) & set(plain.manifest.commitments)
     assert bundle.manifest.classifier == plain.manifest.classifier
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_the_servers_optimizer_steps_from_the_shared_model_and_is_part_of_the_next(build, optimizer: str) -> None:
+    task = build(server=Server(optimizer=optimizer, learning_rate=0.5), proximal=0.1)
+    plain = build(proximal=0.1)
+    shared = task.initial_state()
+    bundles = play(task, shared, raw=0)
+    quality = np.ones(4)
+    attested = [attest(each, shared, bundles, quality) for each in (task, plain)]
+    mean = attested[1].aggregated
+    expected = task._server.step(shared.classifier, mean.classifier, shared.server)
+    assert attested[0].aggregated.classifier.digest() == expected[0].digest() != mean.classifier.digest()
+    assert attested[0].aggregated.server.digest() == expected[1].digest()
+    assert attested[0].aggregated.generator.digest() == mean.generator.digest()
+    assert [m.gain for m in attested[0].measurements] == [m.gain for m in attested[1].measurements]
+    nobody = attest(task, attested[0].aggregated, [None] * 4, quality)
+    assert nobody.aggregated.digest() == attested[0].aggregated.digest()
+
+
+def test_training_together_takes_the_servers_steps(build) -> None:
+    losses = {build(server=Server(optimizer=kind)).train_together(3).loss for kind in ("average", "momentum", "adam")}
+    assert len(losses) == 3
+
+
+def attest(task, shared, bundles: list, quality: np.ndarray):
+    caps = [SimpleNamespace(data_cap=90, generated_cap=60, compute_cap=0)] * 4
+    addresses = [f"0x{n}" for n in range(4)]
+    return task.attest(1, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from cocogen.errors import LearningError
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.models import Classifier, Objective, build_classifier
 from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork, Schedule, train, train_looped, train_stacked
+from cocogen.learning.training import LocalWork, Schedule, is_stacked, train, train_looped, train_stacked
 
 SGD = Schedule(epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=1e-3)
 SIZES = (70, 5, 33, 16, 0)
@@ -82,6 +84,93 @@ def test_looped_sgd_equals_the_optimizer_of_torch() -> None:
         assert np.allclose(result.state[name], value.numpy(), atol=1e-5)
 
 
+def lenet() -> Classifier:
+    return build_classifier("lenet", shape=(1, 16, 16), classes=3, hidden=1)
+
+
+def image_works(sizes: tuple[int, ...]) -> list[LocalWork]:
+    rng = np.random.default_rng(0)
+    initial = lenet().initial_state(np.random.default_rng(1))
+    return [
+        LocalWork(
+            initial,
+            rng.standard_normal((size, 256)).astype(np.float32),
+            rng.integers(0, 3, size),
+            np.random.default_rng(n),
+        )
+        for n, size in enumerate(sizes)
+    ]
+
+
+def test_stacked_convolutions_equal_the_loop() -> None:
+    looped = train_looped(lenet(), image_works((20, 9, 16)), SGD)
+    stacked = train_stacked(lenet(), image_works((20, 9, 16)), SGD)
+    for one, other in zip(looped, stacked, strict=True):
+        assert all(np.allclose(one.state[k], other.state[k], atol=1e-5, rtol=0.0) for k in one.state)
+        assert np.allclose(one.trace.losses, other.trace.losses, atol=1e-5)
+
+
+def test_on_a_cpu_dense_models_are_stacked_and_convolutions_are_not() -> None:
+    assert [is_stacked(mlp(), count) for count in (1, 2, 50)] == [False, True, True]
+    assert not is_stacked(lenet(), 50)
+    assert [is_stacked(lenet(), count, torch.device("cuda")) for count in (1, 2)] == [False, True]
+
+
+def test_training_chooses_as_the_rule_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    monkeypatch.setattr("cocogen.learning.training.train_stacked", lambda *_: chosen.append("stacked"))
+    monkeypatch.setattr("cocogen.learning.training.train_looped", lambda *_: chosen.append("looped"))
+    train(mlp(), works(mlp(), (5, 5)), SGD)
+    train(mlp(), works(mlp(), (5,)), SGD)
+    train(lenet(), image_works((5, 5)), SGD)
+    assert chosen == ["stacked", "looped", "looped"]
+
+
+@pytest.mark.parametrize("run", [train_looped, train_stacked])
+def test_the_proximal_term_is_the_gradient_of_half_the_squared_distance(run) -> None:
+    objective, schedule = mlp(), replace(SGD, proximal=0.7, weight_decay=0.0, epochs=1, batch_size=10)
+    for work, result in zip(
+        works(objective, (20, 20)), run(objective, works(objective, (20, 20)), schedule), strict=True
+    ):
+        start = {name: torch.from_numpy(value.copy()) for name, value in work.initial.items()}
+        leaves = {name: value.clone().requires_grad_() for name, value in start.items()}
+        optimizer = torch.optim.SGD(leaves.values(), lr=schedule.learning_rate, momentum=schedule.momentum)
+        order = work.rng.permutation(20)
+        for batch in (order[:10], order[10:]):
+            optimizer.zero_grad()
+            rows, labels = torch.from_numpy(work.features[batch]), torch.from_numpy(work.labels[batch])
+            distance = sum((leaves[name] - start[name]).square().sum() for name in start)
+            (objective.losses(leaves, rows, labels, torch.zeros(10, 0)).mean() + 0.35 * distance).backward()
+            optimizer.step()
+        assert all(np.allclose(result.state[k], leaves[k].detach().numpy(), atol=1e-6) for k in leaves)
+
+
+def test_a_stronger_proximal_term_stays_nearer() -> None:
+    objective = mlp()
+    distances = []
+    for proximal in (0.0, 1.0, 10.0):
+        work = works(objective, (40,))[0]
+        distances.append(train(objective, [work], replace(SGD, proximal=proximal))[0].state.distance(work.initial))
+    assert distances == sorted(distances, reverse=True)
+    assert distances[2] < 0.5 * distances[0]
+
+
+def test_organizations_looped_in_one_process_equal_those_of_another() -> None:
+    start = [replace(work, rng=np.random.default_rng(n)) for n, work in enumerate(works(mlp()))]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        apart = [pool.submit(train_looped, mlp(), [work], SGD) for work in start]
+        elsewhere = [future.result()[0] for future in apart]
+    for here, there in zip(train_looped(mlp(), start, SGD), elsewhere, strict=True):
+        assert here.state.digest() == there.state.digest()
+        assert here.trace.losses.tolist() == there.trace.losses.tolist()
+
+
+def test_training_twice_gives_the_same_bytes() -> None:
+    for run in (train_looped, train_stacked):
+        digests = [[r.state.digest() for r in run(mlp(), works(mlp()), SGD)] for _ in range(2)]
+        assert digests[0] == digests[1]
+
+
 def test_trace_counts_every_sample_of_every_epoch() -> None:
     objective = mlp()
     result = train(objective, works(objective, (40,), synthetic=10), SGD)[0]
@@ -148,8 +237,8 @@ def test_models_draw_from_their_generator_alone() -> None:
 
 
 def test_an_unknown_model_is_refused() -> None:
-    with pytest.raises(LearningError, match="'resnet'"):
-        build_classifier("resnet", shape=(3,), classes=2, hidden=4)
+    with pytest.raises(LearningError, match="'transformer'"):
+        build_classifier("transformer", shape=(3,), classes=2, hidden=4)
 
 
 def test_initial_biases_are_zero_and_weights_bounded() -> None:
