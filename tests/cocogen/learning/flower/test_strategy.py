@@ -269,9 +269,9 @@ def test_an_answer_in_the_name_of_another_node_counts_as_none(make_loop, make_gr
     grid = make_grid(loop)
 
     def spoil(kind, node, reply):
-        return answer_of(100, kind, evidence(b"garbage")) if kind == "train" and node == 105 else reply
+        return answer_of(100, kind, evidence(b"garbage")) if kind == "train" and node == 101 else reply
 
     grid.spoil = spoil
     (report,) = play(loop, grid)
-    assert list(report.rejected) == ["lakeview"]
+    assert list(report.rejected) == ["harbor"]
     assert report.contributions[0] is not None
