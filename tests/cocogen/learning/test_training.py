@@ -23,7 +23,7 @@ def mlp() -> Classifier:
 
 
 def cvae() -> ConditionalVAE:
-    return ConditionalVAE(inputs=6, classes=3, latent=2, hidden=8, schedule=SGD)
+    return ConditionalVAE(shape=(6,), classes=3, latent=2, hidden=8, schedule=SGD)
 
 
 def works(objective: Objective, sizes: tuple[int, ...] = SIZES, synthetic: int = 0) -> list[LocalWork]:
