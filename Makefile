@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
-SLOW := $(if $(filter true,$(CI)),-m "slow or not slow",)
+SLOW := $(if $(filter true,$(CI)),-m "slow or not slow" --timeout=900,)
 
 .PHONY: help install run test check lint format prove mutate bench forge contracts-check artifacts clean
 

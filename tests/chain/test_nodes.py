@@ -110,7 +110,7 @@ class TestPrivateNode:
             ).stdout.split()
         assert listening == ["0100007F"]
 
-    @pytest.mark.parametrize("end", ["kill", "exit", "error"])
+    @pytest.mark.parametrize("end", ["kill", *(pytest.param(end, marks=pytest.mark.slow) for end in ("exit", "error"))])
     def test_node_never_outlives_the_process_that_started_it(self, kind, end):
         ends = {"kill": "os.kill(os.getpid(), signal.SIGKILL)", "exit": "sys.exit()", "error": "1 / 0"}
         script = (
@@ -544,6 +544,7 @@ class TestConsortium:
         with pytest.raises(ArtifactMismatch):
             provider.connect(ledger.terms, replace(deployed, address=ledger.contract.view("termsBlob")))
 
+    @pytest.mark.slow
     def test_connection_that_drops_all_the_time_still_settles_a_round(self, anvil, make_terms, cutting_proxy):
         proxy = cutting_proxy(str(anvil.web3.provider.endpoint_uri), cut_answers_of=b"eth_", times=1 << 30, every=7)
         with connect(proxy.url) as backend:

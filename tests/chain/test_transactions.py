@@ -188,7 +188,7 @@ class TestStuck:
     def test_offers_are_bounded_and_the_timeout_names_the_last_hash(self, unmined, monkeypatch):
         versions = sent_versions(unmined, monkeypatch)
         with pytest.raises(TransactionTimeout) as error:
-            pay(unmined, timeout=3.0)
+            pay(unmined, timeout=2.0)
         assert len(set(versions)) == 4
         assert pool(unmined)["0"]["hash"] in str(error.value)
         assert "look for it" in error.value.hint

@@ -31,6 +31,7 @@ def short(tmp_path, rounds: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_fold_is_played_three_ways_and_the_same_in_one_process_or_many(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=2))
     provider = partial(MemoryProvider, 7)

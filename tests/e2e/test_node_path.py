@@ -149,6 +149,7 @@ def test_real_chain_refuses_accounts_that_everybody_can_derive(cocogen, terms, s
     assert cocogen.json(deploy, code=2)["code"] == "DevelopmentKeyRefused"
 
 
+@pytest.mark.slow
 def test_local_node_takes_keystores_where_the_terms_name_addresses(cocogen, terms, keystores, start_node):
     addresses, secrets = keystores
     node = start_node()
