@@ -3,7 +3,8 @@
 Gas: the same consortium of N members goes through one round of the shipped contract and of ``NaiveTradeFL.sol``
 (contributions and pair weights in nested mappings, checked arithmetic, the same kernel), on an anvil node without a
 block limit. Figures are those of whole transactions. The fixture is compiled on the spot with the shipped contract's
-settings; this part needs ``cd contracts && npm ci``.
+settings; this part needs ``cd contracts && npm ci``. It takes ten minutes: the naive contract is told of every pair in
+a transaction of its own, 7,140 of them for 120 members.
 
 Backends: deposits one after another, and a round from the first submission to the transfer, through the typed client.
 

@@ -177,8 +177,8 @@ def _resolved(path: Path) -> ResolvedTerms:
     return ResolvedTerms.from_json(text, file=str(path))
 
 
-def _report_data(report: AuditReport, wei_per_unit: int = 1) -> dict[str, Any]:
-    """A report as plain JSON values, wei as strings; ``wei_per_unit`` is for showing them."""
+def _report_data(report: AuditReport, wei_per_unit: int | None = None) -> dict[str, Any]:
+    """A report as plain JSON values, wei as strings. ``wei_per_unit`` is None where no terms could be read."""
     from dataclasses import asdict
 
     from chain.audit import CANNOT_KNOW, QUESTIONS
@@ -203,7 +203,7 @@ def _report_data(report: AuditReport, wei_per_unit: int = 1) -> dict[str, Any]:
         "checks": checks,
         "accounting": accounting,
         "cannot_know": list(CANNOT_KNOW),
-        "wei_per_unit": str(wei_per_unit),
+        "wei_per_unit": None if wei_per_unit is None else str(wei_per_unit),
     }
 
 

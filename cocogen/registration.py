@@ -72,7 +72,8 @@ def register(
     NoRationalSharing, NegativeScoreWeight, NoImplementingWeight, IsolatedOrganization
         ``redistribution = "optimal"`` and the theory stops: the message says why, and what to change.
     LedgerError
-        The resolved amounts do not fit the ledger's integers.
+        The operator's account cannot sign or pay, which is seen before anything is measured; or the resolved amounts do
+        not fit the ledger's integers.
     """
     addresses = [_address(consortium, provider, o.name, o.address) for o in consortium.organization]
     attester = consortium.settlement.attester or provider.account("attester")

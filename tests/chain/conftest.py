@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -373,15 +374,21 @@ def make_stage() -> Callable[..., Stage]:
 
 
 @pytest.fixture(scope="session")
-def fresh_stage(shared_tester: Any) -> Callable[..., Any]:
-    """A context manager: a stage for the given terms on the chain in memory, taken back at the end."""
+def stage_on() -> Callable[..., Any]:
+    """A context manager: a stage for the given terms on any backend with snapshots, taken back at the end."""
 
     @contextmanager
-    def stage(terms: SettlementTerms, seed: int = SEED) -> Iterator[Stage]:
-        with rolled_back(shared_tester):
-            yield Stage(shared_tester, terms, seed)
+    def stage(backend: Any, terms: SettlementTerms, seed: int = SEED) -> Iterator[Stage]:
+        with rolled_back(backend):
+            yield Stage(backend, terms, seed)
 
     return stage
+
+
+@pytest.fixture(scope="session")
+def fresh_stage(shared_tester: Any, stage_on: Callable[..., Any]) -> Callable[..., Any]:
+    """The same on the chain in memory."""
+    return partial(stage_on, shared_tester)
 
 
 @pytest.fixture(scope="session")

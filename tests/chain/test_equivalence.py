@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -258,6 +259,47 @@ def test_property_contract_and_twin_answer_alike_in_many_rounds(data, fresh_stag
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(data, fresh_stage, make_terms, tester_token):
     _compare(data, fresh_stage, make_terms, tester_token)
+
+
+@pytest.mark.slow
+def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_terms, stage_on):
+    rng = random.Random(23)
+    terms = make_terms(3, maximum_rounds=400, quorum_bps=1, minimum_members=2, submit_window=1_000)
+    with stage_on(shared_backend, terms) as stage:
+        twin = Twin(stage.encoded, chain_id=shared_backend.chain_id, address=stage.contract.address)
+
+        def both(function, *arguments, account, value=0):
+            mined = stage.contract.transact(function, *arguments, account=account, value=value)
+            keywords = {"sender": account.address, "time": mined.time} | ({"value": value} if value else {})
+            emitted = getattr(twin, SNAKE[function])(*arguments, **keywords)
+            assert tuple(log.event for log in stage.contract.logs(mined.block, mined.block)) == emitted
+
+        for index, account in enumerate(stage.accounts):
+            bond = 400 * stage.encoded.liabilities[index]
+            shared_backend.fund(account.address, 2 * bond)
+            both("depositSubmit", index, stage.encoded.terms_hash, account=account, value=bond)
+        settled = paid = 0
+        while settled < 200:
+            shared_backend.wait_until(twin.idle_since + stage.encoded.scalars.min_gap if twin.number else 0)
+            both("roundOpen", account=stage.attester)
+            for index in (index for index in range(3) if rng.random() < 0.9):
+                member = stage.encoded.members[index]
+                parts = [rng.randint(0, cap) for cap in (member.data_cap, member.generated_cap, member.compute_cap)]
+                both("contributionSubmit", *stage.attested(index, *parts), account=stage.accounts[index])
+            if twin.participants != twin.submitted:
+                shared_backend.wait_until(twin.deadline + 1)
+            both("profileRecord", account=stage.operator)
+            if twin.phase == IDLE:
+                continue
+            shared_backend.wait_until(twin.deadline + 1)
+            both("payoffCalculate", account=stage.operator)
+            assert stage.contract.payoffs() == tuple(twin.payoffs)
+            paid += any(twin.payoffs)
+            both("payoffTransfer", account=stage.operator)
+            settled += 1
+        assert paid > 150
+        record = collect_record(stage.contract, created_block=stage.deployed.block, created_transaction=None)
+        assert record.storage == twin.storage(block=record.storage.block)
 
 
 DISPUTES = [
