@@ -1,18 +1,28 @@
-"""Federated rounds: our training stacked and looped, and the plain PyTorch loop, on equal models, data and batches.
+"""Whole federated runs of one setting: this package, a plain PyTorch loop, and Flower's simulation.
 
-One setting fixes all three (:func:`digits`, :func:`images`), so that another peer can be run on the same. A run is
-what it takes from the data to the model after so many rounds: local training and averaging, without evaluation or
-evidence. Whole runs and the slope, seconds per further round between 10 and 50, are reported apart. This is what
-decides :data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped on a CPU.
+One setting fixes the model, its initial weights, every organization's samples, the batch order and the schedule, so
+that the final weights can be compared too. A run is what it takes from the data to the model after so many rounds:
+local training and averaging, without evaluation or evidence. Every run has a process of its own, the peers take turns,
+and imports are not counted. Runs of few and of many rounds tell start-up and slope apart: the slope is the seconds
+of one more round, start-up what a run costs beyond its rounds. This is what decides
+:data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped on a CPU.
+
+Flower is measured where it is installed (``pip install 'cocogen[simulation]'``); the images are CIFAR-10's binary
+files below ``COCOGEN_DATA``; a GPU is used where there is one. ``--sizes 10`` alone takes four minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -20,180 +30,239 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.harness import in_fresh_process, main, paired, resident_peak_mb
+from benchmarks.harness import in_fresh_process, main, resident_peak_mb
 from cocogen.learning.models import Classifier, build_classifier
 from cocogen.learning.states import ModelState, average
-from cocogen.learning.training import LocalResult, LocalWork, Schedule, train, train_looped, train_stacked
+from cocogen.learning.training import LocalWork, Schedule, train, train_looped, train_stacked
 
-ROUNDS, MORE_ROUNDS = 10, 50
+Samples = tuple[NDArray[np.float32], NDArray[np.int64]]
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Model, initial parameters, each organization's samples, and the schedule; ``network`` builds the plain peer.
+    """Model, initial parameters, ``samples`` of organization n, and the schedule; ``network`` builds the plain peer.
 
-    Batches: organization n draws the permutation of each epoch of round r from ``order(r, n)``.
+    ``few`` and ``many``: rounds of the two runs.
     """
 
-    name: str
     classifier: Classifier
     network: Callable[[], nn.Module]
-    initial: ModelState
-    features: list[NDArray[np.float32]]
-    labels: list[NDArray[np.int64]]
+    samples: Callable[[int], Samples]
     schedule: Schedule
+    few: int
+    many: int
 
-    def order(self, round_number: int, organization: int) -> np.random.Generator:
-        """The stream of an organization's permutations in a round."""
-        return np.random.default_rng([round_number, organization])
+    @functools.cached_property
+    def initial(self) -> ModelState:
+        """The parameters from which every peer starts."""
+        return self.classifier.initial_state(np.random.default_rng(0))
 
-    def works(self, round_number: int, state: ModelState) -> list[LocalWork]:
-        """Everybody's part of a round that starts from ``state``."""
-        parts = enumerate(zip(self.features, self.labels, strict=True))
-        return [LocalWork(state, x, y, self.order(round_number, n)) for n, (x, y) in parts]
+    def order(self, number: int, n: int) -> np.random.Generator:
+        """The stream of organization ``n`` in round ``number``: one permutation for each epoch."""
+        return np.random.default_rng([number, n])
 
 
-def digits(organizations: int, samples: int = 150) -> Setting:
-    """Bundled 8x8 digits, resampled to ``samples`` each; MLP 64-64-10, batches of 32, 5 local epochs."""
+def digits(organizations: int) -> Setting:
+    """Bundled 8x8 digits, 150 samples each; MLP 64-64-10, batches of 32, 5 local epochs."""
+    return Setting(
+        build_classifier("mlp", shape=(64,), classes=10, hidden=64),
+        lambda: nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)),
+        _digits,
+        Schedule(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9),
+        few=10,
+        many=50 if organizations <= 20 else 20,  # fifty rounds of a hundred would take Flower a quarter of an hour
+    )
+
+
+def images(organizations: int) -> Setting:  # noqa: ARG001  # every setting takes it
+    """CIFAR-10, 300 samples each; LeNet, batches of 32, 1 local epoch.
+
+    Without momentum: with it this network's training turns a rounding of 1e-7 into 1e-2 within a few rounds, in any
+    two implementations.
+    """
+    return Setting(
+        build_classifier("lenet", shape=(3, 32, 32), classes=10, hidden=1),
+        lambda: nn.Sequential(
+            *(nn.Unflatten(-1, (3, 32, 32)), nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+        ),
+        _images,
+        Schedule(epochs=1, batch_size=32, learning_rate=0.02),
+        few=3,
+        many=13,
+    )
+
+
+SETTINGS: dict[str, Callable[[int], Setting]] = {"digits, mlp 64-64-10": digits, "cifar-10, lenet": images}
+
+
+@functools.cache
+def _digits_table() -> Samples:
     from sklearn.datasets import load_digits
 
-    table = load_digits()
-    features, labels = (table.data / 16.0).astype(np.float32), table.target.astype(np.int64)
-    rows = [np.random.default_rng(n).choice(len(labels), samples) for n in range(organizations)]
-    classifier = build_classifier("mlp", shape=(64,), classes=10, hidden=64)
-    return Setting(
-        "digits, mlp 64-64-10",
-        classifier,
-        lambda: nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)),
-        classifier.initial_state(np.random.default_rng(0)),
-        [features[chosen] for chosen in rows],
-        [labels[chosen] for chosen in rows],
-        Schedule(epochs=5, batch_size=32, learning_rate=0.05, momentum=0.9),
-    )
+    features, labels = load_digits(return_X_y=True)
+    return (features / 16).astype(np.float32), labels.astype(np.int64)
 
 
-def images(organizations: int, samples: int = 300) -> Setting:
-    """CIFAR-10 in its binary layout below ``COCOGEN_DATA``, ``samples`` each; LeNet, batches of 32, 1 local epoch."""
-    files = sorted(Path(os.environ["COCOGEN_DATA"]).rglob("data_batch_*.bin"))
-    records = np.concatenate([np.fromfile(file, dtype=np.uint8).reshape(-1, _CIFAR_RECORD) for file in files])
-    features, labels = records[:, 1:].astype(np.float32) / 127.5 - 1.0, records[:, 0].astype(np.int64)
-    rows = [np.random.default_rng(n).choice(len(labels), samples) for n in range(organizations)]
-    classifier = build_classifier("lenet", shape=(3, 32, 32), classes=10, hidden=1)
-    return Setting(
-        "cifar-10, lenet",
-        classifier,
-        _plain_lenet,
-        classifier.initial_state(np.random.default_rng(0)),
-        [features[chosen] for chosen in rows],
-        [labels[chosen] for chosen in rows],
-        Schedule(epochs=1, batch_size=32, learning_rate=0.02, momentum=0.9),
-    )
+def _digits(n: int) -> Samples:
+    features, labels = _digits_table()
+    rows = np.random.default_rng(n).choice(len(labels), 150)
+    return features[rows], labels[rows]
 
 
-def _plain_lenet() -> nn.Module:
-    return nn.Sequential(
-        *(nn.Unflatten(-1, (3, 32, 32)), nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
-        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
-    )
+@functools.cache
+def _images_file() -> NDArray[np.uint8]:
+    file = min(Path(os.environ["COCOGEN_DATA"]).rglob("data_batch_*.bin"))
+    return np.memmap(file, dtype=np.uint8, mode="r").reshape(-1, _CIFAR_RECORD)
+
+
+def _images(n: int) -> Samples:
+    records = _images_file()
+    chosen = records[np.sort(np.random.default_rng(n).choice(len(records), 300))]
+    return chosen[:, 1:].astype(np.float32) / 127.5 - 1.0, chosen[:, 0].astype(np.int64)
 
 
 def ours(
-    setting: Setting, rounds: int, run: Callable[[Classifier, list[LocalWork], Schedule], list[LocalResult]] = train
+    setting: Setting, organizations: int, rounds: int, device: torch.device, run: Callable[..., Any] = train
 ) -> ModelState:
     """Federated averaging with this package."""
-    state, weights = setting.initial, [len(labels) for labels in setting.labels]
-    for number in range(rounds):
-        results = run(setting.classifier, setting.works(number, state), setting.schedule)
+    data = [setting.samples(n) for n in range(organizations)]
+    state, weights = setting.initial, [len(labels) for _, labels in data]
+    for number in range(1, rounds + 1):
+        works = [LocalWork(state, *each, setting.order(number, n)) for n, each in enumerate(data)]
+        results = run(setting.classifier, works, setting.schedule, device)
         state = average([result.state for result in results], weights)
     return state
 
 
-def plain(setting: Setting, rounds: int) -> ModelState:
+def plain(setting: Setting, organizations: int, rounds: int, device: torch.device) -> ModelState:
     """What one would write without this package: a module, an optimizer, and a loop."""
-    schedule, network = setting.schedule, setting.network()
-    data = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in zip(setting.features, setting.labels, strict=True)]
-    shared = {name: torch.from_numpy(array.copy()) for name, array in setting.initial.items()}
+    network = setting.network().to(device)
+    data = [tuple(torch.from_numpy(array).to(device) for array in setting.samples(n)) for n in range(organizations)]
+    shared = {name: torch.from_numpy(array.copy()).to(device) for name, array in setting.initial.items()}
     total = sum(len(labels) for _, labels in data)
-    for number in range(rounds):
+    for number in range(1, rounds + 1):
         sums = {name: torch.zeros_like(value) for name, value in shared.items()}
         for n, (features, labels) in enumerate(data):
             network.load_state_dict(shared)
-            optimizer = torch.optim.SGD(network.parameters(), lr=schedule.learning_rate, momentum=schedule.momentum)
-            rng = setting.order(number, n)
-            for _ in range(schedule.epochs):
-                order = torch.from_numpy(rng.permutation(len(labels)))
-                for start in range(0, len(labels), schedule.batch_size):
-                    chosen = order[start : start + schedule.batch_size]
-                    optimizer.zero_grad()
-                    nn.functional.cross_entropy(network(features[chosen]), labels[chosen]).backward()
-                    optimizer.step()
+            local_epochs(network, features, labels, setting.schedule, setting.order(number, n))
             for name, value in network.state_dict().items():
                 sums[name] += value * (len(labels) / total)
         shared = sums
-    return ModelState({name: value.numpy() for name, value in shared.items()})
+    return ModelState({name: value.cpu().numpy() for name, value in shared.items()})
 
 
-def difference(one: ModelState, other: ModelState) -> float:
+def local_epochs(
+    network: nn.Module, features: torch.Tensor, labels: torch.Tensor, schedule: Schedule, rng: np.random.Generator
+) -> None:
+    """The training loop of every tutorial, in place."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=schedule.learning_rate, momentum=schedule.momentum)
+    for _ in range(schedule.epochs):
+        order = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
+        for start in range(0, len(labels), schedule.batch_size):
+            chosen = order[start : start + schedule.batch_size]
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(features[chosen]), labels[chosen]).backward()
+            optimizer.step()
+
+
+PEERS: dict[str, Callable[..., ModelState]] = {
+    "ours": ours,
+    "ours, looped": functools.partial(ours, run=train_looped),
+    "ours, stacked": functools.partial(ours, run=train_stacked),
+    "plain PyTorch loop": plain,
+}
+
+
+def measure(peer: str, name: str, organizations: int, rounds: int, threads: int, device: str) -> dict[str, Any]:
+    """Seconds, final weights and peak memory of one whole run, in a process that does nothing else."""
+    torch.set_num_threads(threads)
+    if device == "cuda":
+        torch.zeros(1, device=device)  # the driver's start is nobody's work
+    if peer == "Flower simulation":
+        from benchmarks.learning_flower import flower
+
+        return flower(name, organizations, rounds)
+    begin = time.perf_counter()
+    state = PEERS[peer](SETTINGS[name](organizations), organizations, rounds, torch.device(device))
+    seconds = time.perf_counter() - begin
+    return {"seconds": seconds, "weights": dict(state), "peak_mb": resident_peak_mb()}
+
+
+def difference(one: dict[str, NDArray[np.float32]], other: dict[str, NDArray[np.float32]]) -> float:
     """Largest absolute difference of two models' parameters."""
+    if one.keys() != other.keys():
+        raise RuntimeError(f"a run ended with the parameters {sorted(other)}, not {sorted(one)}")
     return max(float(np.abs(one[name] - other[name]).max()) for name in one)
 
 
-def memory_mb(make: Callable[[int], Setting], organizations: int, threads: int) -> float:
-    """Peak resident memory of one round with this package, in a process that does nothing else, MB."""
-    torch.set_num_threads(threads)
-    ours(make(organizations), 1)
-    return resident_peak_mb()
-
-
-def _case(make: Callable[[int], Setting], organizations: int, repeats: int, threads: int) -> Iterator[dict[str, Any]]:
-    setting = make(organizations)
-    gap = difference(ours(setting, ROUNDS), plain(setting, ROUNDS))
-    memory = in_fresh_process(memory_mb, make, organizations, threads)
-    slow = not setting.classifier.dense
-    peers: dict[str, Callable[[int], Any]] = {"plain PyTorch loop": lambda rounds: plain(setting, rounds)}
-    peers["looped"] = lambda rounds: ours(setting, rounds, train_looped)
-    if slow:
-        peers["stacked"] = lambda rounds: ours(setting, rounds, train_stacked)
-        del peers["looped"]
-    for baseline, peer in peers.items():
-        seconds, theirs, ratio = paired(lambda: ours(setting, ROUNDS), lambda run=peer: run(ROUNDS), repeats)
-        row = {
-            "setting": setting.name,
+def _rows(
+    name: str, organizations: int, peers: list[str], repeats: int, threads: int, device: str
+) -> Iterator[dict[str, Any]]:
+    setting = SETTINGS[name](organizations)
+    runs: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    measure("ours", name, organizations, 1, threads, "cpu")  # reads the data from the disk once
+    for _ in range(repeats):
+        for rounds in (setting.few, setting.many):
+            for peer in ("ours", *peers):
+                run = in_fresh_process(measure, peer, name, organizations, rounds, threads, device)
+                runs.setdefault((peer, rounds), []).append(run)
+    mine = _summary(setting, runs, "ours")
+    for peer in peers:
+        theirs = _summary(setting, runs, peer)
+        final = runs["ours", setting.few][0]["weights"]
+        yield {
+            "setting": name,
             "organizations": organizations,
-            "rounds": ROUNDS,
-            "seconds": seconds,
-            "rounds_per_second": ROUNDS / seconds,
-            "baseline": baseline,
-            "baseline_seconds": theirs,
-            "ratio": ratio,
-            "largest_difference_to_plain": gap,
-            "peak_mb": memory,
-            "device": f"cpu, {threads} thread{'s' if threads > 1 else ''}",
+            "rounds": setting.few,
+            "device": device if device != "cpu" else f"cpu, {threads} thread{'s' if threads > 1 else ''}",
+            **mine,
+            "baseline": peer,
+            **{f"baseline_{key}": value for key, value in theirs.items()},
+            "ratio": theirs["seconds"] / mine["seconds"],
+            "ratio_of_slopes": theirs["seconds_per_further_round"] / mine["seconds_per_further_round"],
+            "largest_weight_difference": max(difference(final, run["weights"]) for run in runs[peer, setting.few]),
         }
-        if baseline == "plain PyTorch loop" and not slow:
-            more, their_more, _ = paired(lambda: ours(setting, MORE_ROUNDS), lambda run=peer: run(MORE_ROUNDS), 1)
-            row["seconds_per_further_round"] = (more - seconds) / (MORE_ROUNDS - ROUNDS)
-            row["baseline_seconds_per_further_round"] = (their_more - theirs) / (MORE_ROUNDS - ROUNDS)
-        yield row
+
+
+def _summary(setting: Setting, runs: dict[tuple[str, int], list[dict[str, Any]]], peer: str) -> dict[str, float]:
+    few, many = (median(run["seconds"] for run in runs[peer, rounds]) for rounds in (setting.few, setting.many))
+    slope = (many - few) / (setting.many - setting.few)
+    return {
+        "seconds": few,
+        "rounds_per_second": setting.few / few,
+        "startup_seconds": few - setting.few * slope,
+        "seconds_per_further_round": slope,
+        "peak_mb": median(run["peak_mb"] for run in runs[peer, setting.few]),
+    }
 
 
 def cases(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    torch.set_num_threads(1)
-    chosen = options.only or ""
-    if chosen in "digits, mlp 64-64-10":
+    flower = ["Flower simulation"] if importlib.util.find_spec("ray") else []
+    if not flower:
+        print("SKIPPED: Flower; install it with: pip install 'cocogen[simulation]'", file=sys.stderr, flush=True)
+    wanted = [name for name in SETTINGS if (options.only or "") in name]
+    if "cifar-10, lenet" in wanted and "COCOGEN_DATA" not in os.environ:
+        print("SKIPPED: CIFAR-10; COCOGEN_DATA names no folder with data_batch_*.bin", file=sys.stderr, flush=True)
+        wanted.remove("cifar-10, lenet")
+    if "digits, mlp 64-64-10" in wanted:
         for organizations in options.sizes:
-            yield from _case(digits, organizations, options.repeats, 1)
-    if chosen not in "cifar-10, lenet":
-        return
-    if "COCOGEN_DATA" not in os.environ:
-        print("SKIPPED: CIFAR-10; set COCOGEN_DATA to a folder that holds data_batch_*.bin", flush=True)
-        return
-    for threads in sorted({1, os.cpu_count() or 1}):
-        torch.set_num_threads(threads)
-        yield from _case(images, 10, options.repeats, threads)
+            peers = ["plain PyTorch loop", "ours, looped", *(flower if organizations > 3 else [])]
+            yield from _rows("digits, mlp 64-64-10", organizations, peers, options.repeats, 1, "cpu")
+    if "cifar-10, lenet" in wanted:
+        for threads in sorted({1, os.cpu_count() or 1}):
+            peers = ["plain PyTorch loop", "ours, stacked", *flower]
+            yield from _rows("cifar-10, lenet", 10, peers, options.repeats, threads, "cpu")
+    if torch.cuda.is_available():
+        for name in wanted:
+            for organizations in (10, 50):
+                peers = ["plain PyTorch loop", "ours, looped"]
+                yield from _rows(name, organizations, peers, options.repeats, 1, "cuda")
 
 
 if __name__ == "__main__":
-    main("learning", cases, sizes=[1, 2, 3, 6, 10, 20, 50, 100], repeats=3)
+    from benchmarks import learning  # new processes look functions up in a module that they can import
+
+    main("learning", learning.cases, sizes=[2, 3, 6, 10, 20, 50, 100], repeats=3)
