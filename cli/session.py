@@ -122,6 +122,12 @@ def data_folders(terms: Path, data_dir: str | None) -> DataFolders:
     return DataFolders(terms, Path(data_dir) if data_dir else None)
 
 
+def deployed_folders(deployment: Deployment, workspace: Workspace, data_dir: str | None) -> DataFolders:
+    """Where the data are: paths are relative to the terms file that was deployed, or to the copy of it here."""
+    deployed = Path(str(deployment.details.get("config", "")))
+    return data_folders(deployed.parent if deployed.is_file() else workspace.root, data_dir)
+
+
 def absolute(ledger: str) -> str:
     """``embedded:PATH`` with an absolute path, so that later commands find it from any folder."""
     kind, _, path = ledger.partition(":")
@@ -217,9 +223,7 @@ class Session:
         return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress, folders=self._folders())
 
     def _folders(self) -> DataFolders:
-        """Where the data are: paths are relative to the terms file that was deployed, or to the copy of it here."""
-        deployed = Path(str(self.deployment.details.get("config", "")))
-        return data_folders(deployed.parent if deployed.is_file() else self.workspace.root, self.data_dir)
+        return deployed_folders(self.deployment, self.workspace, self.data_dir)
 
     def index(self, name: str) -> int:
         """The index of an organization; ConfigurationError lists the known names."""

@@ -1,7 +1,7 @@
 """Inside Flower's processes: the organization's agreement and key on a node, ledger and rounds on the server.
 
-Both find their files as every command does: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS, COCOGEN_PASSWORD_FILE
-and COCOGEN_PASSWORD. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no ledger: it signs
+Both find their files as every command does: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS, COCOGEN_PASSWORD_FILE,
+COCOGEN_PASSWORD and COCOGEN_DATA. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no ledger: it signs
 for the chain and the contract that the record names. Left out: the processes (:mod:`cli.flower.runtime`).
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.session import Request, Session, load_resolved, stated_addresses
+from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.workspace import Workspace
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flwr.app import Context
     from flwr.serverapp import Grid
 
+    from cocogen.learning.datasets import DataFolders
     from cocogen.learning.flower.node import Member
     from cocogen.learning.task import LearningTask
     from cocogen.resolved import ResolvedTerms
@@ -83,14 +84,15 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
         terms_hash=terms_hash,
         maximum=resolved.organization[n].generation_maximum,
         sign=signed,
-        task=partial(_task, resolved),
+        task=partial(_task, resolved, deployed_folders(deployment, workspace, request.data_dir)),
     )
 
 
-def _task(resolved: ResolvedTerms) -> LearningTask:
+def _task(resolved: ResolvedTerms, folders: DataFolders) -> LearningTask:
     from cocogen.learning.task import LearningTask
 
-    return LearningTask(resolved.learning, resolved.generation, resolved.names, resolved.consortium.seed, split=0)
+    seed = resolved.consortium.seed
+    return LearningTask(resolved.learning, resolved.generation, resolved.names, seed, split=0, folders=folders)
 
 
 def serve(grid: Grid, context: Context) -> None:

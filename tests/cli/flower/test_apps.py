@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
+from chain.arithmetic import encode
 from chain.attestation import Domain, verify
 from chain.deployment import load_deployment
 from chain.key_errors import DevelopmentKeyRefused
 from cli.flower.apps import open_member
 from cli.main import main
 from cli.session import load_resolved
-from cocogen.errors import ConfigurationError
+from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
@@ -65,6 +67,24 @@ def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
     workspace.resolved.write_text(json.dumps(content))
     with pytest.raises(ConfigurationError, match="records the terms"):
         open_member({"organization": "north"})
+
+
+def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
+    (tmp_path / "terms").mkdir()
+    (tmp_path / "terms" / "market.toml").touch()
+    rng = np.random.default_rng(0)
+    samples = {"features": rng.standard_normal((600, 30)).astype(np.float32), "labels": rng.integers(0, 2, 600)}
+    np.savez(tmp_path / "terms" / "ours.npz", **samples)
+    record, content = json.loads(workspace.deployment.read_text()), json.loads(workspace.resolved.read_text())
+    record["details"]["config"] = str(tmp_path / "terms" / "market.toml")
+    content["learning"]["dataset"] = "ours.npz"
+    workspace.resolved.write_text(json.dumps(content))
+    record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
+    workspace.deployment.write_text(json.dumps(record))
+    assert open_member({"organization": "north"}).task().registered.sum() == 385
+    (tmp_path / "terms" / "ours.npz").unlink()
+    with pytest.raises(DatasetError, match=r"ours\.npz"):
+        open_member({"organization": "north"}).task()
 
 
 def test_on_a_real_chain_a_development_key_is_refused(workspace):

@@ -136,5 +136,15 @@ def test_the_apps_find_their_files_as_every_command_does(monkeypatch, tmp_path):
     assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
 
 
+@pytest.mark.parametrize(("option", "variable"), [("data", None), ("data", "elsewhere"), (None, "data")])
+def test_the_nodes_look_for_data_where_this_process_does(monkeypatch, tmp_path, option, variable):
+    monkeypatch.delenv("COCOGEN_DATA", raising=False)
+    if variable:
+        monkeypatch.setenv("COCOGEN_DATA", variable)
+    request = Request(None, None, None, False, data_dir=option)
+    environment = runtime._environment(request, Workspace(tmp_path), tmp_path, "embedded")
+    assert environment["COCOGEN_DATA"] == str(Path("data").resolve())
+
+
 def test_the_outcome_lies_in_the_workspace():
     assert outcome_file(Workspace("w")) == Path("w/flower/outcome.json")
