@@ -1,8 +1,9 @@
 """Inside Flower's processes: the organization's agreement and key on a node, ledger and rounds on the server.
 
 Both find their files as every command does: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS, COCOGEN_PASSWORD_FILE,
-COCOGEN_PASSWORD and COCOGEN_DATA. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no ledger: it signs
-for the chain and the contract that the record names. Left out: the processes (:mod:`cli.flower.runtime`).
+COCOGEN_PASSWORD and COCOGEN_DATA. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no
+ledger: it signs for the chain and the contract that the record names. Left out: the processes
+(:mod:`cli.flower.runtime`).
 """
 
 from __future__ import annotations

@@ -73,8 +73,9 @@ def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
     (tmp_path / "terms").mkdir()
     (tmp_path / "terms" / "market.toml").touch()
     rng = np.random.default_rng(0)
-    samples = {"features": rng.standard_normal((600, 30)).astype(np.float32), "labels": rng.integers(0, 2, 600)}
-    np.savez(tmp_path / "terms" / "ours.npz", **samples)
+    labels = rng.integers(0, 2, 600)
+    features = (rng.standard_normal((600, 30)) + labels[:, None]).astype(np.float32)
+    np.savez(tmp_path / "terms" / "ours.npz", features=features, labels=labels)
     record, content = json.loads(workspace.deployment.read_text()), json.loads(workspace.resolved.read_text())
     record["details"]["config"] = str(tmp_path / "terms" / "market.toml")
     content["learning"]["dataset"] = "ours.npz"
