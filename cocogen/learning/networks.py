@@ -64,11 +64,11 @@ def lenet(shape: tuple[int, ...], classes: int) -> nn.Module:
     return nn.Sequential(
         nn.Unflatten(-1, shape),
         nn.Conv2d(channels, 6, 5),
+        nn.MaxPool2d(2),  # commutes with the rectifier, which then has a quarter of the work
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
         nn.MaxPool2d(2),
+        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(16 * rows * columns, 120),
         nn.ReLU(),
