@@ -395,5 +395,5 @@ def drawn_by(task, state: ModelState, bundle) -> tuple[Samples, Samples]:
     drawn = []
     for purpose, part in ((Purpose.SYNTHETIC, bundle.synthetic), (Purpose.PANEL, bundle.panel)):
         rng = task._streams.get(purpose, 1, N)
-        drawn.append(Samples(task._generator.sample(state, part.labels, rng), part.labels))
+        drawn.append(Samples(task.attester.generator.sample(state, part.labels, rng), part.labels))
     return drawn[0], drawn[1]
