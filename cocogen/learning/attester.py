@@ -33,10 +33,11 @@ from cocogen.learning.states import ModelState, SharedModel
 from cocogen.learning.streams import Streams
 from cocogen.ledger import Contribution
 
-__all__ = ["GAIN_TOLERANCE", "Attester"]
+__all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Attester"]
 
 # Nats; measured on honest rounds (docs/evidence.md), with a margin.
 GAIN_TOLERANCE = 1.0
+SUSPECT_TOLERANCE = 0.1
 
 
 class Attester:
@@ -126,15 +127,18 @@ class Attester:
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
         movements = self.comparison.movements(accepted, expectations)
+        suspicions: dict[int, str] = {}
         for n, movement in movements.items():
             if (reason := movement.objection()) is not None:
                 rejected[expectations[n].organization] = reason
                 del accepted[n]
+            elif (reason := movement.suspicion()) is not None:
+                suspicions[n] = reason
         credit = {
             n: credit_of(bundle, quality[n], caps[n], None if planned is None else planned[n])
             for n, bundle in accepted.items()
         }
-        pool, gains = self._exclude_harm(accepted, credit, expectations, rejected)
+        pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
         aggregated = pool.step(self.server)
         digest = aggregated.digest()
 
@@ -182,21 +186,27 @@ class Attester:
         accepted: dict[int, Bundle],
         credit: Mapping[int, Credit],
         expectations: Sequence[Expectation],
+        suspicions: Mapping[int, str],
         rejected: dict[str, str],
     ) -> tuple[Pool, dict[int, float]]:
         """Reject, worst first, whoever raises the aggregate's held-out loss beyond the tolerance.
 
-        What remains, and how much each of it lowers that loss, nats.
+        Whoever stands out from the others is tolerated less. What remains, and how much each of it lowers that loss,
+        nats.
         """
         bases: list[SharedModel] = [expected.base for expected in expectations]
+        tolerance = {n: SUSPECT_TOLERANCE if n in suspicions else GAIN_TOLERANCE for n in accepted}
         while True:
             pool = Pool(accepted, credit, bases, self.aggregation, generators=self.held is None)
             gains = pool.gains(self._held_out_loss)
-            if not gains or gains[worst := min(gains, key=lambda n: (gains[n], n))] >= -GAIN_TOLERANCE:
+            harmful = [n for n, gain in gains.items() if gain < -tolerance[n]]
+            if not harmful:
                 return pool, gains
+            worst = min(harmful, key=lambda n: (gains[n], n))
+            seen = f"{suspicions[worst]}, and " if worst in suspicions else ""
             rejected[expectations[worst].organization] = (
-                f"with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than without, "
-                f"more than {GAIN_TOLERANCE:g}"
+                f"{seen}with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than "
+                f"without, more than {tolerance[worst]:g}"
             )
             del accepted[worst]
 

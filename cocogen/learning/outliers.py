@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 
 from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle, Samples
+from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.models import Classifier
 from cocogen.learning.states import ModelState
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.training import LocalWork, train
 
-__all__ = ["REVERSED", "UPDATE_FACTOR", "Comparison", "Movement"]
+__all__ = ["REVERSED", "REVERSED_HARM", "UPDATE_FACTOR", "Comparison", "Movement"]
 
 # Measured on honest rounds (docs/evidence.md), with a margin.
 UPDATE_FACTOR = 6.0
 REVERSED = -0.65
+REVERSED_HARM = 3.0
 _LEAST = 1e-12
 
 
@@ -35,27 +37,42 @@ class Movement:
 
     ``ratio``, ``generator_ratio``: distance of classifier and generator over the reference distance, at least 0.
     ``cosine``: the larger of those of the angles with the attester's own update and with the peers' mean direction.
+    ``harm``: held-out loss of the classifier alone minus that of its base, nats; 0 where it is not looked at, because
+    the cosine is not below ``REVERSED``.
     """
 
     ratio: float
     generator_ratio: float
     cosine: float
+    harm: float = 0.0
 
     def objection(self) -> str | None:
-        """Why the update is refused, None when it is not."""
-        for part, ratio in (("classifier", self.ratio), ("generator", self.generator_ratio)):
-            # So that the ratio of two infinite movements, which is no number, is refused too.
-            if not ratio <= UPDATE_FACTOR:
-                return (
-                    f"its {part} moved {ratio:.1f} times as far as its peers' and the attester's own, more than "
-                    f"{UPDATE_FACTOR:g} times"
-                )
-        if self.cosine < REVERSED:
+        """Why the update is refused, None when it is not.
+
+        Neither a direction nor the distance of a classifier refuses anybody by itself [ours]: where labels are skewed
+        or the model has converged, an honest update can come near any such limit, but does little harm then.
+        """
+        # So that the ratio of two infinite movements, which is no number, is refused too.
+        if not self.generator_ratio <= UPDATE_FACTOR:
+            return _far("generator", self.generator_ratio)
+        if self.cosine < REVERSED and self.harm > REVERSED_HARM:
             return (
                 f"its classifier moved against its peers and the attester's own training: the cosine of the angle is "
-                f"{self.cosine:.2f} at most, less than {REVERSED:g}"
+                f"{self.cosine:.2f} at most, less than {REVERSED:g}, and its loss on the attester's data is "
+                f"{self.harm:.3f} nats higher than before, more than {REVERSED_HARM:g}"
             )
         return None
+
+    def suspicion(self) -> str | None:
+        """Why less harm to the aggregate is tolerated of it than of others, None when there is no reason."""
+        return None if self.ratio <= UPDATE_FACTOR else _far("classifier", self.ratio)
+
+
+def _far(part: str, ratio: float) -> str:
+    return (
+        f"its {part} moved {ratio:.1f} times as far as its peers' and the attester's own, more than {UPDATE_FACTOR:g} "
+        "times"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,7 @@ class Comparison:
                 ratio=distance / max(reference, _LEAST),
                 generator_ratio=generators[n] / max(own.generator, others, _LEAST) if self._generators else 0.0,
                 cosine=cosines[n],
+                harm=self._harm(bundles[n], expectations[n]) if cosines[n] < REVERSED else 0.0,
             )
         return found
 
@@ -132,6 +150,13 @@ class Comparison:
             )
         return references
 
+    def _harm(self, bundle: Bundle, expected: Expectation) -> float:
+        after, before = (
+            evaluate(self._classifier, state, self._holdout.features, self._holdout.labels).loss
+            for state in (bundle.classifier, expected.base.classifier)
+        )
+        return after - before
+
     def _work(self, initial: ModelState, purpose: Purpose, expected: Expectation) -> LocalWork:
         rng = self._streams.get(purpose, expected.round)
         return LocalWork(initial, self._holdout.features, self._holdout.labels, rng)
@@ -143,7 +168,7 @@ def _cosines(
     """The larger cosine of each update's angle with the attester's own update and with the peers' mean direction.
 
     The attester's own training as root of trust is that of FLTrust (X. Cao et al., 2021); that the peers must agree
-    with it before anybody is rejected is ours: skewed honest updates often point away from one of the two.
+    with it before anybody is refused is ours: skewed honest updates often point away from one of the two.
     """
     bases = {n: expectations[n].base for n in bundles}
     units = {n: _direction(bundle.classifier, bases[n].classifier) for n, bundle in bundles.items()}
