@@ -238,18 +238,33 @@ class LearningTask:
         """What a coalition of a round's accepted organizations is worth: how its aggregate does on the attester's data.
 
         ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
-        from, and its data + generated as attested. ``base``: worth of nobody. ``score``: minus the mean cross-entropy
-        in nats, so that leave-one-out is the ``gain`` of the evidence; or the accuracy.
+        from, and its data + generated as attested. ``base``: the model that the server stepped from, with what its
+        optimizer remembered (:func:`cocogen.learning.aggregation.newest`); the worth of nobody. ``score``: minus the
+        mean cross-entropy in nats, or the accuracy.
+
+        A coalition's model is that which the server would have made of it alone: its average, clipped as in the
+        round, and one step of the server's optimizer. Hence v(all) is the worth of the recorded model; with
+        ``optimizer = "average"`` and the loss, leave-one-out is the ``gain`` of the evidence, which is judged before
+        the step.
+
+        Raises
+        ------
+        LearningError
+            When what ``base`` remembers is not of the optimizer of the terms.
         """
         aggregation, holdout = self.attester.aggregation, self.attester.holdout
         clipped = aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
+
+        def aggregate(states: Sequence[ModelState], shares: Sequence[int]) -> ModelState:
+            mean = aggregation.combine(states, shares)
+            return self.attester.server.step(base.classifier, mean, base.server)[0]
 
         def measure(state: ModelState) -> float:
             with one_thread():
                 evaluation = evaluate(self._classifier, state, holdout.features, holdout.labels)
             return evaluation.accuracy if score == "accuracy" else -evaluation.loss
 
-        return reaggregated(clipped, weights, base.classifier, measure, aggregation.combine)
+        return reaggregated(clipped, weights, base.classifier, measure, aggregate)
 
     def train_together(self, rounds: int) -> Evaluation:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""
