@@ -123,7 +123,7 @@ def _offline_data(
     report = replay(record, terms, second=second, offline=True, progress=bars)
     data = _report_data(report, resolved.settlement.wei_per_unit)
     if request.config is not None:
-        _add_mismatch(data, _config_mismatch(resolved, Path(request.config)))
+        _add_mismatch(data, *_config_mismatch(resolved, Path(request.config)))
     return data
 
 
@@ -149,7 +149,7 @@ def audit_data(
     else:
         second = None if second_node is None else _second(second_node, record, terms)
         data = _report_data(replay(record, terms, second=second, progress=bars), settlement.wei_per_unit)
-    _add_mismatch(data, _terms_mismatch(session, config))
+    _add_mismatch(data, *_terms_mismatch(session, config))
     return data
 
 
@@ -207,16 +207,22 @@ def _report_data(report: AuditReport, wei_per_unit: int | None = None) -> dict[s
     }
 
 
-def _add_mismatch(data: dict[str, Any], mismatch: str) -> None:
-    """Let the check of the terms fail when the terms file is not the one that was agreed."""
+def _add_mismatch(data: dict[str, Any], status: str, mismatch: str) -> None:
+    """Let the check of the terms fail when the terms file is not the one that was agreed, and be incomplete when that
+    cannot be told."""
     if mismatch:
         check = next(check for check in data["checks"] if check["name"] == "terms")
-        detail = f"{check['detail']}; {mismatch}" if check["status"] == "FAIL" else mismatch
-        check.update(status="FAIL", detail=detail)
-        data["status"] = "FAIL"
+        if check["status"] == "FAIL":
+            mismatch = f"{check['detail']}; {mismatch}"
+        check.update(status=_worse(check["status"], status), detail=mismatch)
+        data["status"] = _worse(data["status"], status)
 
 
-def _terms_mismatch(session: Session, config: str | None) -> str:
+def _worse(first: str, second: str) -> str:
+    return max(first, second, key=("PASS", "SKIPPED", "INCOMPLETE", "FAIL").index)
+
+
+def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
     """Why the terms file on disk is not the one that was agreed; empty when it is."""
     copy = session.workspace.terms
     deployed = Path(str(session.deployment.details.get("config", "")))
@@ -224,27 +230,33 @@ def _terms_mismatch(session: Session, config: str | None) -> str:
         try:
             digest = hashlib.sha256(copy.read_bytes()).hexdigest()
         except OSError as error:
-            return f"the agreed terms file {copy} cannot be read: {error.strerror}"
+            return "FAIL", f"the agreed terms file {copy} cannot be read: {error.strerror}"
         if digest != session.resolved.terms_sha256:
-            return f"terms file {copy} was altered after it was agreed"
+            return "FAIL", f"terms file {copy} was altered after it was agreed"
     path = Path(config) if config else deployed if deployed.is_file() else copy
     return _disagreements(path, session.disagreements)
 
 
-def _config_mismatch(resolved: ResolvedTerms, path: Path) -> str:
+def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
     """Why a terms file is not that of the resolved terms, as far as the two files tell."""
     return _disagreements(path, resolved.disagreements)
 
 
-def _disagreements(path: Path, compare: Any) -> str:
+def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
     from cocogen.consortium import load_consortium
-    from cocogen.errors import ConfigurationError, GameError, SolverError
+    from cocogen.errors import ConfigurationError, GameError, LearningError, SolverError
 
     try:
         found = compare(load_consortium(path))
     except (ConfigurationError, GameError, SolverError) as error:
-        return str(error)
-    return f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}" if found else ""
+        return "FAIL", str(error)
+    except LearningError as error:
+        # What is not there contradicts nothing: the data may lie with the members alone.
+        reason = f"the agreed samples and label mixes cannot be measured again: {error}"
+        return "INCOMPLETE", f"{reason}; {error.hint}" if error.hint else reason
+    if not found:
+        return "PASS", ""
+    return "FAIL", f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}"
 
 
 def print_audit(data: dict[str, Any]) -> None:

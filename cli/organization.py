@@ -164,6 +164,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     An organization whose account is a contract wallet cannot sign here: its owners sign the digest shown, and
     --signature takes what they made.
     """
+    from cli.privacy import print_privacy, privacy_data
     from cli.session import Session
     from cocogen.errors import ConfigurationError
     from cocogen.wallet_signatures import add_evidence_signature, unsigned_evidence
@@ -181,14 +182,22 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
             n = session.index(str(organization))
             paths = [add_evidence_signature(session.workspace, session.ledger, session.resolved, number, n, made)]
         digests = {path.stem: unsigned_evidence(path, session.ledger) for path in paths}
+        spent = privacy_data(session, list(digests))
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items() if digest is not None}
-    data = {"round": number, "bundles": {path.stem: str(path) for path in paths}, "unsigned": unsigned}
+    bundles = {path.stem: str(path) for path in paths}
+    data = {"round": number, "bundles": bundles, "unsigned": unsigned, "privacy": spent}
     lines = [f"round {number}: evidence of {len(paths)} organization{'s' * (len(paths) != 1)}"]
     lines += [f"  {path}" for path in paths]
     for name, digest in unsigned.items():
         lines.append(f"{name} is a contract wallet; its owners sign {digest} (EIP-1271)")
         lines.append(f"next: `cocogen train -o {name} --signature 0x…`")
-    emit(data, "\n".join(lines), as_json=request.as_json)
+
+    def text() -> None:
+        click.echo("\n".join(lines))
+        if spent and paths:
+            print_privacy(spent)
+
+    emit(data, text, as_json=request.as_json)
 
 
 @click.command(short_help="Hand in an attested contribution.")

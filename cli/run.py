@@ -193,6 +193,7 @@ def _play(
 def _data(
     session: Session, reports: list[RoundReport], audited: dict[str, Any], compared: Study | None
 ) -> dict[str, Any]:
+    from cli.privacy import privacy_data
     from cli.session import ledger_data
 
     resolved, ledger = session.resolved, session.ledger
@@ -222,6 +223,7 @@ def _data(
             }
             for n, name in enumerate(names)
         },
+        "privacy": privacy_data(session, names),
         "welfare": _welfare(session, reports),
         "study": None
         if compared is None
@@ -321,6 +323,10 @@ def _print(data: dict[str, Any]) -> None:
         ],
         caption="real and effective synthetic samples; over alone: payoff beyond the outside option, in currency",
     )
+    if data["privacy"]:
+        from cli.privacy import print_privacy
+
+        print_privacy(data["privacy"])
     welfare = data["welfare"]
     table(
         "welfare by scheme, all rounds (currency)",

@@ -216,7 +216,7 @@ def _check_samples(part: str, samples: Samples, signed: str, expected: Expectati
         raise EvidenceRejected(
             name,
             f"its {part} samples have shapes {features.shape} and {labels.shape}, not (m, {expected.inputs}) and (m,)",
-            hint="generate samples of the agreed table",
+            hint="generate samples of the agreed data set",
         )
     if not np.isfinite(features).all() or np.abs(features).max(initial=0.0) > FEATURE_LIMIT:
         raise EvidenceRejected(

@@ -7,52 +7,38 @@ all organizations and the attester; the methods name what each of them would do 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
 from cocogen.learning.aggregation import ServerOptimizer
-from cocogen.learning.attester import Attester, Caps, RoundEvidence
+from cocogen.learning.attester import Attester
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
-from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
-from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.choice import build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
-from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
+from cocogen.learning.measurement import Caps, RoundEvidence
 from cocogen.learning.models import build_classifier
-from cocogen.learning.privacy import UpdatePrivacy, noise_stream, withheld
+from cocogen.learning.organizations import Assignment, Organizations, Progress
+from cocogen.learning.privacy import UpdatePrivacy
 from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
-from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
+from cocogen.learning.threads import one_thread
+from cocogen.learning.training import LocalWork, Schedule, train
 from cocogen.sections import Generation, Learning
 
 __all__ = ["Assignment", "Evaluation", "LearningTask", "Progress", "RoundEvidence", "SharedModel"]
-
-Progress = Callable[[str, int, int], None]
-"""Called with a description, what is done, and the total."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What one organization uses in a round: ``data`` real samples, and ``raw`` synthetic ones that it generates."""
-
-    data: int
-    raw: int
 
 
 class LearningTask:
@@ -98,7 +84,6 @@ class LearningTask:
         self._own, self._test = list(holdings.own), holdings.test
         self._classes = holdings.classes
         counts = holdings.counts
-        self._mix = counts.sum(axis=0) / counts.sum()
         self.registered = counts.sum(axis=1)
         self.label_mix = label_mix(counts)
         self.heterogeneity = heterogeneity(counts)
@@ -121,14 +106,29 @@ class LearningTask:
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
-        self._generator = build_generator(generation, shape=holdings.shape, classes=self._classes)
+        generator = build_generator(generation, shape=holdings.shape, classes=self._classes)
         self._shared_generator = generation.training == "federated"
-        self._private: dict[int, ModelState] = {}
-        self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]
-        with _one_thread():
+        self._initial = SharedModel(
+            self._classifier.initial_state(self._streams.get(Purpose.CLASSIFIER)),
+            generator.initial_state(self._streams.get(Purpose.GENERATOR)),
+        )
+        self._organizations = Organizations(
+            self.names,
+            salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))],
+            holdings,
+            self._classifier,
+            generator,
+            self._initial.generator,
+            generation,
+            self._schedule,
+            self._privacy,
+            self._streams,
+            self._device,
+        )
+        with one_thread():
             self.attester = Attester(
                 self._classifier,
-                self._generator,
+                generator,
                 holdings.holdout,
                 self._classes,
                 self._streams,
@@ -139,35 +139,20 @@ class LearningTask:
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
-        return SharedModel(
-            self._classifier.initial_state(self._streams.get(Purpose.CLASSIFIER)),
-            self._generator.initial_state(self._streams.get(Purpose.GENERATOR)),
-        )
+        return self._initial
 
     def pretrain(self, progress: Progress | None = None) -> SharedModel:
         """The initial model with a generator that all organizations trained by federated averaging.
 
         If each trains its own alone, the shared one stays untrained: it is where all of them start.
         """
-        with _one_thread():
-            initial = self.initial_state()
-            if not self._shared_generator:
-                self._start_generators([initial] * len(self.names), range(len(self.names)), progress)
-                return initial
-            state, rounds = initial.generator, self._generation.pretraining_rounds
-            for number in range(rounds):
-                _report(progress, "training the generator", number, rounds)
-                fitted = self._fit_generators([state] * len(self.names), self._own, Purpose.PRETRAINING, number)
-                state = average(fitted, self.registered.tolist())
-            _report(progress, "training the generator", rounds, rounds)
-            return SharedModel(initial.classifier, state)
+        with one_thread():
+            return SharedModel(self._initial.classifier, self._organizations.pretrain(progress))
 
     def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]:
         """κ of each organization before the first round, shape (N,), in [0.01, 1]."""
-        with _one_thread():
-            starts = self._start_generators([shared] * len(self.names), range(len(self.names)))
-            fitted = self._fit_generators(starts, self._own, Purpose.GENERATOR_BATCHES, 0)
-            panels = [self._panel(state, 0, n) for n, state in enumerate(fitted)]
+        with one_thread():
+            panels = self._organizations.first_panels(shared.generator)
             return np.array([self.attester.measure_panel(panel, n) for n, panel in enumerate(panels)])
 
     def train(
@@ -191,43 +176,8 @@ class LearningTask:
         LearningError
             When an assignment exceeds the registered samples or is negative, or training diverges.
         """
-        bases = self._bases(shared)
-        at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
-        for n in at_work:
-            self._check_assignment(n, assignments[n])
-        with _one_thread():
-            steps = len(at_work) + 2
-            _report(progress, f"round {round_number}: training generators", 0, steps)
-            chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
-            own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
-            generators = self._fit_generators(
-                self._start_generators(bases, at_work), own, Purpose.GENERATOR_BATCHES, round_number, at_work
-            )
-            _report(progress, f"round {round_number}: training classifiers", 1, steps)
-            synthetic = [
-                self._generate(state, real, round_number, n, assignments[n])
-                for n, state, real in zip(at_work, generators, own, strict=True)
-            ]
-            works = [
-                LocalWork(
-                    bases[n].classifier,
-                    np.concatenate([real.features, extra.features]),
-                    np.concatenate([real.labels, extra.labels]),
-                    self._streams.get(Purpose.CLASSIFIER_BATCHES, round_number, n),
-                    synthetic=len(extra.labels),
-                )
-                for n, real, extra in zip(at_work, own, synthetic, strict=True)
-            ]
-            results = train(self._classifier, works, self._schedule, self._device)
-            bundles: list[Bundle | None] = [None] * len(self.names)
-            for done, (n, real, state, extra, result) in enumerate(
-                zip(at_work, own, generators, synthetic, results, strict=True)
-            ):
-                _report(progress, f"round {round_number}: signing evidence", done + 2, steps)
-                sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
-                bundles[n] = self._bundle(round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result)
-            _report(progress, f"round {round_number}: signing evidence", steps, steps)
-            return bundles
+        with one_thread():
+            return self._organizations.train(round_number, self._bases(shared), assignments, terms_hash, sign, progress)
 
     def attest(
         self,
@@ -269,12 +219,12 @@ class LearningTask:
             for n, name in enumerate(self.names)
         ]
         in_force = [float(value) for value in quality]
-        with _one_thread():
+        with one_thread():
             return self.attester.attest(bundles, expectations, in_force, caps, verify, self._test, progress, planned)
 
     def evaluate(self, shared: SharedModel) -> Evaluation:
         """The classifier on the test fold."""
-        with _one_thread():
+        with one_thread():
             return evaluate(self._classifier, shared.classifier, self._test.features, self._test.labels)
 
     def coalition_utility(
@@ -288,25 +238,46 @@ class LearningTask:
         """What a coalition of a round's accepted organizations is worth: how its aggregate does on the attester's data.
 
         ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
-        from, and its data + generated as attested. ``base``: worth of nobody. ``score``: minus the mean cross-entropy
-        in nats, so that leave-one-out is the ``gain`` of the evidence; or the accuracy.
+        from, and its data + generated as attested. ``base``: the model that the server stepped from, with what its
+        optimizer remembered (:func:`cocogen.learning.aggregation.newest`); the worth of nobody. ``score``: minus the
+        mean cross-entropy in nats, or the accuracy.
+
+        A coalition's model is that which the server would have made of it alone: its average, clipped as in the
+        round, and one step of the server's optimizer. Hence v(all) is the worth of the recorded model; with
+        ``optimizer = "average"`` and the loss, leave-one-out is the ``gain`` of the evidence, which is judged before
+        the step.
+
+        Raises
+        ------
+        LearningError
+            When what ``base`` remembers is not of the optimizer of the terms.
         """
         aggregation, holdout = self.attester.aggregation, self.attester.holdout
         clipped = aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
 
+        def aggregate(states: Sequence[ModelState], shares: Sequence[int]) -> ModelState:
+            mean = aggregation.combine(states, shares)
+            return self.attester.server.step(base.classifier, mean, base.server)[0]
+
         def measure(state: ModelState) -> float:
-            with _one_thread():
+            with one_thread():
                 evaluation = evaluate(self._classifier, state, holdout.features, holdout.labels)
             return evaluation.accuracy if score == "accuracy" else -evaluation.loss
 
-        return reaggregated(clipped, weights, base.classifier, measure, aggregation.combine)
+        return reaggregated(clipped, weights, base.classifier, measure, aggregate)
 
     def train_together(self, rounds: int) -> Evaluation:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""
-        with _one_thread():
+        with one_thread():
             initial = self.initial_state().classifier
             state = train_together(
-                self._classifier, initial, self._real_works, self._schedule, rounds, self._server, self._device
+                self._classifier,
+                initial,
+                self._organizations.real_works,
+                self._schedule,
+                rounds,
+                self._server,
+                self._device,
             )
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
@@ -315,7 +286,7 @@ class LearningTask:
 
         It keeps the standardization that all agreed on, which is in its favour.
         """
-        with _one_thread():
+        with one_thread():
             initial = self.initial_state().classifier
             works = [
                 LocalWork(initial, own.features, own.labels, self._streams.get(Purpose.ALONE, 0, n))
@@ -348,140 +319,15 @@ class LearningTask:
                 "θ is that of one generator for all, but every organization trains its own",
                 hint='set generation.training = "federated"',
             )
-        with _one_thread():
+        with one_thread():
             states = [shared.classifier]
             for number in range(1, rounds + 1):
-                parts = self._real_works(number, states[-1])
+                parts = self._organizations.real_works(number, states[-1])
                 results = train(self._classifier, parts, self._schedule)
                 states.append(average([result.state for result in results], self.registered.tolist()))
-            return gradient_gap(self._classifier, states, self.attester.holdout, self._panel(shared.generator, 0, 0))
-
-    def _real_works(self, number: int, state: ModelState) -> list[LocalWork]:
-        return [
-            LocalWork(state, own.features, own.labels, self._streams.get(Purpose.CLASSIFIER_BATCHES, number, n))
-            for n, own in enumerate(self._own)
-        ]
-
-    def _start_generators(
-        self, bases: Sequence[SharedModel], indices: Sequence[int], progress: Progress | None = None
-    ) -> list[ModelState]:
-        """Where the generators of these organizations start in a round: at the shared one, or each at its own.
-
-        Its own is pretrained on all that the organization holds; it follows from the seed, hence is kept nowhere.
-        """
-        if self._shared_generator:
-            return [bases[n].generator for n in indices]
-        missing = [n for n in indices if n not in self._private]
-        states, rounds = [self.initial_state().generator] * len(missing), self._generation.pretraining_rounds
-        for number in range(rounds if missing else 0):
-            _report(progress, "training the generators", number, rounds)
-            states = self._fit_generators(states, [self._own[n] for n in missing], Purpose.PRETRAINING, number, missing)
-        self._private |= dict(zip(missing, states, strict=True))
-        _report(progress, "training the generators", rounds, rounds)
-        return [self._private[n] for n in indices]
+            return gradient_gap(
+                self._classifier, states, self.attester.holdout, self._organizations.panel(shared.generator, 0, 0)
+            )
 
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
         return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)
-
-    def _check_assignment(self, n: int, assignment: Assignment | None) -> None:
-        registered = int(self.registered[n])
-        if assignment is not None and not (0 <= assignment.data <= registered and assignment.raw >= 0):
-            raise LearningError(
-                f"{self.names[n]} cannot use {assignment.data} real and {assignment.raw} synthetic samples: it "
-                f"registered {registered}",
-                hint=f"assign between 0 and {registered} real samples and at least 0 synthetic ones",
-            )
-
-    def _subset(self, round_number: int, n: int, assignment: Assignment | None) -> NDArray[np.int64]:
-        registered, data = int(self.registered[n]), assignment.data if assignment else 0
-        if data == registered:
-            return np.arange(registered, dtype=np.int64)
-        rng = self._streams.get(Purpose.SUBSET, round_number, n)
-        return np.sort(rng.choice(registered, size=data, replace=False)).astype(np.int64)
-
-    def _fit_generators(
-        self,
-        states: Sequence[ModelState],
-        own: Sequence[Samples],
-        purpose: Purpose,
-        number: int,
-        indices: Sequence[int] | None = None,
-    ) -> list[ModelState]:
-        places = range(len(own)) if indices is None else indices
-        return self._generator.fit(
-            [
-                LocalWork(state, samples.features, samples.labels, self._streams.get(purpose, number, n))
-                for n, state, samples in zip(places, states, own, strict=True)
-            ]
-        )
-
-    def _generate(
-        self, state: ModelState, real: Samples, round_number: int, n: int, assignment: Assignment | None
-    ) -> Samples:
-        counts = np.bincount(real.labels, minlength=self._classes).astype(np.int64)
-        labels = deficit_labels(counts, self._mix, assignment.raw if assignment else 0)
-        if not self._shared_generator:
-            labels = labels[np.isin(labels, self._own[n].labels)]
-        rng = self._streams.get(Purpose.SYNTHETIC, round_number, n)
-        return Samples(self._generator.sample(state, labels, rng), labels)
-
-    def _panel(self, state: ModelState, round_number: int, n: int) -> Samples:
-        labels = panel_labels(self._classes, self._generation.panel)
-        rng = self._streams.get(Purpose.PANEL, round_number, n)
-        return Samples(self._generator.sample(state, labels, rng), labels)
-
-    def _bundle(
-        self,
-        round_number: int,
-        n: int,
-        base: SharedModel,
-        terms_hash: bytes,
-        sign: Callable[[str, bytes], bytes],
-        sealed: tuple[str, ...],
-        generator: ModelState,
-        synthetic: Samples,
-        result: LocalResult,
-    ) -> Bundle:
-        name = self.names[n]
-        panel = self._panel(generator, round_number, n)
-        state, log = result.state, TrainingLog.of(result.trace, self._schedule.epochs)
-        if self._privacy is not None:
-            noise = noise_stream(self._salts[n], terms_hash, round_number)
-            state, log = self._privacy.protect(state, base.classifier, noise), withheld(log)
-        manifest = Manifest(
-            organization=name,
-            round=round_number,
-            terms_hash=terms_hash.hex(),
-            base=base.digest(),
-            classifier=state.digest(),
-            generator=generator.digest(),
-            synthetic=synthetic.digest(),
-            panel=panel.digest(),
-            commitments=sealed,
-            raw=len(synthetic.labels),
-            update_norm=state.distance(base.classifier),
-            generator_update_norm=generator.distance(base.generator),
-            training=log,
-        )
-        return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch and the linear algebra of scikit-learn on one thread and give the others back afterwards.
-
-    Batches here are small: a second thread costs more than it gains (ten times as much on a busy machine), and the
-    rounding of a sum, hence the accuracies of a seed, would depend on the number of cores.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _report(progress: Progress | None, description: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(description, done, total)

@@ -15,6 +15,7 @@ import pytest
 
 from cli.main import main
 from cli.session import Request, Session
+from cocogen.errors import DatasetError
 from cocogen.ledger import Contribution
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
@@ -171,6 +172,31 @@ class TestLive:
         data = data_of("audit", code=1)
         assert statuses(data)["code"] == "FAIL"
         assert "contract" in data["checks"][0]["detail"]
+
+    def test_data_that_is_not_there_leaves_the_terms_incomplete(self, folder, monkeypatch):
+        """An auditor without the members' data cannot measure again; it contradicts nothing."""
+        from cocogen.learning import holdings
+
+        def absent(*_: Any) -> Any:
+            raise DatasetError("there is no file own.npz", hint="give its folder with --data-dir")
+
+        monkeypatch.setattr(holdings, "load", absent)
+        data = data_of("audit", code=5)
+        terms = next(check for check in data["checks"] if check["name"] == "terms")
+        assert terms["status"] == data["status"] == "INCOMPLETE"
+        assert "cannot be measured again: there is no file own.npz; give its folder with --data-dir" in terms["detail"]
+        assert {status for name, status in statuses(data).items() if name not in ("terms", "cross-check")} == {"PASS"}
+
+    def test_altered_terms_fail_whether_the_data_is_there_or_not(self, folder, monkeypatch):
+        from cocogen.learning import holdings
+
+        monkeypatch.setattr(holdings, "load", lambda *_: pytest.fail("not asked for"))
+        text = Path("clinics.toml").read_text()
+        Path("clinics.toml").write_text(text.replace("profitability = 2400.0", "profitability = 2401.0"))
+        data = data_of("audit", "clinics.toml", code=1)
+        terms = next(check for check in data["checks"] if check["name"] == "terms")
+        assert terms["status"] == "FAIL"
+        assert "organization.north.profitability" in terms["detail"]
 
     def test_a_second_node_that_gives_no_answer_leaves_its_check_incomplete(self, folder):
         data = data_of("audit", "--second-node", "http://127.0.0.1:9", code=5)

@@ -60,6 +60,7 @@ def recorded_round(
     contributions = [contribution for contribution in attested.contributions if contribution is not None]
     bundles = [_bundle(loop, outcome, n, attested.documents[n], attested.contributions[n]) for n in players]
 
+    from cocogen.learning.aggregation import newest
     from cocogen.learning.task import SharedModel
 
     bases = loop.base_models(number)
@@ -69,7 +70,7 @@ def recorded_round(
             [SharedModel(bundle.classifier, bundle.generator) for bundle in bundles],
             [bases[n] for n in players],
             [contribution.data + contribution.generated for contribution in contributions],
-            bases[0],
+            newest(bases),
             score,
         ),
     )

@@ -29,10 +29,10 @@ def verify(address: str, digest: bytes, signature: bytes) -> bool:
     return any(f"0x{name}" == address and sign(name, digest) == signature for name in (*NAMES, "mallory"))
 
 
-def make_task(seed: int = 3, split: int = 0, **learning: Any) -> LearningTask:
+def make_task(seed: int = 3, split: int = 0, salts: list[bytes] | None = None, **learning: Any) -> LearningTask:
     terms = {"local_epochs": 3, "partition": Partition(alpha=1.0, sizes=SIZES), **learning}
     generation = Generation(pretraining_rounds=15, epochs=2, panel=40, maximum=60)
-    return LearningTask(Learning(dataset="diagnostic", **terms), generation, NAMES, seed, split)
+    return LearningTask(Learning(dataset="diagnostic", **terms), generation, NAMES, seed, split, salts=salts)
 
 
 def members(task: LearningTask, *, generated_cap: int = 60, compute_cap: int = 0) -> list[Member]:

@@ -10,7 +10,9 @@ import pytest
 
 from cocogen.attested import canonical_json
 from cocogen.game.effective import effective_samples
+from cocogen.learning.attester import SUSPECT_TOLERANCE
 from cocogen.learning.evidence import Samples
+from cocogen.learning.outliers import UPDATE_FACTOR
 from cocogen.learning.states import ModelState, SharedModel, average
 
 NAME, N = "harbor", 1
@@ -226,7 +228,7 @@ def scaled(scene, factor: float) -> ModelState:
 
 @pytest.mark.parametrize(
     ("factor", "reason"),
-    [(10.0, "times as far"), (20.0, "times as far"), (-1.0, "moved against"), (-10.0, "times as far")],
+    [(10.0, "times as far"), (20.0, "times as far"), (-1.0, "moved against"), (-10.0, "moved against")],
 )
 def test_a_scaled_or_reversed_update_with_a_matching_log_is_named(scene, forge, factor: float, reason: str) -> None:
     norms = tuple(abs(factor) * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
@@ -250,6 +252,28 @@ def test_a_doubled_update_passes_and_is_bounded_by_clipping_and_trimming(scene, 
     for terms in ({"clip_norm": 1.0}, {"aggregation": "trimmed-mean", "trim": 0.25}):
         robust = replace(scene, task=build(**terms))
         assert 0 < moved_by_the_lie(robust.attest) < 0.85 * plain
+
+
+def test_a_reversed_update_that_does_no_harm_is_accepted(scene, forge) -> None:
+    """Under skewed labels an honest update can point anywhere: the direction alone refuses nobody."""
+    norms = tuple(0.05 * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
+    forged = forge(scene.bundles[N], classifier=scaled(scene, -0.05), base=scene.shared, log={"gradient_norms": norms})
+    evidence = scene.attest([*scene.bundles[:N], forged, *scene.bundles[N + 1 :]])
+    assert not evidence.rejected
+    assert evidence.contributions[N].data == 60
+
+
+def test_a_distant_update_that_does_no_harm_is_accepted(scene, forge) -> None:
+    """Once the model has converged, honest updates differ in length: the distance alone refuses nobody."""
+    own = scene.bundles[N].classifier
+    # The same for every class, so that no probability changes.
+    far = ModelState({**own, "2.bias": own["2.bias"] + np.float32(20.0)})
+    norms = tuple(50.0 * norm for norm in scene.bundles[N].manifest.training.gradient_norms)
+    forged = forge(scene.bundles[N], classifier=far, base=scene.shared, log={"gradient_norms": norms})
+    evidence = scene.attest([*scene.bundles[:N], forged, *scene.bundles[N + 1 :]])
+    assert not evidence.rejected
+    assert evidence.measurements[N].update_ratio > UPDATE_FACTOR
+    assert evidence.measurements[N].gain > -SUSPECT_TOLERANCE
 
 
 def test_who_moves_against_is_told_by_the_peers_and_the_attester_together(scene) -> None:
@@ -395,5 +419,5 @@ def drawn_by(task, state: ModelState, bundle) -> tuple[Samples, Samples]:
     drawn = []
     for purpose, part in ((Purpose.SYNTHETIC, bundle.synthetic), (Purpose.PANEL, bundle.panel)):
         rng = task._streams.get(purpose, 1, N)
-        drawn.append(Samples(task._generator.sample(state, part.labels, rng), part.labels))
+        drawn.append(Samples(task.attester.generator.sample(state, part.labels, rng), part.labels))
     return drawn[0], drawn[1]

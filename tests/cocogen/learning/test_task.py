@@ -214,12 +214,8 @@ def test_threads_are_given_back(scene) -> None:
     assert torch.get_num_threads() == before
 
 
-def test_secret_salts_hide_the_commitments_of_a_seed(scene) -> None:
-    from cocogen.learning.task import LearningTask
-
-    task = scene.task
-    other = object.__new__(LearningTask)
-    other.__dict__.update({**task.__dict__, "_salts": [b"secret"] * 4})
+def test_secret_salts_hide_the_commitments_of_a_seed(scene, build) -> None:
+    task, other = scene.task, build(salts=[b"secret"] * 4)
     bundle = other.train(1, scene.shared, [Assignment(20, 0), None, None, None], TERMS, sign)[0]
     plain = task.train(1, scene.shared, [Assignment(20, 0), None, None, None], TERMS, sign)[0]
     assert not set(bundle.manifest.commitments) & set(plain.manifest.commitments)

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from cocogen.attested import Attested
-from cocogen.errors import WorkspaceError
+from cocogen.errors import LearningError, WorkspaceError
 from cocogen.learning.contribution import exact_shapley, leave_one_out
 from cocogen.learning.contribution.recorded import recorded_round
+from cocogen.learning.states import average
+from cocogen.learning.task import Assignment
 from cocogen.ledger import RoundOutcome
+from cocogen.sections import Server
 from cocogen.workspace import Workspace
 
 NAMES = ("north", "harbor", "meadow", "lakeview")
+TERMS = bytes(range(32))
 
 
 class Recorded:
@@ -54,7 +58,8 @@ class Recorded:
 
     def base_models(self, number: int):
         assert number == 1
-        return [self.scene.shared] * 4
+        shared = self.scene.shared
+        return shared if isinstance(shared, list) else [shared] * 4
 
 
 @pytest.fixture
@@ -74,6 +79,43 @@ def test_everybody_together_is_the_recorded_model_and_nobody_the_shared_one(loop
 def test_leave_one_out_of_the_loss_is_the_gain_of_the_evidence(loop) -> None:
     values = leave_one_out(recorded_round(loop).game).values
     assert values.tolist() == [measurement.gain for measurement in loop.evidence.measurements]
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_coalition_is_worth_the_step_that_the_server_takes_with_it_alone(
+    scene, build, signer, tmp_path, optimizer: str
+) -> None:
+    """From what the server remembers, also where an organization missed the round before."""
+    task = build(server=Server(optimizer=optimizer, learning_rate=0.5))
+    newer = replace(scene, task=task).attest().aggregated
+    assert newer.server
+    bases = [scene.shared, newer, newer, newer]
+    assignments = [Assignment(int(local), 24) for local in task.registered]
+    bundles = list(task.train(1, bases, assignments, TERMS, signer))
+    loop = Recorded(replace(scene, task=task, shared=bases, bundles=bundles), tmp_path)
+    assert not loop.evidence.rejected
+    game, contributions = recorded_round(loop).game, loop.evidence.contributions
+
+    def worth(state) -> float:
+        return scene.task.coalition_utility([replace(newer, classifier=state)], [newer], [1], scene.shared)((0,))
+
+    assert game(range(4)) == worth(loop.evidence.aggregated.classifier)
+    assert game(()) == worth(newer.classifier)
+    for coalition in [(0,), (1, 3)]:
+        mean = average(
+            [bundles[n].classifier for n in coalition],
+            [contributions[n].data + contributions[n].generated for n in coalition],
+        )
+        stepped, _ = task.attester.server.step(newer.classifier, mean, newer.server)
+        assert game(coalition) == worth(stepped) != worth(mean)
+    assert exact_shapley(game).values.sum() == pytest.approx(game.total)
+
+
+def test_what_another_optimizer_remembers_has_no_worth(scene, build) -> None:
+    remembering = replace(scene, task=build(server=Server(optimizer="momentum"))).attest().aggregated
+    utility = build(server=Server(optimizer="adam")).coalition_utility([scene.shared], [remembering], [1], remembering)
+    with pytest.raises(LearningError, match="is not one of 'adam'"):
+        utility((0,))
 
 
 def test_accuracy_counts_cases(loop) -> None:

@@ -1,0 +1,137 @@
+"""What the commands say of the privacy that updates have spent."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import importlib.util
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from cli.privacy import print_privacy, privacy_data
+from cli.session import Request, Session
+from cocogen.learning.privacy import UpdatePrivacy, spent_epsilon
+from cocogen.sections import Privacy
+from cocogen.workspace import Workspace
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
+AGREED = Privacy(clip=2.0, noise_multiplier=0.02, delta=1e-6)
+
+needs_opacus = pytest.mark.skipif(
+    importlib.util.find_spec("opacus") is None, reason="SKIPPED, NOT TESTED: opacus (extra privacy) is not installed"
+)
+
+
+def spent(rounds: int, *, replacement: bool = False) -> float:
+    return spent_epsilon(UpdatePrivacy(**AGREED.model_dump()), rounds, replacement=replacement)
+
+
+@pytest.fixture
+def session(tmp_path) -> Any:
+    """In the third round north has handed in three bundles, harbor one, and meadow none."""
+    workspace = Workspace(tmp_path)
+    for number, name in [(1, "north"), (2, "north"), (3, "north"), (2, "harbor"), (4, "harbor")]:
+        workspace.bundle(number, name).parent.mkdir(parents=True, exist_ok=True)
+        workspace.bundle(number, name).touch()
+    return SimpleNamespace(
+        workspace=workspace,
+        ledger=SimpleNamespace(state=lambda: SimpleNamespace(round=3)),
+        resolved=SimpleNamespace(learning=SimpleNamespace(privacy=AGREED)),
+    )
+
+
+@needs_opacus
+def test_every_bundle_that_left_an_organization_counts(session) -> None:
+    data = privacy_data(session, ["north", "harbor", "meadow"])
+    assert data["rounds"] == {"north": 3, "harbor": 1, "meadow": 0}
+    assert data["epsilon"] == {"north": spent(3), "harbor": spent(1), "meadow": 0.0}
+    assert data["epsilon_replacement"]["harbor"] == spent(1, replacement=True)
+    assert data["delta"] == 1e-6
+
+
+def test_where_nothing_is_agreed_nothing_is_said(session) -> None:
+    session.resolved.learning.privacy = None
+    assert privacy_data(session, ["north"]) is None
+
+
+def test_without_the_accountant_a_finished_round_still_reports(session, monkeypatch, capsys) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name.startswith("opacus"):
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    data = privacy_data(session, ["north"])
+    assert data["rounds"] == {"north": 3}
+    assert "cocogen[privacy]" in data["unknown"]
+    assert "epsilon" not in data
+    print_privacy(data)
+    out = capsys.readouterr().out
+    assert "unknown" in out
+    assert "cocogen[privacy]" in out
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> dict[str, Any]:
+    """What ``train -o north`` says in the first round, and ``run`` after it has finished both rounds."""
+    folder = tmp_path_factory.mktemp("private")
+    text = EXAMPLE.read_text()
+    for old, new in (
+        ("rounds = 5", "rounds = 2"),
+        ("local_epochs = 5", "local_epochs = 1"),
+        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
+        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
+        (
+            "[learning.partition]",
+            "[learning.privacy]\nclip = 2.0\nnoise_multiplier = 0.02\ndelta = 1e-6\n\n[learning.partition]",
+        ),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "clinics.toml").write_text(text)
+    answers = {}
+    with contextlib.chdir(folder):
+        answers["deploy"] = said("deploy", "clinics.toml")
+        with Session.opened(Request(None, None, None, as_json=False)) as session:
+            session.loop.bond()
+            session.loop.open()
+        answers["train"] = said("train", "-o", "north")
+        answers["run"] = said("run", "clinics.toml", "--no-study")
+    answers["report"] = (folder / ".cocogen" / "clinics" / "report.json").read_text()
+    return answers
+
+
+def said(*arguments: str) -> str:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert stopped.value.code == 0, out.getvalue() + err.getvalue()
+    return out.getvalue()
+
+
+@needs_opacus
+def test_train_tells_an_organization_what_it_has_spent(played) -> None:
+    table = played["train"].split("differential privacy spent on updates")[1]
+    assert ["north", "1", f"{spent(1):.4g}"] in [line.split()[:3] for line in table.splitlines()]
+    assert "harbor" not in table
+
+
+@needs_opacus
+def test_run_tells_epsilon_and_delta_of_every_organization(played) -> None:
+    privacy = json.loads(played["report"])["privacy"]
+    assert privacy["epsilon"] == dict.fromkeys(CLINICS, spent(2))
+    assert privacy["epsilon_replacement"] == dict.fromkeys(CLINICS, spent(2, replacement=True))
+    assert (privacy["delta"], privacy["clip"], privacy["noise_multiplier"]) == (1e-6, 2.0, 0.02)
+    table = played["run"].split("differential privacy spent on updates")[1].split("welfare by scheme")[0]
+    for name in CLINICS:
+        row = next(line.split() for line in table.splitlines() if line.split()[:1] == [name])
+        assert row == [name, "2", f"{spent(2):.4g}", f"{spent(2, replacement=True):.4g}", "1e-06"]
