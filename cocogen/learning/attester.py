@@ -9,7 +9,7 @@ not, is docs/evidence.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from cocogen.errors import EvidenceRejected
 from cocogen.game.effective import effective_samples
 from cocogen.learning.aggregation import ServerOptimizer, newest
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
+from cocogen.learning.control import remembered
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import Evaluation, evaluate
 from cocogen.learning.generators.base import Generator
@@ -193,6 +194,7 @@ class Attester:
 
         The classifiers are averaged with weights data + generated as measured and capped, the generators with data,
         so that nobody gains weight by a claim that is not attested; clipped and trimmed first where the terms say so.
+        Where the terms say SCAFFOLD, the control variates of all, absent organizations included, are averaged too.
         The server's optimizer then steps from the newest base; what an organization harms or gains is judged by the
         average alone, before that step. Without any weight the base stands: the newest that an optimizer made, or that
         of the first organization.
@@ -217,6 +219,7 @@ class Attester:
         gains = self._exclude_harm(accepted, credit, expectations, rejected)
         updates = self._updates(accepted, expectations)
         aggregated = self._step(updates, credit, [expected.base for expected in expectations])
+        aggregated = self._remember(aggregated, accepted, credit, expectations)
         digest = aggregated.digest()
 
         quality_next = np.array(quality, dtype=np.float64)
@@ -432,6 +435,28 @@ class Attester:
             return SharedModel(mean.classifier, mean.generator, current.server)
         classifier, server = self.server.step(current.classifier, mean.classifier, current.server)
         return SharedModel(classifier, mean.generator, server)
+
+    def _remember(
+        self,
+        aggregated: SharedModel,
+        accepted: dict[int, tuple[Bundle, float]],
+        credit: dict[int, tuple[int, int, int]],
+        expectations: Sequence[Expectation],
+    ) -> SharedModel:
+        """The aggregate with SCAFFOLD's shared control variate, unchanged where it is not agreed or nobody counts."""
+        if not any(credit[n][0] + credit[n][1] for n in accepted):
+            return aggregated
+        variates = []
+        for n, expected in enumerate(expectations):
+            if (variate := expected.variate) is None:
+                return aggregated
+            if n in accepted:
+                bundle, (data, generated, _) = accepted[n][0], credit[n]
+                steps = len(bundle.manifest.training.real)
+                rate = expected.schedule.learning_rate
+                variate = variate.renewed(expected.base, bundle.classifier, steps, rate, data + generated)
+            variates.append(variate)
+        return replace(aggregated, server=remembered(variates, aggregated.server))
 
     def _aggregate(
         self,

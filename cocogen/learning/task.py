@@ -22,6 +22,7 @@ from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.attester import Attester, Caps, RoundEvidence
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
+from cocogen.learning.control import Variate
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
@@ -103,6 +104,7 @@ class LearningTask:
         self.label_mix = label_mix(counts)
         self.heterogeneity = heterogeneity(counts)
 
+        self._scaffold = learning.scaffold
         self._generation = generation
         agreed = learning.privacy
         self._privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta) if agreed else None
@@ -178,13 +180,16 @@ class LearningTask:
         terms_hash: bytes,
         sign: Callable[[str, bytes], bytes],
         progress: Progress | None = None,
+        *,
+        variates: Sequence[Variate] | None = None,
     ) -> list[Bundle | None]:
         """Generate, train and sign for every organization that has an assignment; the others get None.
 
         The generator goes on training on the organization's own real samples, then generates; the classifier trains
         on both. If each organization trains its generator alone, it generates fewer samples than assigned: those of the
         classes that it does not hold are left out. An organization trained alone gives the same bundle up to floating
-        point rounding.
+        point rounding. ``variates``: where the terms say SCAFFOLD, what it keeps of each organization, nothing of
+        anybody when absent.
 
         Raises
         ------
@@ -192,6 +197,7 @@ class LearningTask:
             When an assignment exceeds the registered samples or is negative, or training diverges.
         """
         bases = self._bases(shared)
+        known = self._variates(variates)
         at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
         for n in at_work:
             self._check_assignment(n, assignments[n])
@@ -215,6 +221,7 @@ class LearningTask:
                     np.concatenate([real.labels, extra.labels]),
                     self._streams.get(Purpose.CLASSIFIER_BATCHES, round_number, n),
                     synthetic=len(extra.labels),
+                    correction=known[n].correction(bases[n]) if known else None,
                 )
                 for n, real, extra in zip(at_work, own, synthetic, strict=True)
             ]
@@ -225,7 +232,10 @@ class LearningTask:
             ):
                 _report(progress, f"round {round_number}: signing evidence", done + 2, steps)
                 sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
-                bundles[n] = self._bundle(round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result)
+                variate = known[n] if known else None
+                bundles[n] = self._bundle(
+                    round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result, variate
+                )
             _report(progress, f"round {round_number}: signing evidence", steps, steps)
             return bundles
 
@@ -242,14 +252,17 @@ class LearningTask:
         progress: Progress | None = None,
         *,
         planned: Sequence[int] | None = None,
+        variates: Sequence[Variate] | None = None,
     ) -> RoundEvidence:
         """Verify, measure and aggregate as the attester; nothing in a bundle is believed.
 
         ``quality``: κ in force this round, shape (N,). ``caps``: the largest contributions of the terms; an
         organization that generates more than its ``generated_cap`` is rejected. ``planned``: effective synthetic
         samples of the plan, shape (N,); more is not credited, because nothing proves that it was trained on.
+        ``variates``: as in :meth:`train`, those of organizations that take no part included.
         """
         bases = self._bases(shared)
+        known = self._variates(variates)
         inputs = self._test.features.shape[1]
         expectations = [
             Expectation(
@@ -265,6 +278,7 @@ class LearningTask:
                 panel=self._generation.panel,
                 schedule=self._schedule,
                 privacy=self._privacy,
+                variate=known[n] if known else None,
             )
             for n, name in enumerate(self.names)
         ]
@@ -306,7 +320,14 @@ class LearningTask:
         with _one_thread():
             initial = self.initial_state().classifier
             state = train_together(
-                self._classifier, initial, self._real_works, self._schedule, rounds, self._server, self._device
+                self._classifier,
+                initial,
+                self._real_works,
+                self._schedule,
+                rounds,
+                self._server,
+                self._device,
+                scaffold=self._scaffold,
             )
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
@@ -383,6 +404,12 @@ class LearningTask:
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
         return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)
 
+    def _variates(self, variates: Sequence[Variate] | None) -> list[Variate]:
+        """What SCAFFOLD keeps of each organization; empty where the terms do not say SCAFFOLD."""
+        if not self._scaffold:
+            return []
+        return [Variate()] * len(self.names) if variates is None else list(variates)
+
     def _check_assignment(self, n: int, assignment: Assignment | None) -> None:
         registered = int(self.registered[n])
         if assignment is not None and not (0 <= assignment.data <= registered and assignment.raw >= 0):
@@ -441,6 +468,7 @@ class LearningTask:
         generator: ModelState,
         synthetic: Samples,
         result: LocalResult,
+        variate: Variate | None,
     ) -> Bundle:
         name = self.names[n]
         panel = self._panel(generator, round_number, n)
@@ -462,6 +490,7 @@ class LearningTask:
             update_norm=state.distance(base.classifier),
             generator_update_norm=generator.distance(base.generator),
             training=log,
+            control_variate=None if variate is None else variate.state.digest(),
         )
         return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
 
