@@ -30,8 +30,10 @@ from cocogen.wallet_signatures import or_unsigned
 from cocogen.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:
+    from cocogen.learning.control import Variate
     from cocogen.learning.datasets import DataFolders
     from cocogen.learning.evidence import Bundle
+    from cocogen.learning.history import VariateHistory
     from cocogen.learning.task import Assignment, LearningTask, SharedModel
 
 __all__ = ["RoundLoop", "RoundReport", "Work", "plan_to_dict"]
@@ -62,15 +64,17 @@ class RoundReport:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the organizations still have to train in a round; both lists have one entry per organization.
+    """What the organizations still have to train in a round; the lists have one entry per organization.
 
     ``bases``: the shared model that each starts from. ``assignments``: None for whoever takes no part or whose
-    evidence is already there.
+    evidence is already there. ``variates``: where the terms say SCAFFOLD, what it keeps of each organization that has
+    an assignment; None where they do not.
     """
 
     round: int
     bases: list[SharedModel]
     assignments: list[Assignment | None]
+    variates: list[Variate] | None = None
 
 
 class RoundLoop:
@@ -117,6 +121,12 @@ class RoundLoop:
             self.split,
             folders=self._folders,
         )
+
+    @cached_property
+    def _history(self) -> VariateHistory:
+        from cocogen.learning.history import VariateHistory
+
+        return VariateHistory(self)
 
     # What the round is about -----------------------------------------------------------------------------------
 
@@ -172,10 +182,11 @@ class RoundLoop:
             if outcome.round in held:
                 documents = self._recorded_documents(outcome)
                 digests[outcome.round] = next(iter(documents.values()))["aggregated_model"]
-        models = {origin: self._load_model(origin, digests[origin]) for origin in sorted(set(held))}
+        models = {origin: self.load_model(origin, digests[origin]) for origin in sorted(set(held))}
         return [models[origin] for origin in held]
 
-    def _load_model(self, number: int, digest: str) -> SharedModel:
+    def load_model(self, number: int, digest: str) -> SharedModel:
+        """The shared model after a round, 0 being the registered one; WorkspaceError unless ``digest`` is its own."""
         from cocogen.learning.task import SharedModel
 
         path = self.workspace.model(number)
@@ -185,6 +196,10 @@ class RoundLoop:
                 f"{path} was altered: its digest is not the one that was agreed", hint="restore it from a copy"
             )
         return model
+
+    def variates(self, number: int, organizations: Sequence[int] | None = None) -> list[Variate] | None:
+        """What SCAFFOLD keeps of the organizations named (all by default) before a round; None without SCAFFOLD."""
+        return self._history.before(number, organizations) if self.resolved.learning.scaffold else None
 
     # Steps -----------------------------------------------------------------------------------------------------
 
@@ -218,7 +233,8 @@ class RoundLoop:
         for n in range(len(names)) if organizations is None else organizations:
             if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
                 assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
-        return Work(number, self.base_models(number), assignments)
+        at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
+        return Work(number, self.base_models(number), assignments, self.variates(number, at_work))
 
     def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
         """Generate, train and write signed evidence of the running round, for all participants or those named.
@@ -234,6 +250,7 @@ class RoundLoop:
                 self.ledger.decoded.terms_hash,
                 lambda name, digest: or_unsigned(partial(self.ledger.sign, name, digest)),
                 progress=self.progress,
+                variates=work.variates,
             )
             for n, bundle in enumerate(bundles):
                 if bundle is not None:
@@ -300,6 +317,7 @@ class RoundLoop:
             self.ledger.decoded.terms_hash,
             progress=self.progress,
             planned=self.plan(number, state.participants).profile.generated.tolist(),
+            variates=self.variates(number),
         )
         contributions = evidence.contributions
         attested = Attested(
@@ -314,6 +332,11 @@ class RoundLoop:
             evaluation=asdict(evidence.evaluation),
             documents=tuple(evidence.documents),
         )
+        if self.resolved.learning.scaffold and bundles is not None:
+            for n, contribution in enumerate(contributions):
+                # What came from elsewhere gets its place here: later rounds compute control variates from it.
+                if contribution is not None:
+                    found[n].save(self.workspace.bundle(number, names[n]))
         evidence.aggregated.save(self.workspace.model(number))
         self.workspace.write_json(self.workspace.attested(number), attested.to_dict())
         return attested

@@ -167,7 +167,9 @@ class Learning(TermsSection):
     ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
     ``clip_norm``: longest update, in multiples of the round's median; none when absent.
     ``hidden``: width of the hidden layer of "mlp". ``proximal``: μ of FedProx, what holds local training near the
-    shared model; 0 is FedAvg.
+    shared model; 0 is FedAvg. ``scaffold``: correct local training by control variates (SCAFFOLD); then
+    ``momentum`` and ``proximal`` are 0, the server takes the average, and updates are neither clipped, trimmed nor
+    made private.
     """
 
     dataset: str
@@ -187,7 +189,36 @@ class Learning(TermsSection):
     trim: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     privacy: Privacy | None = None
+    scaffold: bool = False
     partition: Partition = Partition()
+
+    @field_validator("scaffold")
+    @classmethod
+    def _has_what_control_variates_need(cls, scaffold: bool, info: ValidationInfo) -> bool:
+        if not scaffold:
+            return scaffold
+        said = info.data
+        server = said.get("server")
+        obstacles = (
+            (said.get("momentum"), "momentum = 0: a control variate is the mean of plain gradient steps"),
+            (said.get("proximal"), "proximal = 0: its pull would be taken for a gradient, and both stop drift"),
+            (
+                server and server.optimizer != "average",
+                'server.optimizer = "average": the shared control variate is the direction of one plain step',
+            ),
+            (
+                said.get("aggregation") == "trimmed-mean",
+                'aggregation = "average": what is trimmed from the model would return through the control variates',
+            ),
+            (
+                said.get("clip_norm"),
+                "no clip_norm: what is clipped from an update would return through the control variates",
+            ),
+            (said.get("privacy"), "no privacy: control variates would be made of its noise, and repeat it every round"),
+        )
+        if wanted := [need for present, need in obstacles if present]:
+            raise ValueError(f"false, unless with {'; '.join(wanted)}")
+        return scaffold
 
 
 class Generation(TermsSection):

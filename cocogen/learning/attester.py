@@ -10,6 +10,7 @@ catches, and of those that it does not, is docs/evidence.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cocogen.attested import evidence_hash
 from cocogen.errors import EvidenceRejected
 from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
+from cocogen.learning.control import remembered
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
@@ -110,7 +112,8 @@ class Attester:
 
         The models are averaged with the weights that were measured and capped; clipped and trimmed first where the
         terms say so. The server's optimizer then steps from the newest base; what an organization harms or gains is
-        judged by the average alone, before that step. Without any weight the base stands.
+        judged by the average alone, before that step. Without any weight the base stands. Where the terms say SCAFFOLD,
+        the control variates of all, absent organizations included, are averaged too.
         """
         total = len(bundles)
         rejected: dict[str, str] = {}
@@ -139,7 +142,7 @@ class Attester:
             for n, bundle in accepted.items()
         }
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
-        aggregated = pool.step(self.server)
+        aggregated = self._remember(pool.step(self.server), accepted, credit, expectations)
         digest = aggregated.digest()
 
         quality_next = np.array(quality, dtype=np.float64)
@@ -209,6 +212,26 @@ class Attester:
                 f"without, more than {tolerance[worst]:g}"
             )
             del accepted[worst]
+
+    def _remember(
+        self,
+        aggregated: SharedModel,
+        accepted: Mapping[int, Bundle],
+        credit: Mapping[int, Credit],
+        expectations: Sequence[Expectation],
+    ) -> SharedModel:
+        """The aggregate with SCAFFOLD's shared control variate, unchanged where it is not agreed or nobody counts."""
+        if not any(credit[n].weight for n in accepted):
+            return aggregated
+        variates = []
+        for n, expected in enumerate(expectations):
+            if (variate := expected.variate) is None:
+                return aggregated
+            if n in accepted:
+                steps, rate = len(accepted[n].manifest.training.real), expected.schedule.learning_rate
+                variate = variate.renewed(expected.base, accepted[n].classifier, steps, rate, credit[n].weight)
+            variates.append(variate)
+        return replace(aggregated, server=remembered(variates, aggregated.server))
 
     def _held_out_loss(self, state: ModelState) -> float:
         return evaluate(self.classifier, state, self.holdout.features, self.holdout.labels).loss

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cocogen.errors import EvidenceRejected
+from cocogen.learning.control import Variate
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.privacy import UpdatePrivacy
@@ -32,6 +33,7 @@ class Expectation:
     ``registered``: real samples of the terms. ``maximum``: synthetic samples it may generate. ``base``: the shared
     model that it was given. ``inputs``, ``classes``, ``panel``: shape of a sample, number of classes, panel samples
     of each class. ``schedule``: local training of the classifier. ``privacy``: of its update, None when not agreed.
+    ``variate``: what SCAFFOLD keeps of the organization, None when not agreed.
     """
 
     organization: str
@@ -46,6 +48,7 @@ class Expectation:
     panel: int
     schedule: Schedule
     privacy: UpdatePrivacy | None = None
+    variate: Variate | None = None
 
 
 def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str, bytes, bytes], bool]) -> None:
@@ -65,6 +68,7 @@ def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str,
         ("round", manifest.round, expected.round),
         ("terms", manifest.terms_hash, expected.terms_hash.hex()),
         ("base model", manifest.base, expected.base.digest()),
+        ("control variate", manifest.control_variate, expected.variate and expected.variate.state.digest()),
     )
     for what, claimed, wanted in claims:
         if claimed != wanted:

@@ -46,7 +46,8 @@ class TrainingLog(_Record):
     """The member's log of its classifier's training: one entry per gradient step, epochs one after the other.
 
     ``epoch_steps``: gradient steps of each epoch. ``real``, ``synthetic``: samples in each batch. ``losses``: mean
-    cross-entropy before the step, nats. ``gradient_norms``: Euclidean norms, weight decay included.
+    cross-entropy before the step, nats. ``gradient_norms``: Euclidean norms, weight decay included,
+    and whatever else the algorithm adds to the gradient of the loss.
     """
 
     epoch_steps: Annotated[tuple[Count, ...], Field(max_length=_MAXIMUM_STEPS)]
@@ -73,7 +74,8 @@ class Manifest(_Record):
 
     ``base``: digest of the shared model it started from. ``commitments``: one for each real sample used, sorted.
     ``raw``: synthetic samples trained on. ``update_norm``, ``generator_update_norm``: Euclidean distance of the
-    classifier and the generator from those of ``base``.
+    classifier and the generator from those of ``base``. ``control_variate``: digest of the organization's own one,
+    which corrected its gradients; only where the terms say SCAFFOLD.
     """
 
     version: Literal[1] = 1
@@ -90,10 +92,11 @@ class Manifest(_Record):
     update_norm: Measure
     generator_update_norm: Measure
     training: TrainingLog
+    control_variate: Digest | None = None
 
     def encode(self) -> bytes:
         """Canonical JSON, the bytes that are hashed and signed."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json", exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True)

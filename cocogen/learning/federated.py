@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from cocogen.learning.aggregation import ServerOptimizer
+from cocogen.learning.control import Variate, remembered
 from cocogen.learning.models import Classifier
-from cocogen.learning.states import ModelState, average
+from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.training import CPU, LocalWork, Schedule, train
 
 __all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone", "train_together"]
@@ -63,20 +64,37 @@ def train_together(
     rounds: int,
     server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
     device: torch.device = CPU,
+    *,
+    scaffold: bool = False,
 ) -> ModelState:
     """Federated training on everybody's samples; ``works`` gives the organizations' parts of a round, from 1.
 
     1. Every organization n trains the shared classifier θ on its own samples: θ_n (:mod:`cocogen.learning.training`).
     2. Average the θ_n, weighted by samples (:func:`cocogen.learning.states.average`).
     3. Step θ towards the average (:class:`~cocogen.learning.aggregation.ServerOptimizer`).
+
+    With ``scaffold`` control variates correct every step of 1., and are averaged after it
+    (:mod:`cocogen.learning.control`); the server's optimizer is then to take the average.
     """
-    state, remembered = initial, ModelState({})
+    shared = SharedModel(initial, ModelState({}))
+    variates: list[Variate] = []
     for number in range(1, rounds + 1):
-        parts = works(number, state)
+        parts = list(works(number, shared.classifier))
+        if scaffold:
+            variates = variates or [Variate()] * len(parts)
+            parts = [replace(p, correction=v.correction(shared)) for p, v in zip(parts, variates, strict=True)]
         results = train(classifier, parts, schedule, device)
-        mean = average([result.state for result in results], [len(part.labels) for part in parts])
-        state, remembered = server.step(state, mean, remembered)
-    return state
+        weights = [len(part.labels) for part in parts]
+        mean = average([result.state for result in results], weights)
+        state, memory = server.step(shared.classifier, mean, shared.server)
+        if scaffold:
+            variates = [
+                variate.renewed(shared, result.state, len(result.trace.real), schedule.learning_rate, weight)
+                for variate, result, weight in zip(variates, results, weights, strict=True)
+            ]
+            memory = remembered(variates, shared.server)
+        shared = SharedModel(state, shared.generator, memory)
+    return shared.classifier
 
 
 def train_alone(

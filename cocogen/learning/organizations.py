@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from cocogen.errors import LearningError
+from cocogen.learning.control import Variate
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.generators.base import Generator, deficit_labels
 from cocogen.learning.generators.quality import panel_labels
@@ -108,8 +109,11 @@ class Organizations:
         terms_hash: bytes,
         sign: Callable[[str, bytes], bytes],
         progress: Progress | None = None,
+        variates: Sequence[Variate] = (),
     ) -> list[Bundle | None]:
         """The signed bundle of each organization that has an assignment, from its model in ``bases``.
+
+        ``variates``: what SCAFFOLD keeps of each organization; empty where it is not agreed.
 
         Raises
         ------
@@ -137,6 +141,7 @@ class Organizations:
                 np.concatenate([real.labels, extra.labels]),
                 self._streams.get(Purpose.CLASSIFIER_BATCHES, round_number, n),
                 synthetic=len(extra.labels),
+                correction=variates[n].correction(bases[n]) if variates else None,
             )
             for n, real, extra in zip(at_work, own, synthetic, strict=True)
         ]
@@ -147,7 +152,10 @@ class Organizations:
         ):
             report(progress, f"round {round_number}: signing evidence", done + 2, steps)
             sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
-            bundles[n] = self._bundle(round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result)
+            variate = variates[n] if variates else None
+            bundles[n] = self._bundle(
+                round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result, variate
+            )
         report(progress, f"round {round_number}: signing evidence", steps, steps)
         return bundles
 
@@ -235,6 +243,7 @@ class Organizations:
         generator: ModelState,
         synthetic: Samples,
         result: LocalResult,
+        variate: Variate | None,
     ) -> Bundle:
         name = self.names[n]
         panel = self.panel(generator, round_number, n)
@@ -256,6 +265,7 @@ class Organizations:
             update_norm=state.distance(base.classifier),
             generator_update_norm=generator.distance(base.generator),
             training=log,
+            control_variate=None if variate is None else variate.state.digest(),
         )
         return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
 

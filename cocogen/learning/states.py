@@ -65,6 +65,19 @@ class ModelState(Mapping[str, NDArray[np.float32]]):
         """Whether no parameter is NaN or infinite."""
         return all(bool(np.isfinite(array).all()) for array in self.values())
 
+    def save(self, path: Path) -> None:
+        """Write an npz file atomically; equal states give equal bytes."""
+        write_arrays(path, pack("state", self))
+
+    @classmethod
+    def load(cls, path: Path) -> ModelState:
+        """Read :meth:`save`'s file; LearningError when it is missing or malformed."""
+        arrays = read_arrays(path)
+        state = unpack("state", arrays)
+        if len(state) != len(arrays):
+            raise LearningError(f"{path} does not hold a model's state", hint="name a file written by cocogen")
+        return state
+
     def distance(self, other: ModelState) -> float:
         """Euclidean norm of the difference of all parameters; the layouts must agree."""
         squares = (np.square(self[name] - other[name], dtype=np.float64).sum() for name in self)

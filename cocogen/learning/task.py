@@ -18,6 +18,7 @@ from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.attester import Attester
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
+from cocogen.learning.control import Variate
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle
@@ -88,6 +89,7 @@ class LearningTask:
         self.label_mix = label_mix(counts)
         self.heterogeneity = heterogeneity(counts)
 
+        self._scaffold = learning.scaffold
         self._generation = generation
         agreed = learning.privacy
         self._privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta) if agreed else None
@@ -163,13 +165,16 @@ class LearningTask:
         terms_hash: bytes,
         sign: Callable[[str, bytes], bytes],
         progress: Progress | None = None,
+        *,
+        variates: Sequence[Variate] | None = None,
     ) -> list[Bundle | None]:
         """Generate, train and sign for every organization that has an assignment; the others get None.
 
         The generator goes on training on the organization's own real samples, then generates; the classifier trains
         on both. If each organization trains its generator alone, it generates fewer samples than assigned: those of the
         classes that it does not hold are left out. An organization trained alone gives the same bundle up to floating
-        point rounding.
+        point rounding. ``variates``: where the terms say SCAFFOLD, what it keeps of each organization, nothing of
+        anybody when absent.
 
         Raises
         ------
@@ -177,7 +182,9 @@ class LearningTask:
             When an assignment exceeds the registered samples or is negative, or training diverges.
         """
         with one_thread():
-            return self._organizations.train(round_number, self._bases(shared), assignments, terms_hash, sign, progress)
+            return self._organizations.train(
+                round_number, self._bases(shared), assignments, terms_hash, sign, progress, self._variates(variates)
+            )
 
     def attest(
         self,
@@ -192,14 +199,17 @@ class LearningTask:
         progress: Progress | None = None,
         *,
         planned: Sequence[int] | None = None,
+        variates: Sequence[Variate] | None = None,
     ) -> RoundEvidence:
         """Verify, measure and aggregate as the attester; nothing in a bundle is believed.
 
         ``quality``: κ in force this round, shape (N,). ``caps``: the largest contributions of the terms; an
         organization that generates more than its ``generated_cap`` is rejected. ``planned``: effective synthetic
         samples of the plan, shape (N,); more is not credited, because nothing proves that it was trained on.
+        ``variates``: as in :meth:`train`, those of organizations that take no part included.
         """
         bases = self._bases(shared)
+        known = self._variates(variates)
         inputs = self._test.features.shape[1]
         expectations = [
             Expectation(
@@ -215,6 +225,7 @@ class LearningTask:
                 panel=self._generation.panel,
                 schedule=self._schedule,
                 privacy=self._privacy,
+                variate=known[n] if known else None,
             )
             for n, name in enumerate(self.names)
         ]
@@ -278,6 +289,7 @@ class LearningTask:
                 rounds,
                 self._server,
                 self._device,
+                scaffold=self._scaffold,
             )
             return evaluate(self._classifier, state, self._test.features, self._test.labels)
 
@@ -331,3 +343,9 @@ class LearningTask:
 
     def _bases(self, shared: SharedModel | Sequence[SharedModel]) -> list[SharedModel]:
         return [shared] * len(self.names) if isinstance(shared, SharedModel) else list(shared)
+
+    def _variates(self, variates: Sequence[Variate] | None) -> list[Variate]:
+        """What SCAFFOLD keeps of each organization; empty where the terms do not say SCAFFOLD."""
+        if not self._scaffold:
+            return []
+        return [Variate()] * len(self.names) if variates is None else list(variates)

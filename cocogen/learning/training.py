@@ -78,20 +78,24 @@ class Schedule:
 @dataclass(frozen=True, slots=True)
 class LocalWork:
     """One organization's part: ``features`` (n, d) float32, ``labels`` (n,) int64; the last ``synthetic`` rows are
-    generated. ``rng`` is consumed."""
+    generated. ``rng`` is consumed.
+
+    ``correction``: what SCAFFOLD adds to every gradient (:mod:`cocogen.learning.control`), None for nothing.
+    """
 
     initial: ModelState
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     rng: np.random.Generator
     synthetic: int = 0
+    correction: ModelState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingTrace:
     """What happened in each of T steps: ``real`` and ``synthetic`` samples (T,) int64, mean ``losses`` before the
-    step (T,) float32, without the proximal term, ``gradient_norms`` (T,) float32, weight decay and proximal term
-    included."""
+    step (T,) float32, without the proximal term, ``gradient_norms`` (T,) float32, weight decay, proximal term and
+    correction included."""
 
     real: NDArray[np.int64]
     synthetic: NDArray[np.int64]
@@ -128,7 +132,8 @@ def train(
     Raises
     ------
     LearningError
-        When a parameter stops being finite.
+        When a parameter stops being finite, or gradients are to be corrected where the schedule takes other than plain
+        gradient steps.
     """
     chosen = train_stacked if is_stacked(objective, len(works), device) else train_looped
     return chosen(objective, works, schedule, device)
@@ -161,7 +166,7 @@ def _train(
 
        a. gather the batches b_n drawn for the step;
        b. mean losses f_n(θ_n; b_n) and their gradients g_n, all organizations in one graph;
-       c. g_n ← g_n + weight_decay · θ_n + μ (θ_n − θ_n at the start);
+       c. g_n ← g_n + weight_decay · θ_n + μ (θ_n − θ_n at the start) + correction_n;
        d. log f_n and ‖g_n‖, and step θ_n along g_n.
     3. Cut the buffer into states.
     """
@@ -169,7 +174,8 @@ def _train(
         return []
     layout = works[0].initial.layout
     values = torch.from_numpy(np.stack([_flatten(work.initial) for work in works])).to(device)
-    optimizer = _Optimizer(values, schedule)
+    corrections = _corrections(works, schedule)
+    optimizer = _Optimizer(values, schedule, None if corrections is None else corrections.to(device))
     features = _joined([work.features for work in works]).to(device)
     labels = _joined([work.labels for work in works]).to(device)
     registers = [Register(len(work.labels), work.synthetic, work.rng) for work in works]
@@ -222,9 +228,10 @@ def _means(objective: Objective) -> Means:
 class _Optimizer:
     """Steps on the first organizations of stacked flat parameters ``values`` (N, P), in place."""
 
-    def __init__(self, values: Tensor, schedule: Schedule) -> None:
+    def __init__(self, values: Tensor, schedule: Schedule, corrections: Tensor | None) -> None:
         self.schedule = schedule
         self.values = values
+        self.corrections = corrections
         self.start = values.clone() if schedule.proximal else values
         self.first = torch.zeros_like(values)
         self.second = torch.zeros_like(values) if schedule.optimizer == "adam" else self.first
@@ -239,6 +246,8 @@ class _Optimizer:
             gradients.add_(values, alpha=schedule.weight_decay)
         if schedule.proximal:
             gradients.add_(values - self.start[:count], alpha=schedule.proximal)
+        if self.corrections is not None:
+            gradients.add_(self.corrections[:count])
         norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
         if schedule.optimizer == "sgd":
             sgd(
@@ -270,6 +279,29 @@ class _Optimizer:
                 maximize=False,
             )
         return norms
+
+
+def _corrections(works: Sequence[LocalWork], schedule: Schedule) -> Tensor | None:
+    """What is added to the gradients of each organization (N, P), None where nothing is added to anyone's."""
+    if all(work.correction is None for work in works):
+        return None
+    if schedule.optimizer != "sgd" or schedule.momentum or schedule.proximal:
+        raise LearningError(
+            f"gradients cannot be corrected under {schedule}: a control variate is the mean of plain gradients",
+            hint="train by SGD without momentum and without a proximal term",
+        )
+    rows = []
+    for work in works:
+        if work.correction is None:
+            rows.append(np.zeros_like(_flatten(work.initial)))
+        elif work.correction.layout == work.initial.layout:
+            rows.append(_flatten(work.correction))
+        else:
+            raise LearningError(
+                f"the correction {work.correction!r} does not fit the parameters {work.initial!r}",
+                hint="correct by control variates of the same model",
+            )
+    return torch.from_numpy(np.stack(rows))
 
 
 def _joined(arrays: Sequence[NDArray[Any]]) -> Tensor:

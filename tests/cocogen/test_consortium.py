@@ -125,6 +125,35 @@ def test_an_invalid_field_is_named_with_its_value_and_valid_range(altered, old, 
     assert valid in message
 
 
+@pytest.mark.parametrize(
+    ("line", "need"),
+    [
+        ("", "momentum = 0: "),
+        ("momentum = 0\nproximal = 0.1", "proximal = 0: "),
+        ('momentum = 0\nserver = { optimizer = "momentum" }', 'server.optimizer = "average": '),
+        ('momentum = 0\naggregation = "trimmed-mean"', 'aggregation = "average": '),
+        ("momentum = 0\nclip_norm = 2.0", "no clip_norm: "),
+        ("momentum = 0\nprivacy = { clip = 1.0, noise_multiplier = 0.5 }", "no privacy: "),
+    ],
+)
+def test_scaffold_refuses_what_breaks_control_variates_and_says_why(altered, line, need):
+    with pytest.raises(ConfigurationError) as caught:
+        load_consortium(altered("hidden = 32", f"hidden = 32\nscaffold = true\n{line}"))
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.value) == ("learning.scaffold", "True")
+    assert f"false, unless with {need}" in problem.valid
+    assert ";" not in problem.valid
+
+
+def test_scaffold_is_off_unless_the_terms_say_so(altered):
+    assert not load_consortium(altered("hidden = 32", "hidden = 32")).learning.scaffold
+    on = load_consortium(altered("hidden = 32", "hidden = 32\nscaffold = true\nmomentum = 0\nweight_decay = 0.01"))
+    assert on.learning.scaffold
+    several = "hidden = 32\nscaffold = true\nproximal = 1\nclip_norm = 1"
+    with pytest.raises(ConfigurationError, match=r"momentum = 0.*; proximal = 0.*; no clip_norm"):
+        load_consortium(altered("hidden = 32", several))
+
+
 def test_all_problems_are_reported_at_once(altered):
     path = altered("seed = 7", "seed = -1\nextra = 1")
     with pytest.raises(ConfigurationError) as caught:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cocogen.learning.evidence import Bundle
     from cocogen.rounds import RoundLoop
 
-__all__ = ["RecordedRound", "recorded_round"]
+__all__ = ["RecordedRound", "accepted_bundle", "recorded_round"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def recorded_round(
             hint="choose another round with --round",
         )
     contributions = [contribution for contribution in attested.contributions if contribution is not None]
-    bundles = [_bundle(loop, outcome, n, attested.documents[n], attested.contributions[n]) for n in players]
+    bundles = [accepted_bundle(loop, outcome, n) for n in players]
 
     from cocogen.learning.aggregation import newest
     from cocogen.learning.task import SharedModel
@@ -95,18 +95,20 @@ def _outcome(loop: RoundLoop, number: int | None) -> RoundOutcome:
     return outcomes[number]
 
 
-def _bundle(
-    loop: RoundLoop,
-    outcome: RoundOutcome,
-    index: int,
-    document: dict[str, object] | None,
-    attested: Contribution | None,
-) -> Bundle:
-    """An accepted organization's bundle, after making sure that it is the one whose digest was recorded."""
+def accepted_bundle(loop: RoundLoop, outcome: RoundOutcome, index: int) -> Bundle:
+    """The bundle of organization ``index`` that was accepted in a round, after making sure that it is the one whose
+    digest was recorded.
+
+    Raises
+    ------
+    WorkspaceError
+        When it is not there, or was altered.
+    """
     from cocogen.learning.evidence import Bundle
 
     name, path = loop.resolved.names[index], loop.workspace.bundle(outcome.round, loop.resolved.names[index])
-    recorded = outcome.contributions[index] or attested
+    attested = loop.attested(outcome.round)
+    document, recorded = attested.documents[index], outcome.contributions[index] or attested.contributions[index]
     if document is None or recorded is None or evidence_hash(document) != recorded.evidence_hash:
         raise WorkspaceError(
             f"{loop.workspace.attested(outcome.round)} was altered: the evidence of {name} is not what was recorded",
@@ -114,8 +116,8 @@ def _bundle(
         )
     if not path.exists():
         raise WorkspaceError(
-            f"{path} is not there: the contribution of {name} cannot be aggregated again",
-            hint="put the organization's bundle in its place, or choose another round with --round",
+            f"{path} is not there: what {name} contributed to round {outcome.round} cannot be looked at again",
+            hint="put the organization's bundle in its place",
         )
     bundle = Bundle.load(path)
     measurement = document["measurement"]

@@ -5,8 +5,9 @@ everything else is a number or a text. Neither side trusts the other: whatever i
 
 ========  ====================================================================================================
 query     server → node: nothing. Node → server: organization, and its signature of :func:`identity_digest`.
-train     server → node: round, terms hash, real and synthetic samples to use, the shared model. Node → server: its
-          signed evidence, or the reason why there is none.
+train     server → node: round, terms hash, real and synthetic samples to use, the shared model, and the
+          organization's own control variate where there is one. Node → server: its signed evidence, or the reason
+          why there is none.
 ========  ====================================================================================================
 
 A query must not cost a node the import of torch, so this module loads the learning engine only where it is needed.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +30,7 @@ from cocogen.errors import LearningError
 
 if TYPE_CHECKING:
     from cocogen.learning.evidence import Bundle
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.states import ModelState, SharedModel
     from cocogen.learning.task import Assignment
 
 __all__ = [
@@ -46,8 +48,9 @@ __all__ = [
 
 _MAXIMUM_TEXT = 400
 _MAXIMUM_SIGNATURE = 8_192
-_FILE, _FACTS = "file", "facts"
+_FILE, _FACTS, _VARIATE = "file", "facts", "variate"
 _Fact = TypeVar("_Fact", str, bytes, int)
+_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,29 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One organization's work in a round: ``terms_hash`` (32 bytes) says under which agreement."""
+    """One organization's work in a round: ``terms_hash`` (32 bytes) says under which agreement.
+
+    ``variate``: the organization's control variate, None before it has one.
+    """
 
     round: int
     terms_hash: bytes
     assignment: Assignment
     base: SharedModel
+    variate: ModelState | None = None
 
     def content(self) -> RecordDict:
         """As the server sends it."""
-        with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
-            path = Path(folder) / "model.npz"
-            self.base.save(path)
-            model = path.read_bytes()
+        files = {_FILE: _file(_saved(self.base.save))}
+        if self.variate is not None:
+            files[_VARIATE] = _file(_saved(self.variate.save))
         facts: dict[str, int | bytes] = {
             "round": self.round,
             "terms_hash": self.terms_hash,
             "data": self.assignment.data,
             "raw": self.assignment.raw,
         }
-        return RecordDict({_FACTS: ConfigRecord({**facts}), _FILE: _file(model)})
+        return RecordDict({_FACTS: ConfigRecord({**facts}), **files})
 
 
 def identity_digest(terms_hash: bytes, run: int, node: int) -> bytes:
@@ -106,18 +112,16 @@ def read_identity(content: RecordDict) -> Identity:
 
 def read_order(content: RecordDict) -> Order:
     """What the server asks for; LearningError when it is something else."""
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.states import ModelState, SharedModel
     from cocogen.learning.task import Assignment
 
     numbers = {name: _fact(content, name, int) for name in ("round", "data", "raw")}
     if min(numbers.values()) < 0 or max(numbers.values()) >= 2**53:
         raise LearningError(f"the order counts {numbers}", hint="numbers from 0 to 2^53")
-    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
-        path = Path(folder) / "model.npz"
-        path.write_bytes(_bytes(content))
-        base = SharedModel.load(path)
+    base = _loaded(SharedModel.load, _bytes(content))
+    variate = _loaded(ModelState.load, _bytes(content, _VARIATE)) if _VARIATE in content else None
     assignment = Assignment(data=numbers["data"], raw=numbers["raw"])
-    return Order(numbers["round"], _fact(content, "terms_hash", bytes), assignment, base)
+    return Order(numbers["round"], _fact(content, "terms_hash", bytes), assignment, base, variate)
 
 
 def evidence(bundle: bytes) -> RecordDict:
@@ -127,10 +131,7 @@ def evidence(bundle: bytes) -> RecordDict:
 
 def bytes_of_bundle(bundle: Bundle) -> bytes:
     """The file that :meth:`Bundle.save` writes."""
-    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
-        path = Path(folder) / "evidence.bundle"
-        bundle.save(path)
-        return path.read_bytes()
+    return _saved(bundle.save)
 
 
 def refusal(reason: str) -> RecordDict:
@@ -160,8 +161,22 @@ def _file(content: bytes) -> ArrayRecord:
     return ArrayRecord({_FILE: Array("uint8", (len(content),), "bytes", content)})
 
 
-def _bytes(content: RecordDict) -> bytes:
-    record = content.get(_FILE)
+def _saved(save: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+        path = Path(folder) / "content"
+        save(path)
+        return path.read_bytes()
+
+
+def _loaded(load: Callable[[Path], _Loaded], content: bytes) -> _Loaded:
+    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+        path = Path(folder) / "content"
+        path.write_bytes(content)
+        return load(path)
+
+
+def _bytes(content: RecordDict, part: str = _FILE) -> bytes:
+    record = content.get(part)
     array = record.get(_FILE) if isinstance(record, ArrayRecord) else None
     if not isinstance(array, Array) or not isinstance(array.data, bytes):
         raise LearningError("the message holds no file")

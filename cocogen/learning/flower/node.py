@@ -65,9 +65,19 @@ class Member:
                 f"{self.organization} generates at most {self.maximum} samples a round, not {order.assignment.raw}",
                 hint="the plan must keep to the terms",
             )
+        from cocogen.learning.control import Variate
+
         task = self.task()
         assignments = [order.assignment if name == self.organization else None for name in task.names]
-        bundles = task.train(order.round, order.base, assignments, self.terms_hash, lambda _, digest: self.sign(digest))
+        variate = Variate() if order.variate is None else Variate(order.variate)
+        bundles = task.train(
+            order.round,
+            order.base,
+            assignments,
+            self.terms_hash,
+            lambda _, digest: self.sign(digest),
+            variates=[variate] * len(task.names),
+        )
         return bytes_of_bundle(next(bundle for bundle in bundles if bundle is not None))
 
 

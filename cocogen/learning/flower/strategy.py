@@ -98,7 +98,8 @@ class SettledRounds(Strategy):
         for n in wanted:
             assignment = self._work.assignments[n]
             if assignment is not None and (node := self._nodes.get(names[n])) is not None:
-                order = Order(self._work.round, terms_hash, assignment, self._work.bases[n])
+                variate = self._work.variates[n].state if self._work.variates else None
+                order = Order(self._work.round, terms_hash, assignment, self._work.bases[n], variate or None)
                 messages.append(self._message(order.content(), node, MessageType.TRAIN))
                 self._senders[node] = n
         if wanted and not messages:

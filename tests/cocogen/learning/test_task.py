@@ -9,7 +9,11 @@ import pytest
 import torch
 
 from cocogen.errors import DatasetError, LearningError
+from cocogen.learning.control import Variate, shared_variate
+from cocogen.learning.states import average
+from cocogen.learning.streams import Purpose
 from cocogen.learning.task import Assignment, SharedModel
+from cocogen.learning.training import LocalWork, train_looped
 from cocogen.sections import Partition, Server
 
 TERMS = bytes(range(32))
@@ -245,7 +249,99 @@ def test_training_together_takes_the_servers_steps(build) -> None:
     assert len(losses) == 3
 
 
-def attest(task, shared, bundles: list, quality: np.ndarray):
+def with_scaffold(build, **learning):
+    return build(scaffold=True, momentum=0.0, learning_rate=0.2, **learning)
+
+
+def renewed(task, shared, variates: list[Variate], bundles: list, evidence) -> list[Variate]:
+    return [
+        variate
+        if bundle is None or given is None
+        else variate.renewed(
+            shared, bundle.classifier, len(bundle.manifest.training.real), 0.2, given.data + given.generated
+        )
+        for variate, bundle, given in zip(variates, bundles, evidence.contributions, strict=True)
+    ]
+
+
+def test_scaffold_rounds_are_attested_and_average_the_variates_of_all(build) -> None:
+    task = with_scaffold(build)
+    shared, variates, quality = task.initial_state(), [Variate()] * 4, np.ones(4)
+    for number in (1, 2):
+        assignments = [Assignment(int(k), 0) for k in task.registered]
+        bundles = task.train(number, shared, assignments, TERMS, sign, variates=variates)
+        absent = [None, *bundles[1:]] if number == 2 else bundles
+        evidence = attest(task, shared, absent, quality, number, variates)
+        assert not evidence.rejected
+        variates = renewed(task, shared, variates, absent, evidence)
+        shared = evidence.aggregated
+        mean = average([v.state for v in variates], [v.weight for v in variates])
+        assert shared_variate(shared).digest() == mean.digest()
+    assert all(variate.weight for variate in variates)
+    nobody = attest(task, shared, [None] * 4, quality, 3, variates)
+    assert nobody.aggregated.digest() == shared.digest()
+
+
+def test_scaffold_corrects_what_fedavg_does_not(build) -> None:
+    task, plain = with_scaffold(build), build(momentum=0.0, learning_rate=0.2)
+    shared = task.initial_state()
+    first = play(task, shared, raw=0)
+    fedavg = play(plain, shared, raw=0)
+    assert [b.classifier.digest() for b in first] == [b.classifier.digest() for b in fedavg]
+    assert [b.manifest.control_variate is None for b in first + fedavg] == [False] * 4 + [True] * 4
+    quality = np.ones(4)
+    evidence = attest(task, shared, first, quality)
+    without = attest(plain, shared, fedavg, quality)
+    assert evidence.aggregated.classifier.digest() == without.aggregated.classifier.digest()
+    assert not without.aggregated.server
+    variates = renewed(task, shared, [Variate()] * 4, first, evidence)
+    assignments = [Assignment(int(k), 0) for k in task.registered]
+    for n, bundle in enumerate(task.train(2, evidence.aggregated, assignments, TERMS, sign, variates=variates)):
+        work = LocalWork(
+            evidence.aggregated.classifier,
+            task._own[n].features,
+            task._own[n].labels,
+            task._streams.get(Purpose.CLASSIFIER_BATCHES, 2, n),
+            correction=variates[n].correction(evidence.aggregated),
+        )
+        expected = train_looped(task._classifier, [work], task._schedule)[0].state
+        assert bundle.classifier.distance(expected) < 1e-4
+
+
+def test_evidence_that_was_corrected_by_another_variate_is_rejected(build) -> None:
+    task, quality = with_scaffold(build), np.ones(4)
+    shared = task.initial_state()
+    bundles = play(task, shared, raw=0)
+    evidence = attest(task, shared, bundles, quality)
+    variates = renewed(task, shared, [Variate()] * 4, bundles, evidence)
+    assignments = [Assignment(int(k), 0) for k in task.registered]
+    wrong = [variates[1], *variates[1:]]
+    later = task.train(2, evidence.aggregated, assignments, TERMS, sign, variates=wrong)
+    judged = attest(task, evidence.aggregated, later, quality, 2, variates)
+    assert list(judged.rejected) == ["north"]
+    assert "control variate" in judged.rejected["north"]
+    kept = [variates[0], *renewed(task, evidence.aggregated, variates, later, judged)[1:]]
+    mean = average([v.state for v in kept], [v.weight for v in kept])
+    assert shared_variate(judged.aggregated).digest() == mean.digest()
+    plain = build(momentum=0.0, learning_rate=0.2)
+    assert set(attest(plain, shared, bundles, quality).rejected) == set(task.names)
+
+
+def test_training_together_with_scaffold_is_the_rounds_without_evidence(build) -> None:
+    task, quality = with_scaffold(build), np.ones(4)
+    shared, variates = task.initial_state(), [Variate()] * 4
+    for number in (1, 2, 3):
+        assignments = [Assignment(int(k), 0) for k in task.registered]
+        bundles = task.train(number, shared, assignments, TERMS, sign, variates=variates)
+        evidence = attest(task, shared, bundles, quality, number, variates)
+        variates, shared = renewed(task, shared, variates, bundles, evidence), evidence.aggregated
+    assert task.train_together(3).loss == pytest.approx(evidence.evaluation.loss, rel=1e-5)
+    assert build(momentum=0.0, learning_rate=0.2).train_together(3).loss != pytest.approx(
+        evidence.evaluation.loss, rel=1e-4
+    )
+
+
+def attest(task, shared, bundles: list, quality: np.ndarray, number: int = 1, variates: list[Variate] | None = None):
     caps = [SimpleNamespace(data_cap=90, generated_cap=60, compute_cap=0)] * 4
     addresses = [f"0x{n}" for n in range(4)]
-    return task.attest(1, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS)
+    return task.attest(number, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS, variates=variates)

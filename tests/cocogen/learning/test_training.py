@@ -155,6 +155,66 @@ def test_a_stronger_proximal_term_stays_nearer() -> None:
     assert distances[2] < 0.5 * distances[0]
 
 
+PLAIN = replace(SGD, momentum=0.0)
+
+
+def corrected(objective: Objective) -> list[LocalWork]:
+    """Organizations of different sizes, the second without a correction."""
+    return [
+        replace(
+            work,
+            correction=None if n == 1 else ModelState({k: np.cos(n + np.asarray(a)) for k, a in work.initial.items()}),
+        )
+        for n, work in enumerate(works(objective))
+    ]
+
+
+@pytest.mark.parametrize("run", [train_looped, train_stacked])
+def test_a_correction_is_added_to_every_gradient(run) -> None:
+    objective, schedule = mlp(), replace(PLAIN, batch_size=100)
+    for work, result in zip(corrected(objective), run(objective, corrected(objective), schedule), strict=True):
+        leaves = {name: torch.from_numpy(value.copy()).requires_grad_() for name, value in work.initial.items()}
+        optimizer = torch.optim.SGD(leaves.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+        for _ in range(schedule.epochs if len(work.labels) else 0):
+            optimizer.zero_grad()
+            rows, labels = torch.from_numpy(work.features), torch.from_numpy(work.labels)
+            mean = objective.losses(leaves, rows, labels, torch.zeros(len(labels), 0)).mean()
+            for name, addition in (work.correction or {}).items():
+                mean = mean + (leaves[name] * torch.from_numpy(addition)).sum()
+            mean.backward()
+            optimizer.step()
+        assert all(np.allclose(result.state[k], leaves[k].detach().numpy(), atol=1e-5) for k in leaves)
+
+
+def test_stacked_corrections_equal_the_loop() -> None:
+    looped, stacked = (run(mlp(), corrected(mlp()), PLAIN) for run in (train_looped, train_stacked))
+    for one, other, work in zip(looped, stacked, works(mlp()), strict=True):
+        assert all(np.allclose(one.state[k], other.state[k], atol=1e-5, rtol=0.0) for k in one.state)
+        assert np.allclose(one.trace.gradient_norms, other.trace.gradient_norms, atol=1e-4)
+        reach = PLAIN.learning_rate * one.trace.gradient_norms.sum()
+        assert one.state.distance(work.initial) <= reach * (1 + 1e-4)
+    assert looped[1].state.digest() == train_looped(mlp(), works(mlp()), PLAIN)[1].state.digest()
+
+
+def test_corrected_training_in_another_process_gives_the_same_bytes() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        elsewhere = [pool.submit(train_looped, mlp(), [work], PLAIN).result()[0] for work in corrected(mlp())]
+    for here, there in zip(train_looped(mlp(), corrected(mlp()), PLAIN), elsewhere, strict=True):
+        assert here.state.digest() == there.state.digest()
+
+
+@pytest.mark.parametrize("schedule", [SGD, replace(PLAIN, proximal=0.1), replace(PLAIN, optimizer="adam")])
+def test_only_plain_gradient_steps_are_corrected(schedule: Schedule) -> None:
+    with pytest.raises(LearningError, match="mean of plain gradients"):
+        train(mlp(), corrected(mlp()), schedule)
+
+
+def test_a_correction_of_another_model_is_refused() -> None:
+    (work,) = works(mlp(), (9,))
+    with pytest.raises(LearningError, match="does not fit the parameters"):
+        train(mlp(), [replace(work, correction=ModelState({"w": np.ones(3)}))], PLAIN)
+
+
 def test_organizations_looped_in_one_process_equal_those_of_another() -> None:
     start = [replace(work, rng=np.random.default_rng(n)) for n, work in enumerate(works(mlp()))]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
+from dataclasses import replace
+
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
@@ -32,6 +34,17 @@ def test_an_order_arrives_as_it_was_sent():
     found = read_order(ORDER.content())
     assert (found.round, found.terms_hash, found.assignment) == (3, b"\x07" * 32, Assignment(data=10, raw=4))
     assert found.base.digest() == SHARED.digest()
+    assert found.variate is None
+
+
+def test_a_control_variate_travels_with_its_order():
+    variate = ModelState({"w": np.full((2, 3), 0.25)})
+    content = replace(ORDER, variate=variate).content()
+    assert read_order(content).variate.digest() == variate.digest()
+    for stranger, reason in ((b"no state", "not a valid file"), (None, "does not hold a model's state")):
+        content["variate"] = ORDER.content()["file"] if stranger is None else evidence(stranger)["file"]
+        with pytest.raises(LearningError, match=reason):
+            read_order(content)
 
 
 def test_an_identity_arrives_as_it_was_sent():
