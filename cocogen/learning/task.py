@@ -26,7 +26,7 @@ from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle, Manifest, Samples, TrainingLog, commitments
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
-from cocogen.learning.generators.base import deficit_labels
+from cocogen.learning.generators.base import Generator, deficit_labels
 from cocogen.learning.generators.choice import build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import panel_labels
@@ -66,6 +66,7 @@ class LearningTask:
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
     folders : where the files of the data set are looked for.
     device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
+    generator : used in place of the one that the terms name, to measure what another would be worth.
 
     Attributes
     ----------
@@ -90,6 +91,7 @@ class LearningTask:
         salts: Sequence[bytes] | None = None,
         folders: DataFolders | None = None,
         device: str | None = None,
+        generator: Generator | None = None,
     ) -> None:
         self.names = tuple(names)
         self._device = choose_device(device)
@@ -121,7 +123,7 @@ class LearningTask:
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
-        self._generator = build_generator(generation, shape=holdings.shape, classes=self._classes)
+        self._generator = generator or build_generator(generation, shape=holdings.shape, classes=self._classes)
         self._shared_generator = generation.training == "federated"
         self._private: dict[int, ModelState] = {}
         self._salts = salts or [self._streams.get(Purpose.SALT, 0, n).bytes(32) for n in range(len(self.names))]

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from cocogen.errors import DatasetError, LearningError
-from cocogen.learning.task import Assignment, SharedModel
-from cocogen.sections import Partition, Server
+from cocogen.learning.generators.mixture import GaussianMixture
+from cocogen.learning.task import Assignment, LearningTask, SharedModel
+from cocogen.sections import Generation, Learning, Partition, Server
 
 TERMS = bytes(range(32))
 
@@ -247,6 +248,18 @@ def test_the_servers_optimizer_steps_from_the_shared_model_and_is_part_of_the_ne
 def test_training_together_takes_the_servers_steps(build) -> None:
     losses = {build(server=Server(optimizer=kind)).train_together(3).loss for kind in ("average", "momentum", "adam")}
     assert len(losses) == 3
+
+
+def test_a_generator_handed_in_takes_the_place_of_that_of_the_terms(scene) -> None:
+    mixture = GaussianMixture(shape=(30,), classes=2)
+    learning = Learning(dataset="diagnostic", local_epochs=1, partition=Partition(alpha=1.0, sizes=(90, 60, 40, 20)))
+    generation = Generation(generator="cvae", pretraining_rounds=1, panel=8)
+    task = LearningTask(learning, generation, scene.task.names, 3, generator=mixture)
+    shared = task.pretrain()
+    assert set(shared.generator) == set(mixture.initial_state(np.random.default_rng(0)))
+    bundles = play(task, shared)
+    assert not attest(task, shared, bundles, np.ones(4)).rejected
+    assert all(set(bundle.generator) == set(shared.generator) for bundle in bundles)
 
 
 def attest(task, shared, bundles: list, quality: np.ndarray):
