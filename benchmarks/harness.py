@@ -68,15 +68,21 @@ def main(name: str, cases: Callable[[argparse.Namespace], Iterable[dict[str, Any
     parser.add_argument("--repeats", type=int, default=defaults["repeats"])
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
+    publish(name, cases(options), as_json=options.format == "json")
+
+
+def publish(name: str, rows: Iterable[dict[str, Any]], *, as_json: bool) -> list[dict[str, Any]]:
+    """Print the rows as they come and keep them in ``benchmarks/results/NAME.json``."""
     results = []
-    for row in cases(options):
+    for row in rows:
         results.append(row)
         shown = ((key, f"{value:.4g}" if isinstance(value, float) else value) for key, value in row.items())
         line = "  ".join(f"{key}={value}" for key, value in shown)
-        print(line, file=sys.stderr if options.format == "json" else sys.stdout, flush=True)
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
     envelope = {"schema_version": 1, "status": "ok", "data": {"machine": machine(), "results": results}}
-    if options.format == "json":
+    if as_json:
         json.dump(envelope, sys.stdout, indent=2)
         print()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(envelope, indent=2) + "\n")
+    return results

@@ -25,7 +25,7 @@ from cocogen.consortium import Consortium
 from cocogen.errors import LearningError
 from cocogen.ledger import LedgerProvider
 from cocogen.registration import Registration, register
-from cocogen.rounds import RoundLoop
+from cocogen.rounds import RoundLoop, RoundReport
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cocogen.learning.task import LearningTask
     from cocogen.rounds import Progress
 
-__all__ = ["Study", "StudyRun"]
+__all__ = ["Study", "StudyRun", "play_rounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,25 +177,39 @@ def _fold(
         consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split, folders=folders
     )
     registration = register(consortium, provider(), task)
+
+    def final(mechanism_name: str | None) -> float:
+        reports = play_rounds(registration, provider(), task, split=split, mechanism_name=mechanism_name)
+        return reports[-1].evaluation["accuracy"]
+
     return _Fold(
-        _play(registration, provider(), task, split, None) if first_fold or split > 0 else None,
-        _play(registration, provider(), task, split, "vcfl"),
+        final(None) if first_fold or split > 0 else None,
+        final("vcfl"),
         tuple(evaluation.accuracy for evaluation in task.train_alone(consortium.consortium.rounds)),
     )
 
 
-def _play(
-    registration: Registration, provider: LedgerProvider, task: LearningTask, split: int, mechanism_name: str | None
-) -> float:
+def play_rounds(
+    registration: Registration,
+    provider: LedgerProvider,
+    task: LearningTask,
+    *,
+    split: int = 0,
+    mechanism_name: str | None = None,
+) -> list[RoundReport]:
+    """All rounds of the terms on a fresh ledger of ``provider``, which is closed afterwards; nothing is kept.
+
+    ``task``: that of ``split``. ``mechanism_name`` replaces the mechanism of the terms: "vcfl" generates nothing.
+    """
     resolved = registration.resolved
     with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
         workspace = Workspace(Path(folder))
         registration.shared.save(workspace.initial_model)
         ledger = provider.deploy(resolved.settlement_terms())
         loop = RoundLoop(resolved, ledger, workspace, split=split, mechanism_name=mechanism_name, task=task)
-        accuracy = 0.0
+        reports = []
         for _ in range(resolved.consortium.rounds):
             loop.bond()
-            accuracy = loop.play().evaluation["accuracy"]
+            reports.append(loop.play())
     provider.close()
-    return accuracy
+    return reports

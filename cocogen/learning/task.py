@@ -23,6 +23,7 @@ from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
+from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.choice import build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
@@ -53,6 +54,7 @@ class LearningTask:
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
     folders : where the files of the data set are looked for.
     device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
+    generator : used in place of the one that the terms name, to measure what another would be worth.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class LearningTask:
         salts: Sequence[bytes] | None = None,
         folders: DataFolders | None = None,
         device: str | None = None,
+        generator: Generator | None = None,
     ) -> None:
         self.names = tuple(names)
         self._device = choose_device(device)
@@ -108,7 +111,7 @@ class LearningTask:
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
-        generator = build_generator(generation, shape=holdings.shape, classes=self._classes)
+        generator = generator or build_generator(generation, shape=holdings.shape, classes=self._classes)
         self._shared_generator = generation.training == "federated"
         self._initial = SharedModel(
             self._classifier.initial_state(self._streams.get(Purpose.CLASSIFIER)),

@@ -12,7 +12,9 @@ import pytest
 from chain.memory import MemoryProvider
 from cocogen.consortium import load_consortium
 from cocogen.errors import LearningError
-from cocogen.study import StudyRun
+from cocogen.learning.task import LearningTask
+from cocogen.registration import register
+from cocogen.study import StudyRun, play_rounds
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 
@@ -45,6 +47,18 @@ def test_every_fold_is_played_three_ways_and_the_same_in_one_process_or_many(tmp
     assert [step[1:] for step in seen] == [(0, 2), (1, 2), (2, 2)]
     again = StudyRun(consortium, 3.0, provider, first_fold=False, processes=2)
     assert again.result(settled=first.federated[0]) == first
+
+
+def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(tmp_path):
+    consortium = load_consortium(short(tmp_path, rounds=2))
+    task = LearningTask(consortium.learning, consortium.generation, consortium.names, 7)
+    registration = register(consortium, MemoryProvider(7), task)
+    planned = play_rounds(registration, MemoryProvider(7), task)
+    none = play_rounds(registration, MemoryProvider(7), task, mechanism_name="vcfl")
+    assert [report.round for report in planned] == [report.round for report in none] == [1, 2]
+    assert all(report.plan.profile.raw.sum() > 0 for report in planned)
+    assert not any(report.plan.profile.raw.any() for report in none)
+    assert none[-1].evaluation["accuracy"] == task.train_together(2).accuracy
 
 
 def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):

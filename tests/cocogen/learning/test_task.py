@@ -10,11 +10,12 @@ import torch
 
 from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.control import Variate, shared_variate
+from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.states import average
 from cocogen.learning.streams import Purpose
-from cocogen.learning.task import Assignment, SharedModel
+from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.learning.training import LocalWork, train_looped
-from cocogen.sections import Partition, Server
+from cocogen.sections import Generation, Learning, Partition, Server
 
 TERMS = bytes(range(32))
 
@@ -339,6 +340,18 @@ def test_training_together_with_scaffold_is_the_rounds_without_evidence(build) -
     assert build(momentum=0.0, learning_rate=0.2).train_together(3).loss != pytest.approx(
         evidence.evaluation.loss, rel=1e-4
     )
+
+
+def test_a_generator_handed_in_takes_the_place_of_that_of_the_terms(scene) -> None:
+    mixture = GaussianMixture(shape=(30,), classes=2)
+    learning = Learning(dataset="diagnostic", local_epochs=1, partition=Partition(alpha=1.0, sizes=(90, 60, 40, 20)))
+    generation = Generation(generator="cvae", pretraining_rounds=1, panel=8)
+    task = LearningTask(learning, generation, scene.task.names, 3, generator=mixture)
+    shared = task.pretrain()
+    assert set(shared.generator) == set(mixture.initial_state(np.random.default_rng(0)))
+    bundles = play(task, shared)
+    assert not attest(task, shared, bundles, np.ones(4)).rejected
+    assert all(set(bundle.generator) == set(shared.generator) for bundle in bundles)
 
 
 def attest(task, shared, bundles: list, quality: np.ndarray, number: int = 1, variates: list[Variate] | None = None):
