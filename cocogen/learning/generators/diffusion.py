@@ -138,8 +138,8 @@ class ConditionalDiffusion:
         steps = (uniform * _TRAINING_STEPS).long().clamp(max=_TRAINING_STEPS - 1)
         noisy = self._noising.add_noise(clean, drawn, steps)
         velocity = functional_call(self.network, dict(parameters), (noisy, steps, labels), tie_weights=False)
-        wanted: Tensor = self._noising.get_velocity(clean, drawn, steps)
-        return (velocity - wanted).square().mean(dim=-1)
+        errors: Tensor = (velocity - self._noising.get_velocity(clean, drawn, steps)).square()
+        return errors.mean(dim=-1)
 
     def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
         """Each organization's parameters after ``schedule`` on its own samples."""

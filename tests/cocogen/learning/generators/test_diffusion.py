@@ -11,7 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from cocogen.errors import ConfigurationError, LearningError
 from cocogen.learning.generators.diffusion import BOUND, SAMPLING_STEPS, ConditionalDiffusion
 from cocogen.learning.states import ModelState, average
+from cocogen.learning.task import Assignment, LearningTask
 from cocogen.learning.training import LocalWork, Schedule, train_looped, train_stacked
+from cocogen.ledger import Member
+from cocogen.sections import Generation, Learning, Partition
 
 SCHEDULE = Schedule(epochs=1, batch_size=16, learning_rate=0.003, optimizer="adam")
 SHAPE = (1, 8, 8)
@@ -241,3 +244,29 @@ def test_without_diffusers_the_error_names_the_extra(monkeypatch) -> None:
     with pytest.raises(ConfigurationError, match="built on diffusers, which is not installed") as caught:
         build()
     assert "pip install 'cocogen[diffusion]'" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_round_with_a_diffusion_generator_is_attested(diffusers) -> None:
+    """The attester repeats every draw, so that generation must not depend on anything but parameters and seed."""
+    names, terms = ("north", "harbor", "meadow"), bytes(range(32))
+    generation = Generation(generator="diffusion", pretraining_rounds=1, hidden=16, panel=8, maximum=20)
+    partition = Partition(alpha=1.0, sizes=(120, 80, 60))
+    task = LearningTask(Learning(dataset="digits", local_epochs=1, partition=partition), generation, names, 3)
+    shared = task.pretrain()
+    bundles = task.train(
+        1, shared, [Assignment(int(k), 12) for k in task.registered], terms, lambda name, digest: digest + name.encode()
+    )
+    caps = [Member(n, f"0x{n}", int(k), 20, 0, 1.0, -float(k)) for n, k in zip(names, task.registered, strict=True)]
+    evidence = task.attest(
+        1,
+        shared,
+        bundles,
+        [f"0x{name}" for name in names],
+        lambda address, digest, signature: signature == digest + address.removeprefix("0x").encode(),
+        task.measure_quality(shared),
+        caps,
+        terms,
+    )
+    assert evidence.rejected == {}
+    assert [measured.raw for measured in evidence.measurements] == [12, 12, 12]
