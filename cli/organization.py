@@ -161,9 +161,13 @@ def plan(request: Request, organization: str | None) -> None:
 def train(request: Request, organization: str | None, signature: str | None) -> None:
     """Generate the planned samples, train on them and on local data, and write a signed evidence bundle.
 
+    Before anything leaves the house it looks whether the synthetic samples repeat the training samples, and warns on
+    standard error if they do; the exit code stays 0.
+
     An organization whose account is a contract wallet cannot sign here: its owners sign the digest shown, and
     --signature takes what they made.
     """
+    from cli.memorization import describe, inspect_round, warn
     from cli.privacy import print_privacy, privacy_data
     from cli.session import Session
     from cocogen.errors import ConfigurationError
@@ -183,11 +187,30 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
             paths = [add_evidence_signature(session.workspace, session.ledger, session.resolved, number, n, made)]
         digests = {path.stem: unsigned_evidence(path, session.ledger) for path in paths}
         spent = privacy_data(session, list(digests))
+        # What a signature is added to was looked at when it was made.
+        looked_at = {} if signature is not None else inspect_round(session, number, digests)
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items() if digest is not None}
     bundles = {path.stem: str(path) for path in paths}
-    data = {"round": number, "bundles": bundles, "unsigned": unsigned, "privacy": spent}
+    data = {
+        "round": number,
+        "bundles": bundles,
+        "unsigned": unsigned,
+        "memorization": looked_at,
+        "privacy": spent,
+    }
     lines = [f"round {number}: evidence of {len(paths)} organization{'s' * (len(paths) != 1)}"]
     lines += [f"  {path}" for path in paths]
+    for name, entry in looked_at.items():
+        if entry is not None:
+            lines.append(f"synthetic samples of {name} beside its training samples: {describe(entry)}")
+        if entry is not None and entry["flagged"]:
+            warn(
+                number,
+                name,
+                entry,
+                f"whoever gets {bundles[name]} gets those samples; keep it back, and the round settles without "
+                f"{name}; docs/generators.md says what the check sees",
+            )
     for name, digest in unsigned.items():
         lines.append(f"{name} is a contract wallet; its owners sign {digest} (EIP-1271)")
         lines.append(f"next: `cocogen train -o {name} --signature 0x…`")

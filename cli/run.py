@@ -49,6 +49,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
     """
     from chain.open import EPHEMERAL
     from cli.audit import EXIT_CODES
+    from cli.memorization import warn
     from cli.session import stated_addresses
 
     consortium = request.consortium()
@@ -73,6 +74,15 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
         session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir, played=runtime == "flower")
         data = _play(session, consortium, stack, bars, no_study=no_study, folders=request.folders(consortium))
         workspace.write_json(workspace.report, data)
+    if flagged := data["memorization"]["flagged"]:
+        worst = data["memorization"]["worst"]
+        warn(
+            worst["round"],
+            worst["organization"],
+            worst,
+            f"{len(flagged)} of {data['memorization']['checked']} sets of synthetic samples are like that; know why "
+            "before you use these terms on data that must not leave the house (docs/generators.md)",
+        )
     emit(data, lambda: _print(data), as_json=request.as_json)
     return EXIT_CODES[data["audit"]["status"]]
 
@@ -158,6 +168,7 @@ def _play(
     folders: DataFolders,
 ) -> dict[str, Any]:
     from cli.audit import audit_data
+    from cli.memorization import inspect_run
 
     loop, rounds = session.loop, consortium.consortium.rounds
     comparison = None
@@ -183,15 +194,22 @@ def _play(
     bars("auditing the ledger", 0, 1)
     audited = audit_data(session, consortium.file)
     bars("auditing the ledger", 1, 1)
+    bars("comparing synthetic with training samples", 0, 1)
+    looked_at = inspect_run(session, rounds)
+    bars("comparing synthetic with training samples", 1, 1)
     settled = next((r.evaluation["accuracy"] for r in reversed(reports) if r.evaluation), None)
     compared = None
     if comparison is not None and settled is not None:
         compared = comparison.result(settled=settled, progress=bars)
-    return _data(session, reports, audited, compared)
+    return _data(session, reports, audited, looked_at, compared)
 
 
 def _data(
-    session: Session, reports: list[RoundReport], audited: dict[str, Any], compared: Study | None
+    session: Session,
+    reports: list[RoundReport],
+    audited: dict[str, Any],
+    looked_at: dict[str, Any],
+    compared: Study | None,
 ) -> dict[str, Any]:
     from cli.privacy import privacy_data
     from cli.session import ledger_data
@@ -237,6 +255,7 @@ def _data(
             },
             "mean": compared.mean,
         },
+        "memorization": looked_at,
         "audit": audited,
     }
 
@@ -286,6 +305,8 @@ def _welfare(session: Session, reports: list[RoundReport]) -> dict[str, Any]:
 
 
 def _print(data: dict[str, Any]) -> None:
+    from cli.memorization import describe
+
     names = list(data["organizations"])
     unit = int(data["wei_per_unit"])
     table(
@@ -340,6 +361,12 @@ def _print(data: dict[str, Any]) -> None:
             )
         ],
     )
+    if (worst := data["memorization"]["worst"]) is not None:
+        click.echo(
+            f"memorization: {len(data['memorization']['flagged'])} of {data['memorization']['checked']} sets of "
+            f"synthetic samples repeat training samples\nthe worst, {worst['organization']} in round "
+            f"{worst['round']}: {describe(worst)}\n"
+        )
     if data["study"]:
         study = data["study"]
         labels = {

@@ -229,7 +229,7 @@ class Generation(TermsSection):
     generate in a round (g_max). ``components``: Gaussians of a class of the mixture.
     """
 
-    generator: Literal["cvae", "mixture"] = "cvae"
+    generator: Literal["cvae", "mixture", "diffusion"] = "cvae"
     training: Literal["federated", "local"] = "federated"
     components: Annotated[int, Field(ge=1, le=32, strict=True)] = 1
     maximum: Annotated[int, Field(ge=1, lt=2**53, strict=True)] = 300

@@ -18,6 +18,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 from threadpoolctl import threadpool_limits
 
+from cocogen.errors import LearningError
 from cocogen.learning.evidence import Samples
 
 __all__ = ["EXCESS_LIMIT", "Memorization", "memorization"]
@@ -80,7 +81,19 @@ def memorization(synthetic: Samples, train: Samples, reference: Samples) -> Memo
 
     Synthetic samples of a class without training samples are left out, as are training samples that no synthetic one
     is near. A class without ``reference`` samples says nothing about ``excess``.
+
+    Raises
+    ------
+    LearningError
+        When the synthetic samples are not finite, or not of as many features as the training samples.
     """
+    shape, width = synthetic.features.shape, train.features.shape[1]
+    if shape != (len(synthetic.labels), width) or not np.isfinite(synthetic.features).all():
+        raise LearningError(
+            f"synthetic samples of shape {shape} for {len(synthetic.labels)} labels cannot be compared with training "
+            f"samples: they need {width} finite features each",
+            hint="train again",
+        )
     compared, copies, closer, won = 0, 0, 0, 0
     references, repeated = 0, 0
     chances = [np.zeros(0)]

@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from cocogen.errors import LearningError
 from cocogen.learning.generators.choice import build_generator
 from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.generators.diffusion import ConditionalDiffusion
 from cocogen.learning.generators.mixture import GaussianMixture
-from cocogen.learning.training import LocalWork
+from cocogen.learning.training import LocalWork, Schedule
 from cocogen.sections import Generation
 
 
@@ -19,6 +21,21 @@ def test_the_terms_choose_the_generator() -> None:
     autoencoder = build_generator(Generation(latent=5, batch_size=16), shape=(30,), classes=2)
     assert isinstance(autoencoder, ConditionalVAE)
     assert (autoencoder.noise_width, autoencoder.schedule.batch_size, autoencoder.schedule.optimizer) == (5, 16, "adam")
+
+
+def test_the_terms_choose_the_diffusion_generator_for_images() -> None:
+    pytest.importorskip(
+        "diffusers", reason="SKIPPED, NOT TESTED: diffusers is not installed (pip install 'cocogen[diffusion]')"
+    )
+    terms = Generation(generator="diffusion", hidden=32, epochs=3, batch_size=16, learning_rate=0.002)
+    generator = build_generator(terms, shape=(1, 8, 8), classes=10)
+    assert isinstance(generator, ConditionalDiffusion)
+    assert generator.schedule == Schedule(3, 16, 0.002, optimizer="adam")
+    layout = dict(generator.initial_state(np.random.default_rng(0)).layout)
+    assert layout["unet.class_embedding.weight"][0] == 10
+    assert layout["unet.conv_in.weight"] == (16, 1, 3, 3)
+    with pytest.raises(LearningError, match="diffusion generates images"):
+        build_generator(terms, shape=(30,), classes=2)
 
 
 @pytest.mark.parametrize("shape", [(30,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 17, 23)])

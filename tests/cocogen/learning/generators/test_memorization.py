@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cocogen.errors import LearningError
 from cocogen.learning.evidence import Samples
 from cocogen.learning.generators.memorization import memorization
 from cocogen.learning.generators.mixture import GaussianMixture
@@ -126,3 +127,19 @@ def test_the_only_training_sample_of_a_class_is_protected() -> None:
     lonely = Samples(TRAIN.features[:1], TRAIN.labels[:1])
     noise = np.random.default_rng(0).standard_normal((30, WIDTH)).astype(np.float32) * np.float32(0.1)
     assert memorization(Samples(lonely.features + noise, np.repeat(lonely.labels, 30)), lonely, REFERENCE).flagged
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
+    drawn = real(10, 12)
+    drawn.features[3, 4] = value
+    with pytest.raises(LearningError, match="12 finite features"):
+        memorization(drawn, TRAIN, REFERENCE)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(10, 11), (9, 12)])
+def test_samples_of_other_data_are_refused(rows: int, width: int) -> None:
+    drawn = real(10, 12)
+    wrong = Samples(drawn.features[:rows, :width], drawn.labels)
+    with pytest.raises(LearningError, match=rf"shape \({rows}, {width}\) for 10 labels"):
+        memorization(wrong, TRAIN, REFERENCE)
