@@ -188,9 +188,10 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
         # What a signature is added to was looked at when it was made.
         looked_at = {} if signature is not None else inspect_round(session, number, digests)
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items() if digest is not None}
+    bundles = {path.stem: str(path) for path in paths}
     data = {
         "round": number,
-        "bundles": {path.stem: str(path) for path in paths},
+        "bundles": bundles,
         "unsigned": unsigned,
         "memorization": looked_at,
     }
@@ -204,7 +205,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
                 number,
                 name,
                 entry,
-                f"whoever gets {data['bundles'][name]} gets those samples; keep it back, and the round settles without "
+                f"whoever gets {bundles[name]} gets those samples; keep it back, and the round settles without "
                 f"{name}; docs/generators.md says what the check sees",
             )
     for name, digest in unsigned.items():
