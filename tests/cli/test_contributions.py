@@ -20,7 +20,12 @@ def finished(tmp_path_factory) -> Path:
     """A folder with two settled rounds of the example, trained for a moment only."""
     folder = tmp_path_factory.mktemp("finished")
     text = EXAMPLE.read_text()
-    for old, new in (("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")):
+    for old, new in (
+        ("rounds = 5", "rounds = 2"),
+        ("local_epochs = 5", "local_epochs = 2"),
+        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
+        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
+    ):
         assert old in text
         text = text.replace(old, new)
     (folder / "clinics.toml").write_text(text)
@@ -80,20 +85,26 @@ def test_the_text_is_a_table_of_all_organizations(workspace, capsys) -> None:
     assert "evaluating coalitions" in err
 
 
-@pytest.mark.parametrize("method", ["guided", "monte-carlo"])
+@pytest.mark.parametrize("method", ["guided", pytest.param("monte-carlo", marks=pytest.mark.slow)])
 def test_sampled_values_agree_with_the_exact_ones(workspace, capsys, method: str) -> None:
     exact = as_json(capsys, "--round", "1", "--score", "accuracy")["organizations"]
     options = ("--round", "1", "--score", "accuracy", "--method", method, "--tolerance", "0", "--evaluations", "600")
     sampled = as_json(capsys, *options)
     assert not sampled["exact"]
     assert sampled["permutations"] >= 600
-    assert as_json(capsys, *options) == sampled
-    assert as_json(capsys, *options, "--seed", "1") != sampled
     for name, entry in sampled["organizations"].items():
         assert abs(entry["shapley"] - exact[name]["shapley"]) <= 4 * entry["standard_error"] + 1e-12
         assert entry["standard_error"] > 0
 
 
+@pytest.mark.slow
+def test_samples_follow_from_the_seed(workspace, capsys) -> None:
+    options = ("--round", "1", "--method", "guided", "--evaluations", "60")
+    first, same, other = (as_json(capsys, *options, *seed) for seed in ((), (), ("--seed", "1")))
+    assert first == same != other
+
+
+@pytest.mark.slow
 def test_sampling_ends_at_the_wanted_standard_error(workspace, capsys) -> None:
     options = ("--round", "1", "--method", "guided", "--evaluations", "100000", "--standard-error")
     coarse, fine = (as_json(capsys, *options, bound) for bound in ("0.01", "0.0002"))
