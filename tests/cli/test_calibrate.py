@@ -62,11 +62,11 @@ def interrupt_after(monkeypatch, count, error):
     real = calibration._measure
     made: list[object] = []
 
-    def measure_some(task, place):
+    def measure_some(task, place, folders):
         if len(made) == count:
             raise error
         made.append(place)
-        return real(task, place)
+        return real(task, place, folders)
 
     monkeypatch.setattr(calibration, "_measure", measure_some)
     return made

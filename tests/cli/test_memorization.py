@@ -17,6 +17,7 @@ from cli.memorization import inspect_run
 from cli.session import Request, Session
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.learning.organizations import Organizations
 from cocogen.learning.task import LearningTask
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
@@ -116,7 +117,7 @@ def test_whoever_trains_again_is_warned_again(here, copying) -> None:
 
 def test_whoever_generates_nothing_repeats_nothing(here, monkeypatch) -> None:
     nothing = Samples(np.zeros((0, 30), dtype=np.float32), np.zeros(0, dtype=np.int64))
-    monkeypatch.setattr(LearningTask, "_generate", lambda *_: nothing)
+    monkeypatch.setattr(Organizations, "_generate", lambda *_: nothing)
     data, err = as_json("train -o north")
     assert data["memorization"] == {"north": None}
     assert "warning" not in err

@@ -118,6 +118,7 @@ def said(*arguments: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @needs_opacus
 def test_train_tells_an_organization_what_it_has_spent(played) -> None:
     table = played["train"].split("differential privacy spent on updates")[1]
@@ -125,6 +126,7 @@ def test_train_tells_an_organization_what_it_has_spent(played) -> None:
     assert "harbor" not in table
 
 
+@pytest.mark.slow
 @needs_opacus
 def test_run_tells_epsilon_and_delta_of_every_organization(played) -> None:
     privacy = json.loads(played["report"])["privacy"]
