@@ -217,7 +217,7 @@ class Learning(TermsSection):
             (said.get("privacy"), "no privacy: control variates would be made of its noise, and repeat it every round"),
         )
         if wanted := [need for present, need in obstacles if present]:
-            raise ValueError(f"false, unless with {'; '.join(wanted)}")
+            raise ValueError(f"needs {'; '.join(wanted)}")
         return scaffold
 
 

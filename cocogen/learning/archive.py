@@ -10,7 +10,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ __all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "read_arrays", "write_arrays"]
 MAXIMUM_BYTES = 256 * 2**20
 MAXIMUM_ENTRIES = 4096
 _MAXIMUM_HEADER = 4096
-_DTYPES = frozenset(np.dtype(kind) for kind in ("<f4", "<i8", "|u1"))
+_TYPES = ("float32", "int64", "uint8")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -38,14 +38,16 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def read_arrays(path: Path, *, maximum_bytes: int = MAXIMUM_BYTES) -> dict[str, NDArray[np.generic]]:
-    """The arrays of an npz file, C-contiguous and writeable.
+def read_arrays(
+    path: Path, *, maximum_bytes: int = MAXIMUM_BYTES, types: Sequence[str] = _TYPES
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an npz file, C-contiguous and writeable; little-endian and of one of ``types``.
 
     Raises
     ------
     LearningError
         When the file is missing, truncated, larger than ``maximum_bytes`` (also once unpacked), or holds anything
-        but float32, int64 and uint8 arrays; the message says which.
+        but arrays of these types; the message says which.
     """
     try:
         if path.stat().st_size > maximum_bytes:
@@ -60,7 +62,7 @@ def read_arrays(path: Path, *, maximum_bytes: int = MAXIMUM_BYTES) -> dict[str, 
             names = [entry.filename.removesuffix(".npy") for entry in entries]
             if len(set(names)) != len(names):
                 raise _malformed(path, "an entry appears twice")
-            return {name: _read(path, archive, entry) for name, entry in zip(names, entries, strict=True)}
+            return {name: _read(path, archive, entry, types) for name, entry in zip(names, entries, strict=True)}
     except OSError as error:
         raise LearningError(
             f"{path} cannot be read: {error.strerror or error}", hint="check the path and its permissions"
@@ -69,14 +71,16 @@ def read_arrays(path: Path, *, maximum_bytes: int = MAXIMUM_BYTES) -> dict[str, 
         raise _malformed(path, str(error)) from error
 
 
-def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.generic]:
+def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: Sequence[str]) -> NDArray[np.generic]:
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
             raise _malformed(path, f"{entry.filename} has npy version {version}, not (1, 0)")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAXIMUM_HEADER)
-        if fortran or dtype not in _DTYPES:
-            raise _malformed(path, f"{entry.filename} holds {dtype} in unexpected form; float32, int64 or uint8 wanted")
+        if dtype not in {np.dtype(kind).newbyteorder("<") for kind in types}:
+            raise _malformed(path, f"{entry.filename} holds {dtype}, not {', '.join(types[:-1])} or {types[-1]}")
+        if fortran:
+            raise _malformed(path, f"{entry.filename} is stored column by column (Fortran order)")
         content = stream.read()
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         raise _malformed(path, f"{entry.filename} claims shape {shape}, but holds {len(content):,} bytes")

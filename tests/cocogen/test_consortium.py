@@ -141,7 +141,7 @@ def test_scaffold_refuses_what_breaks_control_variates_and_says_why(altered, lin
         load_consortium(altered("hidden = 32", f"hidden = 32\nscaffold = true\n{line}"))
     (problem,) = caught.value.problems
     assert (problem.field, problem.value) == ("learning.scaffold", "True")
-    assert f"false, unless with {need}" in problem.valid
+    assert f"needs {need}" in problem.valid
     assert ";" not in problem.valid
 
 

@@ -45,6 +45,7 @@ def fetch(remote: Remote, folder: Path, *, instead: str) -> Path:
         When it cannot be downloaded, or is not what the checksum says.
     """
     import pooch
+    import requests
 
     try:
         path = pooch.retrieve(
@@ -54,6 +55,11 @@ def fetch(remote: Remote, folder: Path, *, instead: str) -> Path:
             path=folder,
             downloader=pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=sys.stderr.isatty()),
         )
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise DatasetError(
+            f"{remote.url} ({remote.size:,} bytes) cannot be downloaded: no connection ({type(error).__name__})",
+            hint=instead,
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: another checksum
         raise DatasetError(f"{remote.url} ({remote.size:,} bytes) cannot be had: {error}", hint=instead) from error
     return Path(path)

@@ -49,7 +49,7 @@ class DataFolders:
         found = next((place for place in places if place.exists()), None)
         if found is None:
             raise DatasetError(
-                f"there is no data set at {' or '.join(str(place) for place in dict.fromkeys(places))}",
+                f"there is no data set at {' or '.join(str(place.absolute()) for place in dict.fromkeys(places))}",
                 hint="paths are relative to the terms file; name the folder of your data with --data-dir",
             )
         return found

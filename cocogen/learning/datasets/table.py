@@ -14,12 +14,16 @@ from cocogen.learning.datasets.base import MAXIMUM_BYTES, Dataset
 
 __all__ = ["read_table"]
 
-_HINT = 'write it with numpy.savez("table.npz", features=..., labels=...)'
+_HINT = (
+    'write it with numpy.savez("table.npz", features=..., labels=...): numbers, and labels from 0 to C - 1, such as '
+    "numpy.unique(classes, return_inverse=True)[1]"
+)
+_TYPES = ("float32", "float64", "uint8", "int8", "int16", "int32", "int64")
 _SHAPES = "(n, d), (n, height, width) or (n, channels, height, width)"
 
 
 def read_table(path: Path) -> Dataset:
-    """The data set of an npz file: ``features`` float32 or uint8, ``labels`` (n,) int64 or uint8, 0 to C − 1.
+    """The data set of an npz file: ``features`` floating point or uint8, ``labels`` (n,) integers, 0 to C − 1.
 
     ``features`` (n, d) is a table, (n, height, width) grey images, (n, channels, height, width) images. Every class
     must occur.
@@ -30,7 +34,7 @@ def read_table(path: Path) -> Dataset:
         When the file is malformed, too large, or the arrays are not as above; the message says which.
     """
     try:
-        arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES)
+        arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES, types=_TYPES)
     except LearningError as error:
         raise DatasetError(str(error), hint=_HINT) from error
     if set(arrays) != {"features", "labels"}:
@@ -43,8 +47,8 @@ def read_table(path: Path) -> Dataset:
         )
     if features.dtype.kind == "i" or features.ndim not in (2, 3, 4) or math.prod(features.shape[1:]) < 1:
         raise DatasetError(
-            f"features of {path} have type {features.dtype} and shape {features.shape}, not float32 or uint8 and "
-            f"{_SHAPES}",
+            f"features of {path} have type {features.dtype} and shape {features.shape}, not floating point or "
+            f"uint8 and {_SHAPES}",
             hint=_HINT,
         )
     if len(features) != len(labels):
@@ -57,14 +61,18 @@ def read_table(path: Path) -> Dataset:
     present = np.unique(labels)
     if not np.array_equal(present, np.arange(len(present))):
         raise DatasetError(
-            f"labels of {path} are {_some(present)}, not 0 to C - 1 with every class present", hint="number them anew"
+            f"labels of {path} are {_some(present)}, not 0 to C - 1 with every class present",
+            hint="number them anew, for example by numpy.unique(labels, return_inverse=True)[1]",
         )
-    if features.dtype.kind == "f" and not np.isfinite(features).all():
-        raise DatasetError(f"features of {path} hold NaN or infinity", hint="fill or remove these samples")
+    flat = _flat(features, len(labels))
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        raise DatasetError(
+            f"features of {path} hold NaN or infinity, or numbers beyond float32", hint="fill or remove these samples"
+        )
     shape = features.shape[1:] if features.ndim != 3 else (1, *features.shape[1:])
     return Dataset(
         name=path.name,
-        features=_flat(features, len(labels)),
+        features=flat,
         labels=labels.astype(np.int64),
         classes=tuple(str(label) for label in range(len(present))),
         shape=tuple(int(size) for size in shape),
@@ -75,7 +83,8 @@ def _flat(features: NDArray[np.generic], count: int) -> NDArray[np.float32] | ND
     flat = features.reshape(count, -1)
     if features.ndim > 2 and features.dtype == np.uint8:
         return flat.astype(np.uint8, copy=False)
-    return flat.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what overflows is found and named
+        return flat.astype(np.float32, copy=False)
 
 
 def _some(values: NDArray[np.generic]) -> str:

@@ -48,10 +48,26 @@ def test_a_table_of_bytes_becomes_float32(tmp_path: Path) -> None:
     assert load("own.npz", save(tmp_path, TABLE.astype(np.uint8))).features.dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("integers", [np.int32, np.uint8, np.int16, np.int64])
+def test_the_numbers_that_numpy_makes_by_default_are_read(tmp_path: Path, kind: type, integers: type) -> None:
+    data = load("own.npz", save(tmp_path, TABLE.astype(kind), LABELS.astype(integers)))
+    assert np.array_equal(data.features, TABLE)
+    assert np.array_equal(data.labels, LABELS)
+    assert (data.features.dtype, data.labels.dtype) == (np.float32, np.int64)
+
+
+def test_names_in_the_place_of_labels_are_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds <U3, not float32") as caught:
+        load("own.npz", save(tmp_path, TABLE, np.array(["cat", "dog", "cat", "dog"])))
+    assert "return_inverse=True" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": TABLE.astype(np.float64)}, "float64"),
+        ({"features": TABLE.astype(np.complex64)}, "holds complex64, not float32"),
+        ({"features": TABLE.astype(np.float64) * 1e300}, "beyond float32"),
         ({"features": TABLE.astype(np.int64)}, "features of .*int64"),
         ({"features": TABLE.ravel()}, r"shape \(12,\)"),
         ({"features": np.zeros((4, 0), dtype=np.float32)}, r"shape \(4, 0\)"),
