@@ -342,7 +342,7 @@ def _print(data: dict[str, Any]) -> None:
             ]
             for name, entry in ((name, data["organizations"][name]) for name in names)
         ],
-        caption="real and effective synthetic samples, summed over rounds; over alone: payoff beyond the outside option",
+        caption="samples of all rounds, real and effective synthetic; over alone: payoff beyond the outside option",
     )
     if data["privacy"]:
         from cli.privacy import print_privacy

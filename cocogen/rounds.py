@@ -190,6 +190,8 @@ class RoundLoop:
         from cocogen.learning.task import SharedModel
 
         path = self.workspace.model(number)
+        if not path.exists():
+            raise WorkspaceError(f"{path} is not there", hint="restore it from a copy")
         model = SharedModel.load(path)
         if model.digest() != digest:
             raise WorkspaceError(

@@ -9,6 +9,7 @@ catches, and of those that it does not, is docs/evidence.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -92,6 +93,12 @@ class Attester:
         check_arrays(bundle, expected)
         check_log(bundle, expected)
         check_update(bundle, expected)
+        if not math.isfinite(loss := self._held_out_loss(bundle.classifier)):
+            raise EvidenceRejected(
+                expected.organization,
+                f"the loss of its classifier on the attester's data is {loss:g}",
+                hint="train again, with a lower learning rate",
+            )
         check_drawn(bundle, index, expected, self.generator, self.streams)
         measured = self.measure_panel(bundle.panel, index)
         check_worth(bundle, expected, measured, quality)
@@ -202,10 +209,10 @@ class Attester:
         while True:
             pool = Pool(accepted, credit, bases, self.aggregation, generators=self.held is None)
             gains = pool.gains(self._held_out_loss)
-            harmful = [n for n, gain in gains.items() if gain < -tolerance[n]]
+            harmful = [n for n, gain in gains.items() if not gain >= -tolerance[n]]  # a gain that is no number is harm
             if not harmful:
                 return pool, gains
-            worst = min(harmful, key=lambda n: (gains[n], n))
+            worst = min(harmful, key=lambda n: (gains[n] if math.isfinite(gains[n]) else -math.inf, n))
             seen = f"{suspicions[worst]}, and " if worst in suspicions else ""
             rejected[expectations[worst].organization] = (
                 f"{seen}with it the aggregate's loss on the attester's data is {-gains[worst]:.3f} nats higher than "

@@ -38,9 +38,10 @@ class Evaluation:
 def evaluate(
     classifier: Classifier, state: ModelState, features: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> Evaluation:
-    """How ``state`` does on labelled samples."""
+    """How ``state`` does on labelled samples; parameters too large for float32 sums give a loss that is not finite."""
     logits = classifier.logits(state, features).astype(np.float64)
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinite logits
+        shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     predicted = logits.argmax(axis=1)
     return Evaluation(

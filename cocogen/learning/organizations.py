@@ -249,7 +249,8 @@ class Organizations:
         panel = self.panel(generator, round_number, n)
         state, log = result.state, TrainingLog.of(result.trace, self._schedule.epochs)
         if self._privacy is not None:
-            noise = noise_stream(self._salts[n], terms_hash, round_number)
+            used = len(sealed), len(synthetic.labels)
+            noise = noise_stream(self._salts[n], terms_hash, round_number, base.digest(), *used)
             state, log = self._privacy.protect(state, base.classifier, noise), withheld(log)
         manifest = Manifest(
             organization=name,

@@ -73,14 +73,19 @@ class UpdatePrivacy:
         return math.hypot(min(self.clip, norm), self.deviation * math.sqrt(parameters))
 
 
-def noise_stream(salt: bytes, terms_hash: bytes, round_number: int) -> np.random.Generator:
-    """The organization's secret noise of a round: whoever knows its ``salt`` can take the noise away again.
+def noise_stream(
+    salt: bytes, terms_hash: bytes, round_number: int, base: str, data: int, raw: int
+) -> np.random.Generator:
+    """The organization's secret noise of an update: whoever knows its ``salt`` can take the noise away again.
 
-    It is keyed by the terms and the round, so that a repeated command draws the same noise: fresh noise on the same
-    update would have to be paid for in ε. Streams of the public seed would hide nothing. PCG64 is not a cryptographic
+    It is keyed by all that the update follows from: terms, round, digest (hexadecimal) of the ``base`` model, and how
+    many real and synthetic samples are used. A repeated command draws the same noise, because fresh noise on the same
+    update would have to be paid for in ε; two different updates never share noise, because their difference would show
+    what it hides. Streams of the public seed would hide nothing. PCG64 is not a cryptographic
     generator; the guarantee is that of the mechanism with ideal noise.
     """
-    key = hmac.digest(salt, b"update noise" + terms_hash + int(round_number).to_bytes(8, "big"), hashlib.sha256)
+    numbers = b"".join(int(number).to_bytes(8, "big") for number in (round_number, data, raw))
+    key = hmac.digest(salt, b"update noise" + terms_hash + bytes.fromhex(base) + numbers, hashlib.sha256)
     return np.random.default_rng(int.from_bytes(key, "big"))
 
 

@@ -67,6 +67,24 @@ def test_attesting_twice_gives_the_same_documents(scene) -> None:
     assert scene.attest().documents == scene.attest().documents
 
 
+@pytest.mark.parametrize("size", [1e10, 1e30, 3e38])
+@pytest.mark.parametrize("settings", [{}, {"clip_norm": 1.0}, {"aggregation": "trimmed-mean", "trim": 0.49}])
+def test_a_finite_classifier_so_large_that_its_loss_is_no_number_is_refused(scene, forge, build, size, settings):
+    base, honest = scene.shared.classifier, scene.bundles[N]
+    vast = ModelState(
+        {name: np.copysign(np.float32(size), honest.classifier[name] - base[name]) for name in honest.classifier}
+    )
+    norms = (1e300, *honest.manifest.training.gradient_norms[1:])
+    lie = forge(honest, classifier=vast, base=scene.shared, log={"gradient_norms": norms})
+    bundles = [*scene.bundles[:N], lie, *scene.bundles[N + 1 :]]
+    evidence = replace(scene, task=build(**settings)).attest(bundles)
+    if size > 1e10:
+        assert set(evidence.rejected) == {NAME}
+    assert evidence.evaluation.loss < 1.0
+    assert all(m is None or np.isfinite(m.gain) for m in evidence.measurements)
+    assert all(c is not None for n, c in enumerate(evidence.contributions) if n != N)
+
+
 def test_contributions_are_capped(scene) -> None:
     from types import SimpleNamespace
 

@@ -55,13 +55,26 @@ def test_the_norm_of_honest_updates_is_as_expected_and_within_reach() -> None:
     assert max(norms) < PRIVACY.reach(500) < 2 * PRIVACY.expected_norm(10.0, 500)
 
 
-def test_noise_follows_from_the_secret_the_terms_and_the_round() -> None:
-    def draw(*arguments) -> float:
-        return float(noise_stream(*arguments).random())
+def test_noise_follows_from_the_secret_and_all_that_the_update_follows_from() -> None:
+    def draw(**changes) -> float:
+        said = {"salt": SALT, "terms_hash": TERMS, "round_number": 1, "base": "ab" * 32, "data": 60, "raw": 0}
+        return float(noise_stream(**said | changes).random())
 
-    first = draw(SALT, TERMS, 1)
-    assert draw(SALT, TERMS, 1) == first
-    assert len({first, draw(b"t" * 32, TERMS, 1), draw(SALT, bytes(32), 1), draw(SALT, TERMS, 2)}) == 4
+    changes = [{"salt": b"t" * 32}, {"terms_hash": bytes(32)}, {"round_number": 2}, {"base": "ac" * 32}, {"data": 0}]
+    changes += [{"raw": 60, "data": 0}]
+    assert draw() == draw()
+    assert len({draw(), *(draw(**change) for change in changes)}) == 7
+
+
+def test_two_orders_of_a_round_do_not_share_noise(private, signer) -> None:
+    first, again, other = (
+        private.task.train(1, private.shared, [order, None, None, None], TERMS, signer)[0].classifier
+        for order in (Assignment(60, 0), Assignment(60, 0), Assignment(0, 0))
+    )
+    assert first.digest() == again.digest()
+    # The difference of two clipped updates is at most 2C; with noise of its own each it is far longer.
+    noise = private.task._privacy.deviation * np.sqrt(2 * sum(array.size for array in first.values()))
+    assert first.distance(other) == pytest.approx(noise, rel=0.2)
 
 
 # What leaves, and what the attester can still tell

@@ -49,7 +49,7 @@ def test_unknown_data_set_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", sorted(set(known_datasets()) - {"diagnostic", "digits"}))
 def test_without_files_and_network_the_error_says_what_to_put_where(name: str) -> None:
     pytest.importorskip("pooch")
-    with pytest.raises(DatasetError, match="no connection|cannot be had") as caught:
+    with pytest.raises(DatasetError, match=r"no connection|cannot be had") as caught:
         datasets.load(name)
     assert "--data-dir" in caught.value.hint
     assert "https://" in caught.value.hint
