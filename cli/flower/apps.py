@@ -8,13 +8,15 @@ ledger: it signs for the chain and the contract that the record names. Left out:
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
+from cocogen.attested import canonical_json
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.workspace import Workspace
 
@@ -48,6 +50,8 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
     ------
     ConfigurationError
         The organization is none of the agreement's, or the agreement is not the deployed one.
+
+    What it signs, and under agreed privacy its task, needs the organization's key; MissingKey where it is not here.
     """
     from chain.accounts import Accounts
     from chain.arithmetic import encode
@@ -55,6 +59,7 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
     from chain.backends.urls import is_url
     from chain.deployment import load_deployment
     from cocogen.learning.flower.node import Member
+    from cocogen.learning.flower.orders import AnsweredOrders
 
     request = request_from_environment()
     workspace = request.find_workspace()
@@ -80,20 +85,43 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
         key = accounts.signer(name, resolved.organization[n].address).key
         return sign(domain.evidence_digest(digest), bytes(key))
 
+    consortium = hashlib.sha256(domain.separator + terms_hash).hexdigest()[:16]
     return Member(
         organization=name,
         terms_hash=terms_hash,
+        rounds=resolved.consortium.rounds,
         maximum=resolved.organization[n].generation_maximum,
+        orders=AnsweredOrders(workspace.root / "flower-orders" / consortium),
         sign=signed,
-        task=partial(_task, resolved, deployed_folders(deployment, workspace, request.data_dir)),
+        task=partial(
+            _task,
+            resolved,
+            deployed_folders(deployment, workspace, request.data_dir),
+            partial(_salt, terms_hash, signed),
+        ),
     )
 
 
-def _task(resolved: ResolvedTerms, folders: DataFolders) -> LearningTask:
+def _salt(terms_hash: bytes, sign: Callable[[bytes], bytes]) -> bytes:
+    """32 bytes that follow from the organization's key alone: the hash of a signature that it shows to nobody.
+
+    The signed document is none that evidence or a node's identity could have, and it is signed for one contract.
+    Signatures are deterministic, so a round that is resumed gets the same noise.
+    """
+    document = {"purpose": "salt", "terms_hash": terms_hash.hex()}
+    signature = sign(hashlib.sha256(canonical_json(document)).digest())
+    return hashlib.sha256(b"CoCoGen salt" + signature).digest()
+
+
+def _task(resolved: ResolvedTerms, folders: DataFolders, salt: Callable[[], bytes]) -> LearningTask:
     from cocogen.learning.task import LearningTask
 
+    # Public salts give the very bundles of local runs; noise must not follow from them. Nobody else is played here.
+    salts = [salt()] * len(resolved.names) if resolved.learning.privacy else None
     seed = resolved.consortium.seed
-    return LearningTask(resolved.learning, resolved.generation, resolved.names, seed, split=0, folders=folders)
+    return LearningTask(
+        resolved.learning, resolved.generation, resolved.names, seed, split=0, salts=salts, folders=folders
+    )
 
 
 def serve(grid: Grid, context: Context) -> None:

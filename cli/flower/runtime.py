@@ -47,23 +47,27 @@ def check_ready(spec: str, deadline: float, window: int) -> None:
     Raises
     ------
     ConfigurationError
-        Flower is not installed, the ledger ``spec`` lives in one process only, or the nodes would have longer than
-        the submission ``window`` (seconds).
+        Flower is not installed, the ledger ``spec`` lives in one process only, or waiting for the nodes may take more
+        than half of the submission ``window`` (seconds); the rest is for attesting and submitting.
     """
     from chain.open import EPHEMERAL
+    from cocogen.learning.flower.timing import longest_round
 
     if importlib.util.find_spec("flwr") is None:
         raise ConfigurationError(
-            "--runtime flower needs Flower, which is not installed", hint="pip install 'cocogen[flower]'"
+            "--runtime flower needs Flower, which is not installed",
+            hint="pip install 'cocogen[flower]', in a clone pip install -e '.[flower]'",
         )
     if spec in EPHEMERAL:
         raise ConfigurationError(
             f"the ledger {spec} ends with the process that opened it, and Flower's server is another one",
             hint="leave --ledger out (an embedded chain), or name a node's URL",
         )
-    if deadline >= window:
+    longest = longest_round(deadline, _patience(deadline))
+    if longest > window / 2:
         raise ConfigurationError(
-            f"--deadline {deadline:g} leaves no time to submit within settlement.submit_window = {window} s",
+            f"with --deadline {deadline:g} the nodes may take {longest:g} s, which is more than half of "
+            f"settlement.submit_window = {window} s and leaves too little time to attest and submit",
             hint="give the nodes less time, or agree on a longer window",
         )
 
@@ -81,19 +85,20 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
     (home / "home").mkdir(parents=True)
     outcome = outcome_file(workspace)
     outcome.unlink(missing_ok=True)
+    done = _attested(workspace, rounds)
     environment = _environment(request, workspace, home / "home", ledger)
     with contextlib.ExitStack() as stack:
         link, address = _superlink(stack, home, environment)
         nodes = {name: _supernode(stack, home, environment, name, address) for name in _names(workspace)}
         connection = f'[superlink]\ndefault = "local"\n[superlink.local]\naddress = "{address}"\ninsecure = true\n'
         (home / "home" / "config.toml").write_text(connection, encoding="utf-8")
-        settings = f"deadline={float(deadline)} patience={float(deadline)}"
+        settings = f"deadline={float(deadline)} patience={_patience(deadline)}"
         started = _ask(environment, "run", str(PROJECT), "local", "--run-config", settings)
         run = str(started["run-id"])
         asked, gone = time.monotonic(), set[str]()
         while not outcome.exists():
-            done = sum(workspace.attested(number).exists() for number in range(1, rounds + 1))
-            bars("rounds on Flower", done, rounds)
+            done = _report(workspace, rounds, done)
+            bars("rounds on Flower", len(done), rounds)
             for name, node in nodes.items():
                 if node.poll() is not None and name not in gone:
                     gone.add(name)
@@ -108,9 +113,28 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
                     raise _failure(home, f"the server ended without a result ({status})")
             time.sleep(_LOOK)
         _keep_log(environment, run, home)
+    _report(workspace, rounds, done)
     ended = workspace.read_json(outcome)
     if ended["status"] != "ok":
         raise LearningError(f"the run on Flower ended with {ended['code']}: {ended['message']}", hint=ended["hint"])
+
+
+def _patience(deadline: float) -> float:
+    """Seconds to wait for all nodes before the first round: here they start with it."""
+    return float(deadline)
+
+
+def _attested(workspace: Workspace, rounds: int) -> set[int]:
+    return {number for number in range(1, rounds + 1) if workspace.attested(number).exists()}
+
+
+def _report(workspace: Workspace, rounds: int, known: set[int]) -> set[int]:
+    """Say how each round went that has been attested since ``known``; return all that are."""
+    attested = _attested(workspace, rounds)
+    for number in sorted(attested - known):
+        accuracy = float(workspace.read_json(workspace.attested(number))["evaluation"]["accuracy"])
+        note(f"round {number} attested, accuracy {accuracy:.4f}")
+    return attested
 
 
 def _names(workspace: Workspace) -> tuple[str, ...]:

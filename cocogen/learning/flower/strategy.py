@@ -7,6 +7,7 @@ whether that is enough. Left out: the steps themselves (:mod:`cocogen.rounds`) a
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -18,6 +19,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from cocogen.errors import LearningError
 from cocogen.learning.flower.messages import Order, identity_digest, printable, read_evidence, read_identity
+from cocogen.learning.flower.timing import ANSWER
 from cocogen.rounds import RoundLoop, RoundReport, Work
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class SettledRounds(Strategy):
         self._before_round = before_round
         self._nodes: dict[str, int] = {}
         self._answered: set[int] = set()
+        self._questions: dict[str, int] = {}
         self._work: Work | None = None
         self._senders: dict[int, int] = {}
 
@@ -146,22 +149,34 @@ class SettledRounds(Strategy):
         return Message(content, dst_node_id=node, message_type=kind, ttl=self._deadline)
 
     def _find(self, wanted: Sequence[str], grid: Grid, patience: float) -> None:
-        """Ask nodes that have not answered yet whose they are, until all ``wanted`` are there or time is up."""
-        until = time.monotonic() + patience
+        """Ask nodes whose they are, until all ``wanted`` are there or time is up.
+
+        Time is ``patience``, and ANSWER for the answers to the first questions if that is longer. A node that has not
+        proved whose it is is asked again after ANSWER, and in the next round that somebody is missing; an answer that
+        comes meanwhile counts. Nobody is asked, and no answer waited for, once all are there.
+        """
+        start, asked, first = time.monotonic(), dict[int, float](), True
         while True:
             online = set(grid.get_node_ids())
             self._nodes = {name: node for name, node in self._nodes.items() if node in online}
-            asked = sorted(online - self._answered)
-            messages = [self._message(RecordDict(), node, MessageType.QUERY) for node in asked]
-            for reply in grid.send_and_receive(messages, timeout=self._deadline) if messages else ():
+            self._answered &= online
+            self._questions = {question: node for question, node in self._questions.items() if node in online}
+            for reply in _arrived(grid, self._questions):
                 self._identify(reply)
-            if all(name in self._nodes for name in wanted) or time.monotonic() >= until:
+            now = time.monotonic()
+            over = now >= start + patience and (not self._questions or now >= start + ANSWER)
+            if all(name in self._nodes for name in wanted) or (over and not first):
                 return
+            if first:  # what was asked in an earlier round and is open still is asked anew
+                self._questions, first = {}, False
+            due = [node for node in sorted(online - self._answered) if now >= asked.get(node, -math.inf) + ANSWER]
+            messages = [self._message(RecordDict(), node, MessageType.QUERY) for node in due]
+            self._questions |= _sent(grid, messages)
+            asked |= dict.fromkeys(due, now)
             time.sleep(_PAUSE)
 
     def _identify(self, reply: Message) -> None:
         node = reply.metadata.src_node_id
-        self._answered.add(node)
         if reply.has_error():
             _LOG.warning("node %d does not say whose it is: %s", node, printable(reply.error.reason or ""))
             return
@@ -176,6 +191,7 @@ class SettledRounds(Strategy):
             if organization.name == claim.organization and ledger.verify(organization.address, digest, claim.signature):
                 _LOG.info("node %d is that of %s", node, organization.name)
                 self._nodes[organization.name] = node
+                self._answered.add(node)
                 return
         _LOG.warning("node %d claims to be %r without its signature", node, printable(claim.organization))
 
@@ -189,6 +205,9 @@ class SettledRounds(Strategy):
                 absent[n] = (
                     f"its node sent nothing within {self._deadline:g} s" if connected else "no node of it is connected"
                 )
+        silent = set(self._senders) - {reply.metadata.src_node_id for reply in replies if not reply.has_error()}
+        self._answered -= silent  # another node may be there in its place: ask again
+        self._nodes = {name: node for name, node in self._nodes.items() if node not in silent}
         for reply in replies:
             if (n := self._senders.get(reply.metadata.src_node_id, -1)) < 0:
                 continue
@@ -211,30 +230,42 @@ def collect(grid: Grid, messages: Iterable[Message], timeout: float) -> list[Mes
     Here each is decoded by itself, and one that cannot be decoded, or comes from another node than was asked, counts
     as none.
     """
+    waiting = _sent(grid, messages)
+    until = time.monotonic() + timeout
+    replies: list[Message] = []
+    while waiting and time.monotonic() < until:
+        replies += _arrived(grid, waiting)
+        if waiting:
+            time.sleep(_PAUSE)
+    return replies
+
+
+def _sent(grid: Grid, messages: Iterable[Message]) -> dict[str, int]:
+    """Send ``messages``: the identifier of each that Flower took, and the node that it is for."""
     asked = list(messages)
-    identifiers = list(grid.push_messages(asked))
-    waiting = {
+    identifiers = list(grid.push_messages(asked)) if asked else []
+    return {
         identifier: message.metadata.dst_node_id
         for identifier, message in zip(identifiers, asked, strict=True)
         if identifier
     }
-    until = time.monotonic() + timeout
+
+
+def _arrived(grid: Grid, waiting: dict[str, int]) -> list[Message]:
+    """The replies that are there; whatever has been answered is taken from ``waiting``."""
     replies: list[Message] = []
-    while waiting and time.monotonic() < until:
-        for identifier, node in sorted(waiting.items()):
-            try:
-                arrived = list(grid.pull_messages([identifier]))
-            except httpx.HTTPError:
-                raise  # that is the SuperLink, not a node
-            except Exception as error:  # whatever a stranger's bytes make Flower's decoder raise
-                _LOG.warning("the reply of node %d cannot be decoded: %s", node, printable(repr(error)))
-                del waiting[identifier]
-                continue
-            if arrived:
-                replies += [reply for reply in arrived if reply.has_error() or reply.metadata.src_node_id == node]
-                del waiting[identifier]
-        if waiting:
-            time.sleep(_PAUSE)
+    for identifier, node in sorted(waiting.items()):
+        try:
+            arrived = list(grid.pull_messages([identifier]))
+        except httpx.HTTPError:
+            raise  # that is the SuperLink, not a node
+        except Exception as error:  # whatever a stranger's bytes make Flower's decoder raise
+            _LOG.warning("the reply of node %d cannot be decoded: %s", node, printable(repr(error)))
+            del waiting[identifier]
+            continue
+        if arrived:
+            replies += [reply for reply in arrived if reply.has_error() or reply.metadata.src_node_id == node]
+            del waiting[identifier]
     return replies
 
 
@@ -246,6 +277,12 @@ class _Bounded:
 
     def get_node_ids(self) -> Iterable[int]:
         return self._grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, identifiers: Iterable[str]) -> Iterable[Message]:
+        return self._grid.pull_messages(identifiers)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float) -> list[Message]:
         return collect(self._grid, messages, timeout)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eth_account import Account
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
@@ -53,6 +54,64 @@ def test_a_member_signs_as_the_ledger_expects(workspace):
     assert verify(domain.evidence_digest(digest), member.sign(digest), resolved.organization[4].address)
     assert "0x" + member.terms_hash.hex() == deployment.terms_hash
     assert member.maximum == 300
+    assert member.rounds == resolved.consortium.rounds
+
+
+def agree_on_privacy(workspace):
+    record, content = json.loads(workspace.deployment.read_text()), json.loads(workspace.resolved.read_text())
+    content["learning"]["privacy"] = {"clip": 1.0, "noise_multiplier": 1.0, "delta": 1e-5}
+    workspace.resolved.write_text(json.dumps(content))
+    record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
+    workspace.deployment.write_text(json.dumps(record))
+
+
+@pytest.fixture
+def salts(monkeypatch):
+    """The salts that members' tasks are opened with."""
+    seen = []
+    monkeypatch.setattr("cocogen.learning.task.LearningTask", lambda *_, salts, **__: seen.append(salts))
+    return seen
+
+
+def test_without_privacy_salts_are_those_of_local_runs(workspace, salts):
+    open_member({"organization": "north"}).task()
+    assert salts == [None]
+
+
+def test_under_privacy_the_salt_follows_from_the_organizations_key(workspace, salts, monkeypatch):
+    agree_on_privacy(workspace)
+    for name in ("north", "north", "harbor"):
+        open_member({"organization": name}).task()
+    north, again, harbor = (each[0] for each in salts)
+    assert len(north) == 32
+    assert north == again
+    assert north != harbor
+    monkeypatch.setattr("chain.accounts.Accounts.signer", lambda *_: Account.from_key(b"\x07" * 32))
+    open_member({"organization": "north"}).task()
+    assert salts[3][0] not in {north, harbor}
+
+
+def test_under_privacy_another_contract_has_another_salt_and_other_orders(workspace, salts):
+    agree_on_privacy(workspace)
+    first = open_member({"organization": "north"})
+    record = json.loads(workspace.deployment.read_text())
+    record["chain_id"] += 1
+    workspace.deployment.write_text(json.dumps(record))
+    second = open_member({"organization": "north"})
+    first.task(), second.task()
+    assert first.orders.folder.parent == second.orders.folder.parent == workspace.root / "flower-orders"
+    assert first.orders != second.orders
+    # The task of each was opened with what its own member signs.
+    assert salts[0] != salts[1]
+
+
+def test_under_privacy_a_node_without_a_key_opens_no_task(workspace):
+    agree_on_privacy(workspace)
+    record = json.loads(workspace.deployment.read_text())
+    record["details"]["ledger"] = "https://node.example.org"
+    workspace.deployment.write_text(json.dumps(record))
+    with pytest.raises(DevelopmentKeyRefused):
+        open_member({"organization": "north"}).task()
 
 
 @pytest.mark.parametrize("configuration", [{}, {"organization": "nobody"}, {"organization": 3}])

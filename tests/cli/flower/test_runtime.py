@@ -37,10 +37,11 @@ def test_a_ledger_of_one_process_is_refused(ledger):
 
 
 @pytest.mark.usefixtures("flower")
-def test_nodes_cannot_have_longer_than_the_submission_window():
-    runtime.check_ready("embedded", 299, 300)
-    with pytest.raises(ConfigurationError, match="--deadline 300 leaves no time"):
-        runtime.check_ready("embedded", 300, 300)
+@pytest.mark.parametrize(("deadline", "longest"), [(300, 600), (1, 21)])  # patience is the deadline, or 20 s
+def test_waiting_for_the_nodes_leaves_half_of_the_submission_window(deadline, longest):
+    runtime.check_ready("embedded", deadline, 2 * longest)
+    with pytest.raises(ConfigurationError, match=f"--deadline {deadline} the nodes may take {longest} s"):
+        runtime.check_ready("embedded", deadline, 2 * longest - 1)
 
 
 def programs(folder: Path, **scripts: str) -> str:
@@ -113,6 +114,30 @@ def test_the_servers_own_error_reaches_the_user(play, tmp_path):
     with pytest.raises(LearningError, match="ended with TooLate: the deadline passed") as caught:
         play(flower_superlink=writes)
     assert caught.value.hint == "open another round"
+
+
+def test_each_round_that_is_attested_meanwhile_is_announced_once(play, tmp_path, capsys):
+    root = tmp_path / "workspace"
+    writes = f"""
+import json, pathlib, time
+root = pathlib.Path({str(root)!r})
+(root / "rounds" / "0001").mkdir(parents=True)
+(root / "new").write_text(json.dumps({{"evaluation": {{"accuracy": 0.96491}}}}))
+(root / "new").rename(root / "rounds" / "0001" / "attested.json")
+time.sleep(1)
+(root / "flower" / "outcome.json").write_text('{{"status": "ok"}}')
+"""
+    link = LINK.format(seconds=60).replace("time.sleep", f"exec({writes!r}); time.sleep")
+    play(flower_superlink=link, flwr=FLWR.replace("finished:failed", "running"))
+    assert capsys.readouterr().err.splitlines().count("round 1 attested, accuracy 0.9649") == 1
+
+
+def test_rounds_of_an_earlier_run_are_not_announced_again(tmp_path, capsys):
+    workspace = Workspace(tmp_path)
+    for number in (1, 2):
+        workspace.write_json(workspace.attested(number), {"evaluation": {"accuracy": number / 4}})
+    assert runtime._report(workspace, 3, {1}) == {1, 2}
+    assert capsys.readouterr().err == "round 2 attested, accuracy 0.5000\n"
 
 
 def test_a_refused_run_says_what_flower_said(play):

@@ -19,6 +19,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from chain.memory import MemoryProvider
 from cocogen.consortium import load_consortium
 from cocogen.learning.flower.node import Member, client_app
+from cocogen.learning.flower.orders import AnsweredOrders
 from cocogen.learning.task import LearningTask
 from cocogen.registration import register
 from cocogen.rounds import RoundLoop
@@ -120,7 +121,9 @@ def make_member(flower_task):
         facts = {
             "organization": name,
             "terms_hash": loop.ledger.decoded.terms_hash,
+            "rounds": 5,
             "maximum": 300,
+            "orders": AnsweredOrders(loop.workspace.root / "flower-orders"),
             "sign": lambda digest: loop.ledger.sign(name, digest),
             "task": lambda: flower_task,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
@@ -21,6 +23,7 @@ RUN = 77
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
     monkeypatch.setattr(module, "_PAUSE", 0.0)
+    monkeypatch.setattr(module, "ANSWER", 0.05)
 
 
 def play(loop, grid, rounds=1, **options):
@@ -150,6 +153,75 @@ def test_a_node_that_is_gone_is_left_out_and_comes_back_under_another_number(mak
     assert strategy.reports[1].contributions[5] is not None
 
 
+def test_a_node_that_is_gone_comes_back_under_the_same_number(make_loop, make_grid):
+    loop = make_loop()
+    grid = make_grid(loop)
+    strategy = SettledRounds(loop, RUN, deadline=0.2, patience=0.2)
+    strategy.play(grid, 1)
+    app = grid.nodes.pop(105)
+    strategy.play(grid, 1)
+    grid.nodes[105] = app
+    strategy.play(grid, 1)
+    assert [report.rejected for report in strategy.reports] == [{}, {"lakeview": "no node of it is connected"}, {}]
+    assert grid.sent.count(("query", 105)) == 2
+
+
+def test_a_node_that_is_mute_in_training_is_asked_again_whose_it_is(make_loop, make_grid):
+    loop = make_loop()
+    grid = make_grid(loop)
+    grid.spoil = replace_train(102, None)
+    strategy = SettledRounds(loop, RUN, deadline=0.2, patience=0.2)
+    strategy.play(grid, 1)
+    # A second process of the organization, while Flower still believes that the first one is there.
+    grid.nodes[202] = grid.nodes[102]
+    grid.spoil = lambda kind, node, reply: None if node == 102 else reply
+    strategy.play(grid, 1)
+    assert [list(report.rejected) for report in strategy.reports] == [["riverside"], []]
+
+
+def test_nobody_waits_for_a_mute_stranger_once_all_are_known(make_loop, make_grid, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER", 60.0)
+    loop = make_loop()
+    grid = make_grid(loop)
+    grid.nodes[50] = grid.nodes[100]
+    grid.spoil = lambda kind, node, reply: None if node == 50 else reply
+    start = time.monotonic()
+    reports = play(loop, grid, 2, deadline=60.0, patience=60.0)
+    assert time.monotonic() - start < 30
+    assert [report.rejected for report in reports] == [{}, {}]
+    assert grid.sent.count(("query", 50)) == 1
+
+
+def test_a_mute_stranger_costs_no_more_than_the_time_to_answer_when_somebody_is_missing(make_loop, make_grid):
+    loop = make_loop()
+    grid = make_grid(loop)
+    del grid.nodes[103]
+    grid.nodes[50] = grid.nodes[100]
+    grid.spoil = lambda kind, node, reply: None if node == 50 else reply
+    start = time.monotonic()
+    (report,) = play(loop, grid, deadline=60.0, patience=0.0)
+    assert time.monotonic() - start < 30
+    assert report.rejected == {"hillside": "no node of it is connected"}
+
+
+def test_an_answer_that_is_late_counts_when_it_comes(make_loop, make_grid, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER", 60.0)
+    loop = make_loop()
+    grid = make_grid(loop)
+    pulls = 0
+    pull = grid.pull_messages
+
+    def slow(identifiers):
+        nonlocal pulls
+        pulls += 1
+        return [] if pulls < 30 else pull(identifiers)
+
+    grid.pull_messages = slow
+    (report,) = play(loop, grid, patience=0.0)
+    assert report.rejected == {}
+    assert [kind for kind, _ in grid.sent].count("query") == 6
+
+
 def test_a_node_without_the_signature_of_its_organization_gets_no_work(make_loop, make_grid, make_member):
     loop = make_loop()
     grid = make_grid(loop)
@@ -260,8 +332,12 @@ def test_an_error_reply_to_the_question_whose_it_is_leaves_the_node_out(make_loo
         return reply
 
     grid.spoil = spoil
-    (report,) = play(loop, grid)
-    assert report.rejected == {"harbor": "no node of it is connected"}
+    strategy = SettledRounds(loop, RUN, deadline=0.2, patience=0.0)
+    strategy.play(grid, 1)
+    assert strategy.reports[0].rejected == {"harbor": "no node of it is connected"}
+    grid.spoil = lambda kind, node, reply: reply
+    strategy.play(grid, 1)
+    assert strategy.reports[1].rejected == {}
 
 
 def test_an_answer_in_the_name_of_another_node_counts_as_none(make_loop, make_grid):
