@@ -49,7 +49,7 @@ def test_unknown_data_set_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", sorted(set(known_datasets()) - {"diagnostic", "digits"}))
 def test_without_files_and_network_the_error_says_what_to_put_where(name: str) -> None:
     pytest.importorskip("pooch")
-    with pytest.raises(DatasetError, match="no connection|cannot be had") as caught:
+    with pytest.raises(DatasetError, match=r"no connection|cannot be had") as caught:
         datasets.load(name)
     assert "--data-dir" in caught.value.hint
     assert "https://" in caught.value.hint
@@ -136,3 +136,21 @@ def test_a_path_is_relative_to_the_terms_then_to_the_data_folder(tmp_path: Path)
     assert folders.resolve(str(data / "one.npz")) == data / "one.npz"
     with pytest.raises(DatasetError, match=f"{terms / 'none.npz'} or {data / 'none.npz'}"):
         folders.resolve("none.npz")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("x" * 5000 + "/", "cannot be looked up: File name too long"),
+        ("~nosuchuser/x.npz", "~nosuchuser/x.npz names no folder"),
+        ("./loop/", "there is no data set at"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_up_is_refused(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DatasetError, match=message) as caught:
+        datasets.load(path, DataFolders(tmp_path))
+    assert len(str(caught.value)) < 400
+    if "loop" not in path:
+        with pytest.raises(DatasetError, match=message):
+            datasets.load("digits.npz", DataFolders(tmp_path, data=Path(path)))
