@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import io
 import math
+import stat
+import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +30,33 @@ MAXIMUM_BYTES = 256 * 2**20
 MAXIMUM_ENTRIES = 4096
 _MAXIMUM_HEADER = 4096
 _TYPES = ("float32", "int64", "uint8")
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ZIP_FAILURES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+_HEADER_FAILURES = (
+    tokenize.TokenError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,  # the parser's word for deep nesting, as is RecursionError, a RuntimeError
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,
+)
+"""What numpy's parser of headers, which evaluates a Python literal, raises for those that numpy did not write."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -46,12 +78,15 @@ def read_arrays(
     Raises
     ------
     LearningError
-        When the file is missing, truncated, larger than ``maximum_bytes`` (also once unpacked), or holds anything
-        but arrays of these types; the message says which.
+        When the file is missing, no regular file, truncated, larger than ``maximum_bytes`` (also once unpacked),
+        compressed by anything but deflate, or holds anything but arrays of these types; the message says which.
     """
     try:
-        if path.stat().st_size > maximum_bytes:
-            raise _malformed(path, f"{path.stat().st_size:,} bytes, more than {maximum_bytes:,}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read without end
+            raise _malformed(path, "no regular file")
+        if status.st_size > maximum_bytes:
+            raise _malformed(path, f"{status.st_size:,} bytes, more than {maximum_bytes:,}")
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > MAXIMUM_ENTRIES:
@@ -67,16 +102,18 @@ def read_arrays(
         raise LearningError(
             f"{path} cannot be read: {error.strerror or error}", hint="check the path and its permissions"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise _malformed(path, str(error)) from error
+    except _ZIP_FAILURES as error:
+        raise _malformed(path, str(error) or type(error).__name__) from error
 
 
 def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: Sequence[str]) -> NDArray[np.generic]:
+    if entry.compress_type not in _COMPRESSIONS:
+        raise _malformed(path, f"{entry.filename} is neither stored nor deflated (method {entry.compress_type})")
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
             raise _malformed(path, f"{entry.filename} has npy version {version}, not (1, 0)")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAXIMUM_HEADER)
+        shape, fortran, dtype = _header(path, entry, stream)
         if dtype not in {np.dtype(kind).newbyteorder("<") for kind in types}:
             raise _malformed(path, f"{entry.filename} holds {dtype}, not {', '.join(types[:-1])} or {types[-1]}")
         if fortran:
@@ -85,6 +122,23 @@ def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: S
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         raise _malformed(path, f"{entry.filename} claims shape {shape}, but holds {len(content):,} bytes")
     return np.frombuffer(content, dtype=dtype).reshape(shape).copy()
+
+
+def _header(
+    path: Path, entry: zipfile.ZipInfo, stream: IO[bytes]
+) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """Shape, column-major or not, and type of an array, from its header."""
+    try:
+        with warnings.catch_warnings():
+            # Headers of Python 2 and types of old numpy: nothing that is to be read, nor told of on stderr.
+            warnings.simplefilter("error")
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAXIMUM_HEADER)
+    except _HEADER_FAILURES as error:
+        reason = str(error) or type(error).__name__
+        raise _malformed(path, f"{entry.filename} has no valid header: {reason}") from error
+    if any(isinstance(size, bool) for size in shape):
+        raise _malformed(path, f"{entry.filename} claims shape {shape}, not one of integers")
+    return shape, fortran, dtype
 
 
 def _malformed(path: Path, reason: str) -> LearningError:

@@ -5,6 +5,8 @@ Left out: who holds which sample (:mod:`cocogen.learning.holdings`).
 
 from __future__ import annotations
 
+import numpy as np
+
 from cocogen.errors import DatasetError
 from cocogen.learning.catalogue import is_path, known_datasets
 from cocogen.learning.datasets import bundled
@@ -24,10 +26,19 @@ def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
     Raises
     ------
     DatasetError
-        When there is none, when its files are neither there nor to be had, or when they are malformed; the message
-        says which file, and what to put where.
+        When there is none, when its files are neither there nor to be had, when they are malformed, or when all
+        samples are of one class; the message says which file, and what to put where.
     """
-    folders = folders or DataFolders()
+    data = _read(dataset, folders or DataFolders())
+    if len(np.unique(data.labels)) < 2:
+        raise DatasetError(
+            f"every sample of {dataset} is of one class, {data.classes[int(data.labels[0])]}",
+            hint="learning to tell classes apart needs samples of two at least",
+        )
+    return data
+
+
+def _read(dataset: str, folders: DataFolders) -> Dataset:
     if is_path(dataset):
         path = folders.resolve(dataset)
         return read_image_folder(path) if path.is_dir() else read_table(path)

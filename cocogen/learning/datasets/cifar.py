@@ -119,7 +119,14 @@ def read_cifar(layout: Layout, folders: DataFolders) -> Dataset:
 
 
 def _records(file: Path, layout: Layout) -> int:
-    size, width = file.stat().st_size, layout.labels + _PIXELS
+    try:
+        # A link to nowhere, a pipe or a device would fail later, or never end.
+        size = file.stat().st_size if file.is_file() else None
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if size is None:
+        raise DatasetError(f"{file} is no regular file, or a link to none", hint="copy it again, or remove it")
+    width = layout.labels + _PIXELS
     if size == 0 or size % width:
         raise DatasetError(
             f"{file} has {size:,} bytes, not a positive multiple of {width:,}, the size of a record",
@@ -133,7 +140,7 @@ def _read(file: Path, count: int, layout: Layout) -> tuple[NDArray[np.uint8], ND
     try:
         records = np.fromfile(file, dtype=np.uint8, count=count * (layout.labels + _PIXELS)).reshape(count, -1)
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{file} cannot be read: {error}", hint="copy it again") from error
+        raise _unreadable(file, error) from error
     labels = records[:, layout.labels - 1]
     if int(labels.max()) >= layout.classes:
         first = int(np.argmax(labels >= layout.classes))
@@ -146,10 +153,17 @@ def _read(file: Path, count: int, layout: Layout) -> tuple[NDArray[np.uint8], ND
 
 def _class_names(file: Path, classes: int) -> tuple[str, ...]:
     """The names in ``file``, one a line; numbers when it is not there."""
-    if not file.is_file():
-        return tuple(str(label) for label in range(classes))
-    with file.open("rb") as stream:
-        names = stream.read(65_536).decode("utf-8", errors="replace").split()
+    try:
+        if not file.is_file():
+            return tuple(str(label) for label in range(classes))
+        with file.open("rb") as stream:
+            names = stream.read(65_536).decode("utf-8", errors="replace").split()
+    except OSError as error:
+        raise _unreadable(file, error) from error
     if len(names) != classes:
         raise DatasetError(f"{file} names {len(names)} classes, not {classes}", hint="copy it again, or remove it")
     return tuple(names)
+
+
+def _unreadable(file: Path, error: Exception) -> DatasetError:
+    return DatasetError(f"{file} cannot be read: {error}", hint="copy it again")

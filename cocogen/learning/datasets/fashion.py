@@ -54,6 +54,11 @@ def fashion_mnist(folders: DataFolders) -> Dataset:
             raise DatasetError(
                 f"{image_file} holds {len(images):,} images, but {label_file} {len(own):,} labels", hint=_INSTEAD
             )
+        if not images.size:
+            raise DatasetError(
+                f"{image_file} holds images of {images.shape[1]} x {images.shape[2]} pixels, which are none",
+                hint=_INSTEAD,
+            )
         if int(own.max()) >= len(_CLASSES):
             raise DatasetError(f"{label_file} holds label {int(own.max())}, not one of 0 to 9", hint=_INSTEAD)
         features.append(images)

@@ -32,9 +32,11 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[np.uint8]:
     Raises
     ------
     DatasetError
-        When the file is unreadable, cut off, too long, too large, or not such an array.
+        When the file is unreadable, no regular file, cut off, too long, too large, or not such an array.
     """
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise _malformed(path, "no regular file")
         with path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP
             raw.seek(0)

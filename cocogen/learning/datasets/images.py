@@ -1,8 +1,17 @@
-"""A folder of images: one sub-folder per class, named for it, with images of one size."""
+"""A folder of images: one sub-folder per class, named for it, with images of one size.
+
+Formats are a closed list: a stranger's file must not choose among all decoders that Pillow comes with.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +25,27 @@ if TYPE_CHECKING:
 
 __all__ = ["read_image_folder"]
 
+# Pillow logs what it thinks of damaged files; without a handler Python would print that on stderr beside our error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 _GREY = ("1", "L")
 _COLOUR = ("P", "RGB", "RGBA")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
+_FAILURES = (
+    zlib.error,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What Pillow's decoders raise for files that are damaged; its errors about size are added where it is imported."""
 
 
 def read_image_folder(folder: Path) -> Dataset:
@@ -25,13 +53,15 @@ def read_image_folder(folder: Path) -> Dataset:
 
     Grey images give one channel, unless there are colour images among them: then all are converted to three.
     Transparency is dropped; files whose name begins with a dot are ignored. Sizes are checked before pixels are read.
+    PNG, JPEG, BMP, GIF, TIFF, PPM and WebP are read, by content rather than name; of several frames, the first.
 
     Raises
     ------
     DatasetError
-        When there are fewer than two classes, a class is empty, a file is no image, or images differ in size.
+        When there are fewer than two classes, a class is empty, a file is no image of these formats, or
+        images differ in size.
     """
-    folders = [path for path in _entries(folder) if path.is_dir()]
+    folders = _entries(folder, Path.is_dir)
     if len(folders) < 2:
         raise DatasetError(
             f"{folder} has {len(folders)} sub-folders, but needs one for each of at least two classes",
@@ -40,7 +70,7 @@ def read_image_folder(folder: Path) -> Dataset:
     files: list[Path] = []
     labels: list[int] = []
     for label, own in enumerate(folders):
-        found = [path for path in _entries(own) if path.is_file()]
+        found = _entries(own, Path.is_file)
         if not found:
             raise DatasetError(f"{own} holds no image", hint="put images into it, or remove it")
         files += found
@@ -49,12 +79,9 @@ def read_image_folder(folder: Path) -> Dataset:
     features = np.empty((len(files), math.prod(shape)), dtype=np.uint8)
     for row, file in enumerate(files):
         with _opened(file) as image:
-            try:
-                # By way of RGBA: Pillow warns of palettes with transparency that are converted at once.
-                full = image.convert("RGBA") if image.mode == "P" else image
-                pixels = np.asarray(full.convert("L" if shape[0] == 1 else "RGB"))
-            except (OSError, ValueError, SyntaxError) as error:
-                raise _unreadable(file, error) from error
+            # By way of RGBA: palettes may have transparency, which is to be dropped and not blended.
+            full = image.convert("RGBA") if image.mode == "P" else image
+            pixels = np.asarray(full.convert("L" if shape[0] == 1 else "RGB"))
         features[row] = (pixels if shape[0] == 1 else pixels.transpose(2, 0, 1)).ravel()
     return Dataset(
         name=folder.name,
@@ -65,9 +92,9 @@ def read_image_folder(folder: Path) -> Dataset:
     )
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path, kind: Callable[[Path], bool]) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and kind(path))
     except OSError as error:
         raise DatasetError(f"{folder} cannot be read: {error.strerror or error}", hint="check the path") from error
 
@@ -92,6 +119,8 @@ def _common_shape(files: list[Path]) -> tuple[int, int, int]:
             )
         channels = 3 if mode in _COLOUR else channels
     width, height = common
+    if width < 1 or height < 1:
+        raise DatasetError(f"{first} is {width} x {height} pixels, which are none", hint="replace or remove it")
     size_in_bytes = len(files) * channels * height * width
     if size_in_bytes > MAXIMUM_BYTES:
         raise DatasetError(
@@ -102,19 +131,21 @@ def _common_shape(files: list[Path]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _opened(file: Path) -> Image.Image:
-    import warnings
-
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """The image, whose pixels are decoded inside the block; what Pillow raises there is a DatasetError too."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            # A header that claims more pixels than Pillow thinks sane is an error here, not a warning.
+            # Remarks on odd metadata are nothing to the pixels; but a header that claims more pixels than Pillow thinks
+            # sane is an error here, not a warning.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(file)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{file} is no readable image: {error}", hint="replace or remove it")
+            with Image.open(file, formats=_FORMATS) as image:
+                yield image
+    except (*_FAILURES, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(
+            f"{file} is no readable image: {str(error) or type(error).__name__}",
+            hint=f"replace or remove it; formats that are read: {', '.join(_FORMATS)}",
+        ) from error

@@ -19,6 +19,8 @@ _HINT = (
     "numpy.unique(classes, return_inverse=True)[1]"
 )
 _TYPES = ("float32", "float64", "uint8", "int8", "int16", "int32", "int64")
+_LARGEST = 1e15
+"""Of absolute values: squares, and their sums over any number of samples that fits, stay far within float32."""
 _SHAPES = "(n, d), (n, height, width) or (n, channels, height, width)"
 
 
@@ -31,7 +33,8 @@ def read_table(path: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        When the file is malformed, too large, or the arrays are not as above; the message says which.
+        When the file is malformed, too large, the arrays are not as above, or a value lies beyond ±1e15; the message
+        says which.
     """
     try:
         arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES, types=_TYPES)
@@ -69,6 +72,15 @@ def read_table(path: Path) -> Dataset:
         raise DatasetError(
             f"features of {path} hold NaN or infinity, or numbers beyond float32", hint="fill or remove these samples"
         )
+    if flat.dtype.kind == "f":
+        reach = np.maximum(flat.max(axis=0), -flat.min(axis=0))
+        worst = int(np.argmax(reach))
+        if reach[worst] > _LARGEST:
+            place = ", ".join(str(index) for index in np.unravel_index(worst, features.shape[1:]))
+            raise DatasetError(
+                f"features[:, {place}] of {path} reaches {reach[worst]:.3g} in absolute value, more than {_LARGEST:g}",
+                hint="rescale this feature, or remove the samples that hold it",
+            )
     shape = features.shape[1:] if features.ndim != 3 else (1, *features.shape[1:])
     return Dataset(
         name=path.name,

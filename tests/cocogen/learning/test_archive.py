@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import random
+import struct
 import zipfile
 from pathlib import Path
 
@@ -115,3 +118,80 @@ def test_a_flipped_byte_is_refused_or_changes_nothing_else(tmp_path: Path) -> No
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(LearningError, match=r"nowhere\.npz"):
         read_arrays(tmp_path / "nowhere.npz")
+
+
+def with_header(path: Path, header: str, content: bytes = bytes(4)) -> Path:
+    text = header.encode("latin1")
+    return zipped(path, {"a.npy": b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + content})
+
+
+DESCR = "'descr':'<f4','fortran_order':False"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{[]:1}",
+        "{1:2,'a':3}",
+        "{'descr':(),'fortran_order':False,'shape':(1,)}",
+        "{'descr':[()],'fortran_order':False,'shape':(1,)}",
+        "{'descr':'a5','fortran_order':False,'shape':(1,)}",
+        f"{{{DESCR},'shape':(True,)}}",
+        f"{{{DESCR},'shape':(0,{10**30})}}",
+        f"{{{DESCR},'shape':(1L,)}}",
+        f"{{{DESCR},'shape':{'(' * 1000}",
+        f"{{{DESCR},'shape':{'-' * 3000}1}}",
+        "{'descr':'<f4",
+        "{'descr':'''<f4",
+        "{'descr':\x00}",
+        "if 1:\n    2\n  3",
+        "  {",
+        "(",
+        "'\\d'",
+        "",
+    ],
+)
+def test_a_header_that_numpy_did_not_write_is_refused(tmp_path: Path, header: str) -> None:
+    with pytest.raises(LearningError, match="not a valid file of arrays"):
+        read_arrays(with_header(tmp_path / "header.npz", header))
+
+
+def test_headers_and_files_altered_at_random_give_arrays_or_a_learning_error(tmp_path: Path) -> None:
+    generator = random.Random(5)
+    pieces = ["{", "}", "(", ")", "[", "]", "'", '"', ",", ":", "-", "\n", "\t", "\\", "\0", "L", "1", "9" * 30, "True"]
+    header = f"{{{DESCR}, 'shape': (1,), }}"
+    whole = zipped(tmp_path / "whole.npz", {"a.npy": npy(np.zeros(1, dtype=np.float32))}).read_bytes()
+    refused = 0
+    for number in range(800):
+        path = tmp_path / "altered.npz"
+        if number % 2:
+            altered = list(header)
+            for _ in range(generator.randint(1, 4)):
+                place = generator.randrange(len(altered))
+                altered[place : place + generator.randint(0, 3)] = generator.choice(pieces)
+            with_header(path, "".join(altered))
+        else:
+            content = bytearray(whole)
+            for _ in range(generator.randint(1, 4)):
+                content[generator.randrange(len(content))] = generator.randrange(256)
+            path.write_bytes(content)
+        try:
+            read_arrays(path)
+        except LearningError:
+            refused += 1
+    assert 500 < refused < 800
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compressions_than_deflate_are_refused(tmp_path: Path, compression: int) -> None:
+    path = zipped(tmp_path / "packed.npz", {"a.npy": npy(np.zeros(9, dtype=np.float32))}, compression)
+    with pytest.raises(LearningError, match=f"neither stored nor deflated .method {compression}"):
+        read_arrays(path)
+
+
+def test_pipes_and_devices_are_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "zero.npz").symlink_to("/dev/zero")
+    for name in ("pipe.npz", "zero.npz"):
+        with pytest.raises(LearningError, match="no regular file"):
+            read_arrays(tmp_path / name)

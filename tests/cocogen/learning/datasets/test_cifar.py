@@ -74,3 +74,36 @@ def test_more_than_fits_in_memory_is_refused_before_it_is_read(
     monkeypatch.setattr("cocogen.learning.datasets.cifar.MAXIMUM_BYTES", 6 * 3072 - 1)
     with pytest.raises(DatasetError, match="6 images, more than fit"):
         load("cifar-10", DataFolders(data=tmp_path))
+
+
+@pytest.mark.parametrize("target", ["nowhere", "data_batch_4.bin", "/dev/zero"])
+def test_a_link_to_no_file_is_named(write_cifar: Callable[..., Path], tmp_path: Path, target: str) -> None:
+    folder = write_cifar("cifar-10-batches-bin", FILES)
+    (folder / "data_batch_4.bin").unlink()
+    (folder / "data_batch_4.bin").symlink_to(target)
+    with pytest.raises(DatasetError, match=r"data_batch_4\.bin is no regular file"):
+        load("cifar-10", DataFolders(data=tmp_path))
+
+
+def test_a_file_that_the_system_refuses_is_named(
+    write_cifar: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_cifar("cifar-10-batches-bin", FILES)
+    (folder / "batches.meta.txt").write_text("x")
+    probe = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.name == refused:
+            raise PermissionError(13, "Permission denied")
+        return probe(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    for refused in ("data_batch_4.bin", "batches.meta.txt"):
+        with pytest.raises(DatasetError, match=f"{refused} cannot be read"):
+            load("cifar-10", DataFolders(data=tmp_path))
+
+
+def test_samples_of_one_class_alone_are_refused(write_cifar: Callable[..., Path], tmp_path: Path) -> None:
+    write_cifar("cifar-10-batches-bin", {"data_batch_1.bin": [3, 3], "test_batch.bin": [3]})
+    with pytest.raises(DatasetError, match="every sample of cifar-10 is of one class, 3"):
+        load("cifar-10", DataFolders(data=tmp_path))

@@ -136,3 +136,21 @@ def test_a_path_is_relative_to_the_terms_then_to_the_data_folder(tmp_path: Path)
     assert folders.resolve(str(data / "one.npz")) == data / "one.npz"
     with pytest.raises(DatasetError, match=f"{terms / 'none.npz'} or {data / 'none.npz'}"):
         folders.resolve("none.npz")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("x" * 5000 + "/", "cannot be looked up: File name too long"),
+        ("~nosuchuser/x.npz", "~nosuchuser/x.npz names no folder"),
+        ("./loop/", "there is no data set at"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_up_is_refused(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DatasetError, match=message) as caught:
+        datasets.load(path, DataFolders(tmp_path))
+    assert len(str(caught.value)) < 400
+    if "loop" not in path:
+        with pytest.raises(DatasetError, match=message):
+            datasets.load("digits.npz", DataFolders(tmp_path, data=Path(path)))

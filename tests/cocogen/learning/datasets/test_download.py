@@ -121,13 +121,15 @@ def test_what_is_no_archive_is_refused(published: Callable[..., Remote], cache: 
 def test_cifar_is_downloaded_unpacked_and_found_again(
     published: Callable[..., Remote], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = bytes([7]) + bytes(3072)
+    labels = {name: label for label, name in enumerate(cifar.CIFAR_10.files, start=2)}
     names = "".join(f"name_{n}\n" for n in range(10)).encode()
-    members = {f"top/{name}": names if name.endswith("txt") else record for name in cifar.CIFAR_10.files}
+    members = {
+        f"top/{name}": names if name.endswith("txt") else bytes([label, *bytes(3072)]) for name, label in labels.items()
+    }
     remote = published("cifar-10-binary.tar.gz", archive(members))
     monkeypatch.setattr("cocogen.learning.datasets.CIFAR_10", replace(cifar.CIFAR_10, archive=remote))
     data = load("cifar-10")
-    assert data.labels.tolist() == [7] * 6
+    assert data.labels.tolist() == [2, 3, 4, 5, 6, 7]
     assert data.test_from == 5
     assert sorted(path.name for path in cache.iterdir()) == ["cifar-10-batches-bin"]
     (tmp_path / "published" / "cifar-10-binary.tar.gz").unlink()

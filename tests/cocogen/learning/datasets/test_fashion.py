@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def test_files_that_do_not_fit_together_are_refused(
         "20 images, but .* 19 labels": {"train_labels": idx(np.zeros(19))},
         "holds label 10": {"t10k_labels": idx(np.full(10, 10))},
         r"size \(28, 28\), test images \(27, 28\)": {"t10k_images": idx(np.zeros((10, 27, 28)))},
+        "images of 0 x 28 pixels": {"train_images": idx(np.zeros((20, 0, 28)))},
         "0 images": {"t10k_images": idx(np.zeros((0, 28, 28))), "t10k_labels": idx(np.zeros(0))},
     }
     for message, changes in cases.items():
@@ -86,3 +88,9 @@ def test_a_gzip_file_that_is_cut_off_or_damaged_is_refused(idx: Callable[..., by
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not a valid idx file"):
         read_idx(tmp_path, dimensions=2)
+
+
+def test_a_pipe_is_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DatasetError, match="no regular file"):
+        read_idx(tmp_path / "pipe", dimensions=2)

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import logging
+import random
+import shutil
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from cocogen.errors import DatasetError
 from cocogen.learning.datasets import DataFolders, load
@@ -99,3 +104,77 @@ def test_fewer_than_two_classes_or_an_empty_one_are_refused(tmp_path: Path) -> N
     (tmp_path / "scans" / "b").mkdir()
     with pytest.raises(DatasetError, match=r"b holds no image"):
         load("./scans/", DataFolders(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tiff", "pgm", "webp"])
+def test_seven_formats_are_read(tmp_path: Path, suffix: str) -> None:
+    save(tmp_path, f"a/one.{suffix}", grey(0))
+    save(tmp_path, f"b/two.{suffix}", grey(9))
+    assert load("./scans/", DataFolders(tmp_path)).shape[1:] == (4, 6)
+
+
+@pytest.mark.parametrize("suffix", ["eps", "ico", "tga", "avif"])
+def test_other_formats_are_refused_whatever_the_name_says(tmp_path: Path, suffix: str) -> None:
+    save(tmp_path, "a/one.png", grey(0))
+    save(tmp_path, f"b/two.{suffix}", grey(0, 16, 16))
+    (tmp_path / "scans" / "b" / f"two.{suffix}").rename(tmp_path / "scans" / "b" / "two.png")
+    with pytest.raises(DatasetError, match=r"two.png is no readable image") as caught:
+        load("./scans/", DataFolders(tmp_path))
+    assert "PNG, JPEG, BMP, GIF, TIFF, PPM, WEBP" in caught.value.hint
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("decoder"), struct.error("short"), IndexError(), MemoryError()])
+def test_whatever_a_decoder_raises_is_a_dataset_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    save(tmp_path, "a/one.png", grey(0))
+    save(tmp_path, "b/two.png", grey(0))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(DatasetError, match=f"no readable image: {str(failure) or type(failure).__name__}"):
+        load("./scans/", DataFolders(tmp_path))
+
+
+def test_remarks_of_a_decoder_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = PngImagePlugin.PngImageFile.load
+
+    def remark(image: PngImagePlugin.PngImageFile) -> object:
+        warnings.warn("Corrupt EXIF data", UserWarning, stacklevel=1)
+        return whole(image)
+
+    save(tmp_path, "a/one.png", grey(0))
+    save(tmp_path, "b/two.png", grey(0))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", remark)
+    assert len(load("./scans/", DataFolders(tmp_path)).features) == 2
+
+
+def test_what_a_decoder_logs_is_not_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as without pytest, which collects what is logged
+    logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded: 254")
+    assert not capsys.readouterr().err
+
+
+def test_images_damaged_at_random_give_pixels_or_a_dataset_error(tmp_path: Path) -> None:
+    generator = random.Random(5)
+    refused = 0
+    for suffix in ("png", "jpg", "bmp", "gif", "tiff", "ppm", "webp"):
+        colour = np.random.default_rng(1).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+        save(tmp_path, f"a/one.{suffix}", colour)
+        save(tmp_path, f"b/two.{suffix}", colour)
+        file = tmp_path / "scans" / "b" / f"two.{suffix}"
+        whole = file.read_bytes()
+        for _ in range(40):
+            content = bytearray(whole[: generator.choice((len(whole), generator.randrange(len(whole))))])
+            for _ in range(min(len(content), generator.randint(1, 3))):
+                content[generator.randrange(len(content))] = generator.randrange(256)
+            file.write_bytes(content)
+            try:
+                load("./scans/", DataFolders(tmp_path))
+            except DatasetError:
+                refused += 1
+        shutil.rmtree(tmp_path / "scans")
+    assert 100 < refused < 280

@@ -100,3 +100,20 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("cocogen.learning.datasets.table.MAXIMUM_BYTES", 500)
     with pytest.raises(DatasetError, match="more than 500"):
         load("own.npz", save(tmp_path, np.zeros((4, 100), dtype=np.float32)))
+
+
+def test_a_table_of_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"own\.npz is of one class"):
+        load("own.npz", save(tmp_path, TABLE, np.zeros(4, dtype=np.int64)))
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 1.1e15])
+def test_a_value_too_large_to_compute_with_is_named(tmp_path: Path, value: float) -> None:
+    table = TABLE.copy()
+    table[1, 2] = value
+    with pytest.raises(DatasetError, match=r"features\[:, 2\] of .* more than 1e\+15"):
+        load("own.npz", save(tmp_path, table))
+    with pytest.raises(DatasetError, match=r"features\[:, 2, 0\] of"):
+        load("own.npz", save(tmp_path, table[:, :, None]))
+    table[1, 2] = 1e15
+    assert load("own.npz", save(tmp_path, table)).features[1, 2] == np.float32(1e15)
