@@ -137,7 +137,9 @@ def test_whatever_a_decoder_raises_is_a_dataset_error(
         load("./scans/", DataFolders(tmp_path))
 
 
-def test_remarks_of_a_decoder_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remarks_of_a_decoder_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
     whole = PngImagePlugin.PngImageFile.load
 
     def remark(image: PngImagePlugin.PngImageFile) -> object:
@@ -148,6 +150,7 @@ def test_remarks_of_a_decoder_are_dropped(tmp_path: Path, monkeypatch: pytest.Mo
     save(tmp_path, "b/two.png", grey(0))
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", remark)
     assert len(load("./scans/", DataFolders(tmp_path)).features) == 2
+    assert not recwarn.list
 
 
 def test_what_a_decoder_logs_is_not_printed(
@@ -167,7 +170,7 @@ def test_images_damaged_at_random_give_pixels_or_a_dataset_error(tmp_path: Path)
         save(tmp_path, f"b/two.{suffix}", colour)
         file = tmp_path / "scans" / "b" / f"two.{suffix}"
         whole = file.read_bytes()
-        for _ in range(40):
+        for _ in range(25):
             content = bytearray(whole[: generator.choice((len(whole), generator.randrange(len(whole))))])
             for _ in range(min(len(content), generator.randint(1, 3))):
                 content[generator.randrange(len(content))] = generator.randrange(256)
@@ -177,4 +180,4 @@ def test_images_damaged_at_random_give_pixels_or_a_dataset_error(tmp_path: Path)
             except DatasetError:
                 refused += 1
         shutil.rmtree(tmp_path / "scans")
-    assert 100 < refused < 280
+    assert 60 < refused < 175
