@@ -36,7 +36,8 @@ __all__ = ["run"]
     type=click.FloatRange(min=1),
     default=300.0,
     metavar="SECONDS",
-    help="On Flower: how long the nodes have for a round; whoever is later is left out.  [default: 300]",
+    help="On Flower: how long the nodes have for a round, and to appear before the first; whoever is later is left "
+    "out.  [default: 300]",
 )
 @device_option
 @common(config_argument=True)

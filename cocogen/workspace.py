@@ -15,6 +15,8 @@
         attested.json         contributions that the attester signed, refusals, measured qualities
         model.npz             the aggregated model of the round
         dispute-DIGEST        a reason for which the round was disputed, named after its SHA-256
+      flower/                 logs of Flower's processes, and how the server's run ended
+      flower-orders/          digests of the orders that a node has answered
       report.json             the result of ``cocogen run``
 
 Every file appears whole or not at all (written beside, flushed, renamed). A lock beside the folder keeps two
