@@ -6,8 +6,8 @@ local training and averaging, without evaluation or evidence. Every run has a pr
 turns. Imports are not counted; what torch imports and prepares within its first round is reported apart
 (``first_round_seconds``), except that Flower's workers do so within the run, as they do for everybody. Runs of few
 and of many rounds tell start-up and slope apart: the slope is the seconds of one more round, start-up what a run costs
-beyond its rounds. This is what decides :data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped
-on a CPU.
+beyond its rounds. Times are medians of ``--repeats`` runs, but one of Flower's. This is what decides
+:data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped on a CPU.
 
 Flower is measured where it is installed (``pip install 'cocogen[simulation]'``); the images are CIFAR-10's binary
 files below ``COCOGEN_DATA``; a GPU is used where there is one. ``--sizes 10`` alone takes four minutes on two cores.
@@ -216,9 +216,11 @@ def _rows(
     setting = SETTINGS[name](organizations)
     runs: dict[tuple[str, int], list[dict[str, Any]]] = {}
     measure("ours", name, organizations, 1, threads, "cpu")  # reads the data from the disk once
-    for _ in range(repeats):
+    for turn in range(repeats):
         for rounds in (setting.few, setting.many):
             for peer in ("ours", *peers):
+                if peer == FLOWER and turn:  # once is minutes
+                    continue
                 run = in_fresh_process(measure, peer, name, organizations, rounds, threads, device)
                 runs.setdefault((peer, rounds), []).append(run)
     mine = _summary(setting, runs, "ours")
