@@ -1,7 +1,7 @@
 """Does generation pay for the model? Final accuracy with the synthetic samples of the equilibrium, and without.
 
-Every seed plays the rounds of ``examples/cifar10.toml`` on a ledger in memory, as ``cocogen run`` does
-(:func:`cocogen.study.play_rounds`), once for each way of training. Partition, initial weights, order of batches and
+Every seed plays ten rounds of ``examples/cifar10.toml`` on a ledger in memory, as ``cocogen run`` does
+(:func:`cocogen.study.play_rounds`), once for each way of training. Partition, initial weights, random streams and
 number of rounds are the same for all ways of a seed, so that differences are paired. Beside the generators there are
 two references: an oracle, whose samples are real images that no organization holds, the best that a generator could
 do; and no generation in so many more rounds that as many samples pass through the classifiers.
@@ -44,6 +44,7 @@ from cocogen.study import play_rounds
 TERMS = Path(__file__).parents[1] / "examples" / "cifar10.toml"
 NO_GENERATION = "vcfl"
 NONE, LONGER, ORACLE = "no generation", "no generation, more rounds", "oracle"
+ROUNDS = 10
 GENERATORS: dict[str, dict[str, Any]] = {
     "mixture": {},  # that of the terms
     "cvae": {"generator": "cvae", "pretraining_rounds": 20, "latent": 32, "hidden": 64, "learning_rate": 0.002},
@@ -94,13 +95,11 @@ class Setting:
     seconds: float
 
     @classmethod
-    def of(
-        cls, seed: int, generation: dict[str, Any], rounds: int | None = None, oracle: Oracle | None = None
-    ) -> Setting:
+    def of(cls, seed: int, generation: dict[str, Any], rounds: int = ROUNDS, oracle: Oracle | None = None) -> Setting:
         """The example's terms with another seed, other fields of ``[generation]`` and another number of rounds."""
         begin = time.process_time()
         terms = load_consortium(TERMS)
-        run = {"seed": seed, "rounds": rounds or terms.consortium.rounds}
+        run = {"seed": seed, "rounds": rounds}
         sections = {
             "consortium": terms.consortium.model_copy(update=run),
             "generation": terms.generation.model_copy(update=generation),
@@ -151,7 +150,7 @@ class Setting:
         return float(np.average(heterogeneity(both), weights=both.sum(axis=1)))
 
 
-def measure(seed: int, generators: Sequence[str], rounds: int | None = None) -> list[dict[str, Any]]:
+def measure(seed: int, generators: Sequence[str], rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """One row for each way of training under one seed; the first generator sets how long ``LONGER`` is."""
     rows: list[dict[str, Any]] = []
     for name in generators:
@@ -201,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="at least two")
     parser.add_argument("--generators", nargs="+", choices=list(GENERATORS), default=["mixture"])
-    parser.add_argument("--rounds", type=int, help="instead of those of the terms")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once; results do not depend on it")
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
