@@ -10,7 +10,7 @@ beyond its rounds. Times are medians of ``--repeats`` runs, but one of Flower's.
 :data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped on a CPU.
 
 Flower is measured where it is installed (``pip install 'cocogen[simulation]'``); the images are CIFAR-10's binary
-files below ``COCOGEN_DATA``; a GPU is used where there is one. ``--sizes 10`` alone takes four minutes on two cores.
+files below ``COCOGEN_DATA``; a GPU is used where there is one. Flower's runs take most of the time.
 """
 
 from __future__ import annotations
