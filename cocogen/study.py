@@ -110,7 +110,10 @@ class StudyRun:
         if jobs > 1:
             others = set(active_children())
             # Not forked: torch and an open chain do not survive a fork.
-            self._pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts)
+            threads = max(1, (os.cpu_count() or 1) // jobs)
+            self._pool = ProcessPoolExecutor(
+                jobs, get_context("spawn"), initializer=_prepare_worker, initargs=(threads,)
+            )
             self._folds = self._pool.map(play, range(self._splits))
             self._workers = [process for process in active_children() if process not in others]
 
@@ -159,9 +162,12 @@ class StudyRun:
         )
 
 
-def _ignore_interrupts() -> None:
+def _prepare_worker(threads: int) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(threads)
 
 
 def _fold(

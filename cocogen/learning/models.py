@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cocogen.errors import LearningError
-from cocogen.learning import networks
+from cocogen.learning import dense, networks
 from cocogen.learning.states import ModelState
 
-__all__ = ["MODELS", "Classifier", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
+__all__ = ["MODELS", "Classifier", "DenseClassifier", "Objective", "build_classifier", "draw_parameters", "to_tensors"]
 
 
 MODELS = ("logistic", "mlp", "lenet", "resnet18")
@@ -50,10 +50,10 @@ class Classifier:
     """A network from features (n, d) to logits (n, C), trained by cross-entropy (nats)."""
 
     noise_width = 0
+    dense = False
 
-    def __init__(self, network: nn.Module, classes: int, *, dense: bool) -> None:
+    def __init__(self, network: nn.Module, classes: int) -> None:
         self.network = network
-        self.dense = dense
         self.classes = classes
 
     def initial_state(self, rng: np.random.Generator) -> ModelState:
@@ -73,6 +73,29 @@ class Classifier:
         return np.asarray(output.numpy(), dtype=np.float32)
 
 
+class DenseClassifier(Classifier):
+    """A classifier of affine layers and rectifiers, whose gradients are written out (:mod:`cocogen.learning.dense`)."""
+
+    dense = True
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__(network, classes)
+        layers = [name for name, module in network.named_children() if isinstance(module, nn.Linear)]
+        self._names = [(f"{name}.weight", f"{name}.bias") for name in layers]
+
+    def gradients(
+        self, parameters: Mapping[str, Tensor], features: Tensor, labels: Tensor, weights: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Losses (N,) of N organizations, nats, and their gradients by the names of the ``parameters`` (N, ...).
+
+        ``features`` (N, B, d), ``labels`` (N, B) int64, ``weights`` (N, B) of the samples' losses.
+        """
+        layers = [(parameters[weight], parameters[bias]) for weight, bias in self._names]
+        losses, found = dense.gradients(layers, features, labels, weights)
+        named = zip(self._names, found, strict=True)
+        return losses, {name: gradient for names, pair in named for name, gradient in zip(names, pair, strict=True)}
+
+
 def build_classifier(model: str, *, shape: tuple[int, ...], classes: int, hidden: int) -> Classifier:
     """The classifier that the terms call ``model``, one of ``MODELS``.
 
@@ -86,13 +109,13 @@ def build_classifier(model: str, *, shape: tuple[int, ...], classes: int, hidden
     """
     with torch.device("meta"):
         if model == "logistic":
-            return Classifier(networks.logistic(shape, classes), classes, dense=True)
+            return DenseClassifier(networks.logistic(shape, classes), classes)
         if model == "mlp":
-            return Classifier(networks.mlp(shape, classes, hidden), classes, dense=True)
+            return DenseClassifier(networks.mlp(shape, classes, hidden), classes)
         if model == "lenet":
-            return Classifier(networks.lenet(shape, classes), classes, dense=False)
+            return Classifier(networks.lenet(shape, classes), classes)
         if model == "resnet18":
-            return Classifier(networks.resnet18(shape, classes), classes, dense=False)
+            return Classifier(networks.resnet18(shape, classes), classes)
     raise LearningError(f"no model is called {model!r}", hint=f"choose one of: {', '.join(MODELS)}")
 
 

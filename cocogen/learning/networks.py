@@ -62,7 +62,7 @@ def lenet(shape: tuple[int, ...], classes: int) -> nn.Module:
     channels, height, width = _image("lenet", shape, _LENET_SIDE)
     rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
     return nn.Sequential(
-        nn.Unflatten(-1, shape),
+        _Image(shape),
         nn.Conv2d(channels, 6, 5),
         nn.MaxPool2d(2),  # commutes with the rectifier, which then has a quarter of the work
         nn.ReLU(),
@@ -103,6 +103,19 @@ def resnet18(shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(512, classes),
     )
+
+
+class _Image(nn.Module):
+    """Flat features as images whose channels lie next to each other: on a CPU, torch pools those several at a time."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels · height · width) to (B, channels, height, width)."""
+        images = features.reshape(-1, *self.shape)
+        return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 class _ResidualBlock(nn.Module):

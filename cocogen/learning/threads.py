@@ -1,14 +1,25 @@
-"""One thread for the small matrices of local training."""
+"""Threads of local training: one for each organization's small matrices, the others for other organizations.
+
+Left out: what is computed, and processes (the test folds of :mod:`cocogen.study`, the nodes of Flower).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
+from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 
-__all__ = ["one_thread"]
+__all__ = ["available_threads", "map_on_threads", "one_thread"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_outside: int | None = None
 
 
 @contextmanager
@@ -18,10 +29,36 @@ def one_thread() -> Iterator[None]:
     Batches here are small: a second thread costs more than it gains (ten times as much on a busy machine), and the
     rounding of a sum, hence the accuracies of a seed, would depend on the number of cores.
     """
-    before = torch.get_num_threads()
+    global _outside  # as torch's own number is, which holds for the process
+    before, outside = torch.get_num_threads(), _outside
+    _outside = available_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
         torch.set_num_threads(before)
+        _outside = outside
+
+
+def available_threads() -> int:
+    """How many threads torch has outside of :func:`one_thread`: the cores, unless the caller or ``OMP_NUM_THREADS``
+    set less."""
+    return torch.get_num_threads() if _outside is None else _outside
+
+
+def map_on_threads(function: Callable[[Item, Event], Result], items: Sequence[Item], threads: int) -> list[Result]:
+    """``function`` of every item, in order, ``threads`` at once, each on one thread of torch.
+
+    The exception of the first item in order that has one is raised, as a loop would. Then, and on Ctrl-C, what has not
+    begun is left, and the event that ``function`` is given is set: whatever is under way should look at it and raise.
+    """
+    stop = Event()
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
+        try:
+            futures = [pool.submit(function, item, stop) for item in items]
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

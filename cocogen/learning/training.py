@@ -3,6 +3,7 @@
 Stacking turns the N small matrix products of a step into one batched product. Organizations with fewer batches stop
 early: they are ordered by their number of steps, so that those still active are always the first of the stack.
 Both ways draw batches and noise from the organization's own stream, hence agree up to floating point rounding.
+Convolutions on a CPU are not stacked; there as many organizations train at once as there are threads.
 All parameters lie in one flat buffer (N, P), so that an optimizer step is a few operations however many layers there
 are, and whatever python has to decide is decided a block of steps ahead (:mod:`cocogen.learning.batches`).
 Left out: what is trained (an :class:`~cocogen.learning.models.Objective`), and aggregation.
@@ -10,10 +11,13 @@ Left out: what is trained (an :class:`~cocogen.learning.models.Objective`), and 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from queue import SimpleQueue
+from threading import Event
 from typing import Any, Literal
 
 import numpy as np
@@ -22,12 +26,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 from torch.optim.adam import adam
-from torch.optim.sgd import sgd
 
 from cocogen.errors import LearningError
 from cocogen.learning.batches import Register, blocks
-from cocogen.learning.models import Objective
+from cocogen.learning.models import DenseClassifier, Objective
 from cocogen.learning.states import ModelState
+from cocogen.learning.threads import available_threads, map_on_threads
 
 __all__ = [
     "CPU",
@@ -43,6 +47,7 @@ __all__ = [
 ]
 
 Leaves = dict[str, Tensor]
+Step = Callable[[Leaves, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Leaves]]
 Means = Callable[[Leaves, Tensor, Tensor, Tensor, Tensor], Tensor]
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -142,8 +147,27 @@ def train(
 def train_looped(
     objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
 ) -> list[LocalResult]:
-    """Train one organization after the other."""
-    return [result for work in works for result in _train(objective, [work], schedule, device)]
+    """Train every organization by itself; on a CPU as many at once as torch has threads, each on one of them.
+
+    A dense objective is trained one organization after the other: its steps are so short that python, which runs on one
+    thread at a time, would be in its own way.
+    """
+    at_once = min(len(works), available_threads())
+    if device.type != "cpu" or objective.dense or at_once < 2:
+        return [result for work in works for result in _train(objective, [work], schedule, device)]
+    # A module cannot be called with two sets of parameters at once.
+    free: SimpleQueue[Objective] = SimpleQueue()
+    for _ in range(at_once):
+        free.put(copy.deepcopy(objective))
+
+    def one(work: LocalWork, stop: Event) -> LocalResult:
+        own = free.get()
+        try:
+            return _train(own, [work], schedule, device, stop)[0]
+        finally:
+            free.put(own)
+
+    return map_on_threads(one, works, at_once)
 
 
 def train_stacked(
@@ -157,7 +181,11 @@ def train_stacked(
 
 
 def _train(
-    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device
+    objective: Objective,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    device: torch.device,
+    stop: Event | None = None,
 ) -> list[LocalResult]:
     """Local training of ``works``, those with most steps first.
 
@@ -165,7 +193,7 @@ def _train(
     2. For every step t, for the organizations that still have batches:
 
        a. gather the batches b_n drawn for the step;
-       b. mean losses f_n(θ_n; b_n) and their gradients g_n, all organizations in one graph;
+       b. mean losses f_n(θ_n; b_n) and their gradients g_n, all organizations at once;
        c. g_n ← g_n + weight_decay · θ_n + μ (θ_n − θ_n at the start) + correction_n;
        d. log f_n and ‖g_n‖, and step θ_n along g_n.
     3. Cut the buffer into states.
@@ -179,32 +207,56 @@ def _train(
     features = _joined([work.features for work in works]).to(device)
     labels = _joined([work.labels for work in works]).to(device)
     registers = [Register(len(work.labels), work.synthetic, work.rng) for work in works]
-    means_of = _one_mean(objective) if len(works) == 1 else _means(objective)
+    written_out = isinstance(objective, DenseClassifier)
+    stacked = len(works) > 1 or written_out
+    step = _step(objective, stacked=stacked)
 
     counts: list[NDArray[np.int64]] = []
     logs: list[NDArray[np.float32]] = []
     active = 0
     leaves: Leaves = {}
-    for block in blocks(registers, schedule.epochs, schedule.batch_size, objective.noise_width):
-        rows, weights, noise = (array.to(device) for array in (block.rows, block.weights, block.noise))
-        log: list[Tensor] = []
-        steps = zip(block.extents, rows.unbind(), labels[rows].unbind(), weights.unbind(), noise.unbind(), strict=True)
-        for (count, width), row, target, weight, draws in steps:
-            if count != active:
-                active, leaves = count, _leaves(values[:count] if len(works) > 1 else values[0], layout)
-            batch = features.index_select(0, row[:count, :width].flatten()).view(count, width, -1)
-            means = means_of(leaves, batch, target[:count, :width], draws[:count, :width], weight[:count, :width])
-            gradients = torch.autograd.grad(means.sum(), list(leaves.values()))
-            norms = optimizer.step(torch.cat([g.reshape(count, -1) for g in gradients], dim=1))
-            log += means.detach(), norms
-        counts.append(np.stack([block.sizes - block.synthetic, block.synthetic]))
-        logs.append(_by_step(log, block.extents, len(works)))
+    with torch.inference_mode(written_out):  # spares every operation what only autograd needs
+        for block in blocks(registers, schedule.epochs, schedule.batch_size, objective.noise_width):
+            rows, weights, noise = (array.to(device) for array in (block.rows, block.weights, block.noise))
+            log: list[Tensor] = []
+            steps = zip(
+                block.extents, rows.unbind(), labels[rows].unbind(), weights.unbind(), noise.unbind(), strict=True
+            )
+            for (count, width), row, target, weight, draws in steps:
+                if stop is not None and stop.is_set():
+                    raise LearningError("local training was stopped: that of another organization failed")
+                if count != active:
+                    active, leaves = count, _leaves(values[:count] if stacked else values[0], layout)
+                batch = features.index_select(0, row[:count, :width].flatten()).view(count, width, -1)
+                means, gradients = step(
+                    leaves, batch, target[:count, :width], draws[:count, :width], weight[:count, :width]
+                )
+                norms = optimizer.step(torch.cat([gradients[name].reshape(count, -1) for name in leaves], dim=1))
+                log += means, norms
+            counts.append(np.stack([block.sizes - block.synthetic, block.synthetic]))
+            logs.append(_by_step(log, block.extents, len(works)))
     if not np.isfinite(trained := values.cpu().numpy()).all():
         raise LearningError("local training diverged: a parameter is not finite", hint="lower the learning rate")
     return [
         LocalResult(_unflatten(row, layout), _trace(counts, logs, n, schedule.steps(len(work.labels))))
         for n, (work, row) in enumerate(zip(works, trained, strict=True))
     ]
+
+
+def _step(objective: Objective, *, stacked: bool) -> Step:
+    """The mean losses (count,) and their gradients, written out where the objective has that, else by autograd."""
+    if isinstance(objective, DenseClassifier):
+        written_out = objective.gradients
+        return lambda leaves, features, labels, _noise, weights: written_out(leaves, features, labels, weights)
+    means_of = _means(objective) if stacked else _one_mean(objective)
+
+    def step(leaves: Leaves, features: Tensor, labels: Tensor, noise: Tensor, weights: Tensor) -> tuple[Tensor, Leaves]:
+        variables = {name: leaf.detach().requires_grad_() for name, leaf in leaves.items()}
+        means = means_of(variables, features, labels, noise, weights)
+        gradients = torch.autograd.grad(means.sum(), list(variables.values()))
+        return means.detach(), dict(zip(leaves, gradients, strict=True))
+
+    return step
 
 
 def _one_mean(objective: Objective) -> Means:
@@ -237,7 +289,6 @@ class _Optimizer:
         self.second = torch.zeros_like(values) if schedule.optimizer == "adam" else self.first
         self.taken = torch.zeros(())
 
-    @torch.no_grad()
     def step(self, gradients: Tensor) -> Tensor:
         """Apply ``gradients`` (count, P), which are overwritten; returns their norms (count,), with all terms."""
         schedule, count = self.schedule, len(gradients)
@@ -250,18 +301,7 @@ class _Optimizer:
             gradients.add_(self.corrections[:count])
         norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
         if schedule.optimizer == "sgd":
-            sgd(
-                [values],
-                [gradients],
-                [first],
-                weight_decay=0.0,
-                momentum=schedule.momentum,
-                lr=schedule.learning_rate,
-                dampening=0.0,
-                nesterov=False,
-                maximize=False,
-                fused=True,
-            )
+            values.sub_(first.mul_(schedule.momentum).add_(gradients), alpha=schedule.learning_rate)
         else:
             adam(
                 [values],
@@ -319,11 +359,9 @@ def _cut(layout: Layout) -> list[tuple[str, tuple[int, ...], slice]]:
 
 
 def _leaves(values: Tensor, layout: Layout) -> Leaves:
-    """The parameters in flat ``values`` (..., P), each (..., *shape): views that see every step and want a gradient."""
+    """The parameters in flat ``values`` (..., P), each (..., *shape): views that see every step."""
     leading = values.shape[:-1]
-    return {
-        name: values[..., place].view(*leading, *shape).detach().requires_grad_() for name, shape, place in _cut(layout)
-    }
+    return {name: values[..., place].view(*leading, *shape) for name, shape, place in _cut(layout)}
 
 
 def _unflatten(row: NDArray[np.float32], layout: Layout) -> ModelState:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
@@ -108,6 +109,32 @@ def test_stacked_convolutions_equal_the_loop() -> None:
     for one, other in zip(looped, stacked, strict=True):
         assert all(np.allclose(one.state[k], other.state[k], atol=1e-5, rtol=0.0) for k in one.state)
         assert np.allclose(one.trace.losses, other.trace.losses, atol=1e-5)
+
+
+@pytest.fixture
+def _two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_convolutions_of_two_organizations_at_once_give_the_same_bytes_as_one_after_the_other() -> None:
+    at_once = train_looped(lenet(), image_works((20, 9, 16, 5)), SGD)
+    torch.set_num_threads(1)
+    after_each_other = train_looped(lenet(), image_works((20, 9, 16, 5)), SGD)
+    assert [one.state.digest() for one in at_once] == [one.state.digest() for one in after_each_other]
+
+
+@pytest.mark.usefixtures("_two_threads")
+def test_divergence_of_one_of_two_at_once_is_an_error_and_ends_the_other() -> None:
+    poisoned, longer = image_works((40, 4000))
+    poisoned.features[0, 0] = np.nan
+    with pytest.raises(LearningError, match="diverged"):
+        train_looped(lenet(), [poisoned, longer], replace(SGD, epochs=1))
+    with pytest.raises(LearningError, match="diverged"):  # the other way round
+        train_looped(lenet(), [*image_works((9,)), poisoned], replace(SGD, epochs=1))
 
 
 def test_on_a_cpu_dense_models_are_stacked_and_convolutions_are_not() -> None:
