@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from cocogen.learning.models import Classifier
 from cocogen.learning.privacy import UpdatePrivacy, noise_stream, withheld
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.streams import Purpose, Streams
-from cocogen.learning.training import LocalResult, LocalWork, Schedule, train
+from cocogen.learning.training import Advance, LocalResult, LocalWork, Schedule, train
 from cocogen.sections import Generation
 
 __all__ = ["Assignment", "Organizations", "Progress", "report"]
@@ -123,13 +124,13 @@ class Organizations:
         at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
         for n in at_work:
             self._check_assignment(n, assignments[n])
-        steps = len(at_work) + 2
-        report(progress, f"round {round_number}: training generators", 0, steps)
+        count = len(at_work)
+        advance = _counter(progress, f"round {round_number}: training generators", 0, 3 * count)
         chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
         own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
         starts = self._start_generators([bases[n].generator for n in at_work], at_work)
-        generators = self._fit_generators(starts, own, Purpose.GENERATOR_BATCHES, round_number, at_work)
-        report(progress, f"round {round_number}: training classifiers", 1, steps)
+        generators = self._fit_generators(starts, own, Purpose.GENERATOR_BATCHES, round_number, at_work, advance)
+        advance = _counter(progress, f"round {round_number}: training classifiers", count, 3 * count)
         synthetic = [
             self._generate(state, real, round_number, n, assignments[n])
             for n, state, real in zip(at_work, generators, own, strict=True)
@@ -145,18 +146,16 @@ class Organizations:
             )
             for n, real, extra in zip(at_work, own, synthetic, strict=True)
         ]
-        results = train(self._classifier, works, self._schedule, self._device)
+        results = train(self._classifier, works, self._schedule, self._device, advance)
         bundles: list[Bundle | None] = [None] * len(self.names)
-        for done, (n, real, state, extra, result) in enumerate(
-            zip(at_work, own, generators, synthetic, results, strict=True)
-        ):
-            report(progress, f"round {round_number}: signing evidence", done + 2, steps)
+        advance = _counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
+        for n, real, state, extra, result in zip(at_work, own, generators, synthetic, results, strict=True):
             sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
             variate = variates[n] if variates else None
             bundles[n] = self._bundle(
                 round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result, variate
             )
-        report(progress, f"round {round_number}: signing evidence", steps, steps)
+            advance()
         return bundles
 
     def panel(self, state: ModelState, round_number: int, n: int) -> Samples:
@@ -213,13 +212,15 @@ class Organizations:
         purpose: Purpose,
         number: int,
         indices: Sequence[int] | None = None,
+        advance: Advance = lambda: None,
     ) -> list[ModelState]:
         places = range(len(own)) if indices is None else indices
         return self._generator.fit(
             [
                 LocalWork(state, samples.features, samples.labels, self._streams.get(purpose, number, n))
                 for n, state, samples in zip(places, states, own, strict=True)
-            ]
+            ],
+            advance,
         )
 
     def _generate(
@@ -269,6 +270,17 @@ class Organizations:
             control_variate=None if variate is None else variate.state.digest(),
         )
         return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
+
+
+def _counter(progress: Progress | None, description: str, done: int, total: int) -> Advance:
+    """Tells ``progress`` where it stands, now and each time that it is called: one further."""
+    numbers = count_from(done)
+
+    def advance() -> None:
+        report(progress, description, next(numbers), total)
+
+    advance()
+    return advance
 
 
 def report(progress: Progress | None, description: str, done: int, total: int) -> None:

@@ -47,8 +47,14 @@ def available_threads() -> int:
     return torch.get_num_threads() if _outside is None else _outside
 
 
-def map_on_threads(function: Callable[[Item, Event], Result], items: Sequence[Item], threads: int) -> list[Result]:
-    """``function`` of every item, in order, ``threads`` at once, each on one thread of torch.
+def map_on_threads(
+    function: Callable[[Item, Event], Result],
+    items: Sequence[Item],
+    threads: int,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """``function`` of every item, in order, ``threads`` at once, each on one thread of torch; ``advance`` is called, by
+    the caller's thread, after each of them in order.
 
     The exception of the first item in order that has one is raised, as a loop would. Then, and on Ctrl-C, what has not
     begun is left, and the event that ``function`` is given is set: whatever is under way should look at it and raise.
@@ -57,7 +63,11 @@ def map_on_threads(function: Callable[[Item, Event], Result], items: Sequence[It
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         try:
             futures = [pool.submit(function, item, stop) for item in items]
-            return [future.result() for future in futures]
+            results = []
+            for future in futures:
+                results.append(future.result())
+                advance()
+            return results
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -36,6 +36,7 @@ from cocogen.learning.threads import available_threads, map_on_threads
 __all__ = [
     "CPU",
     "STACK_FROM",
+    "Advance",
     "LocalResult",
     "LocalWork",
     "Schedule",
@@ -49,6 +50,7 @@ __all__ = [
 Leaves = dict[str, Tensor]
 Step = Callable[[Leaves, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Leaves]]
 Means = Callable[[Leaves, Tensor, Tensor, Tensor, Tensor], Tensor]
+Advance = Callable[[], None]
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 
 _NOTHING = np.zeros((2, 0), dtype=np.int64)
@@ -130,9 +132,15 @@ def is_stacked(objective: Objective, organizations: int, device: torch.device = 
 
 
 def train(
-    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+    objective: Objective,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    device: torch.device = CPU,
+    advance: Advance = lambda: None,
 ) -> list[LocalResult]:
     """Train every organization on ``device``, stacked or looped as :func:`is_stacked` says; results in order.
+
+    ``advance`` is called once for every organization, when it is done.
 
     Raises
     ------
@@ -141,11 +149,15 @@ def train(
         gradient steps.
     """
     chosen = train_stacked if is_stacked(objective, len(works), device) else train_looped
-    return chosen(objective, works, schedule, device)
+    return chosen(objective, works, schedule, device, advance)
 
 
 def train_looped(
-    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+    objective: Objective,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    device: torch.device = CPU,
+    advance: Advance = lambda: None,
 ) -> list[LocalResult]:
     """Train every organization by itself; on a CPU as many at once as torch has threads, each on one of them.
 
@@ -154,7 +166,11 @@ def train_looped(
     """
     at_once = min(len(works), available_threads())
     if device.type != "cpu" or objective.dense or at_once < 2:
-        return [result for work in works for result in _train(objective, [work], schedule, device)]
+        results = []
+        for work in works:
+            results += _train(objective, [work], schedule, device)
+            advance()
+        return results
     # A module cannot be called with two sets of parameters at once.
     free: SimpleQueue[Objective] = SimpleQueue()
     for _ in range(at_once):
@@ -167,16 +183,22 @@ def train_looped(
         finally:
             free.put(own)
 
-    return map_on_threads(one, works, at_once)
+    return map_on_threads(one, works, at_once, advance)
 
 
 def train_stacked(
-    objective: Objective, works: Sequence[LocalWork], schedule: Schedule, device: torch.device = CPU
+    objective: Objective,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    device: torch.device = CPU,
+    advance: Advance = lambda: None,
 ) -> list[LocalResult]:
     """Train all organizations at once; they may start from different parameters of one layout."""
     order = sorted(range(len(works)), key=lambda n: -schedule.steps(len(works[n].labels)))
     trained = _train(objective, [works[n] for n in order], schedule, device)
     results = dict(zip(order, trained, strict=True))
+    for _ in works:
+        advance()
     return [results[n] for n in range(len(works))]
 
 

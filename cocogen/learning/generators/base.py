@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork
+from cocogen.learning.training import Advance, LocalWork
 
 __all__ = ["Generator", "deficit_labels"]
 
@@ -25,8 +25,8 @@ class Generator(Protocol):
         """Untrained parameters."""
         ...
 
-    def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
-        """Each organization's parameters after its local epochs on its own samples."""
+    def fit(self, works: Sequence[LocalWork], advance: Advance = lambda: None) -> list[ModelState]:
+        """Each organization's parameters after its local epochs on its own samples; ``advance`` is called for each."""
         ...
 
     def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ from cocogen.learning.generators.convolutional import Decoder, Encoder
 from cocogen.learning.models import draw_parameters, to_tensors
 from cocogen.learning.networks import Linear
 from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork, Schedule, train
+from cocogen.learning.training import Advance, LocalWork, Schedule, train
 
 __all__ = ["ConditionalVAE"]
 
@@ -102,9 +102,9 @@ class ConditionalVAE:
         )
         return bound
 
-    def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
+    def fit(self, works: Sequence[LocalWork], advance: Advance = lambda: None) -> list[ModelState]:
         """Each organization's parameters after ``schedule`` on its own samples."""
-        return [result.state for result in train(self, works, self.schedule)]
+        return [result.state for result in train(self, works, self.schedule, advance=advance)]
 
     def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """One sample per label: decode a standard normal code and add the learned spread."""

@@ -29,7 +29,7 @@ from torch.func import functional_call
 from cocogen.errors import ConfigurationError, LearningError
 from cocogen.learning.models import draw_parameters, to_tensors
 from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork, Schedule, train
+from cocogen.learning.training import Advance, LocalWork, Schedule, train
 
 __all__ = ["BOUND", "SAMPLING_STEPS", "ConditionalDiffusion"]
 
@@ -141,9 +141,9 @@ class ConditionalDiffusion:
         errors: Tensor = (velocity - self._noising.get_velocity(clean, drawn, steps)).square()
         return errors.mean(dim=-1)
 
-    def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
+    def fit(self, works: Sequence[LocalWork], advance: Advance = lambda: None) -> list[ModelState]:
         """Each organization's parameters after ``schedule`` on its own samples."""
-        return [result.state for result in train(self, works, self.schedule)]
+        return [result.state for result in train(self, works, self.schedule, advance=advance)]
 
     def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """One sample per label, within ±``BOUND``: 20 deterministic steps from noise, which is the only draw."""

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from cocogen.learning.generators.basis import Basis
 from cocogen.learning.generators.gaussians import LEAST_SHARE, Gaussian, gaussians
 from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork
+from cocogen.learning.training import Advance, LocalWork
 
 __all__ = ["GaussianMixture"]
 
@@ -63,10 +63,14 @@ class GaussianMixture:
         direction = rng.standard_normal((self.components, self.basis.width))
         return ModelState(_single(self._empty() | {"direction": direction}))
 
-    def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
+    def fit(self, works: Sequence[LocalWork], advance: Advance = lambda: None) -> list[ModelState]:
         """Each organization's base, moved towards the moments of its own samples; no ``rng`` is used."""
         with threadpool_limits(1):
-            return [self._fit(work) for work in works]
+            fitted = []
+            for work in works:
+                fitted.append(self._fit(work))
+                advance()
+            return fitted
 
     def sample(self, state: ModelState, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """One sample per label, shape (len(labels), d), float32.

@@ -207,6 +207,11 @@ def test_progress_is_reported_to_the_end(scene) -> None:
     scene.task.train(1, scene.shared, [Assignment(20, 5), None, None, None], TERMS, sign, progress=progress)
     scene.attest(progress=progress)
     assert all(0 <= done <= total for _, done, total in seen)
+    assert [entry for entry in seen if entry[0].startswith("round 1")] == [
+        *(("round 1: training generators", done, 3) for done in (0, 1)),
+        *(("round 1: training classifiers", done, 3) for done in (1, 2)),
+        *(("round 1: signing evidence", done, 3) for done in (2, 3)),
+    ]
     assert {description for description, done, total in seen if done == total} >= {
         "round 1: signing evidence",
         "verifying evidence",

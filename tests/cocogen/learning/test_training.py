@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -135,6 +136,32 @@ def test_divergence_of_one_of_two_at_once_is_an_error_and_ends_the_other() -> No
         train_looped(lenet(), [poisoned, longer], replace(SGD, epochs=1))
     with pytest.raises(LearningError, match="diverged"):  # the other way round
         train_looped(lenet(), [*image_works((9,)), poisoned], replace(SGD, epochs=1))
+
+
+@pytest.mark.usefixtures("_two_threads")
+@pytest.mark.parametrize("run", [train_looped, train_stacked])
+@pytest.mark.parametrize(("make", "given"), [(mlp, works), (lenet, lambda _, sizes: image_works(sizes))])
+def test_progress_is_told_once_for_every_organization(make, given, run) -> None:
+    objective, told = make(), []
+    run(objective, given(objective, (20, 9, 0)), SGD, advance=lambda: told.append(threading.current_thread()))
+    assert told == [threading.current_thread()] * 3
+
+
+def test_a_dense_model_trains_by_adam_as_torch_does() -> None:
+    objective, schedule = mlp(), replace(SGD, optimizer="adam", weight_decay=0.0, epochs=2, batch_size=20)
+    for work, result in zip(
+        works(objective, (20, 20)), train(objective, works(objective, (20, 20)), schedule), strict=True
+    ):
+        leaves = {name: torch.from_numpy(value.copy()).requires_grad_() for name, value in work.initial.items()}
+        optimizer = torch.optim.Adam(leaves.values(), lr=schedule.learning_rate)
+        for _ in range(schedule.epochs):
+            optimizer.zero_grad()
+            rows, labels = torch.from_numpy(work.features), torch.from_numpy(work.labels)
+            torch.nn.functional.cross_entropy(
+                torch.func.functional_call(objective.network, leaves, (rows,)), labels
+            ).backward()
+            optimizer.step()
+        assert all(np.allclose(result.state[k], leaves[k].detach().numpy(), atol=1e-5) for k in leaves)
 
 
 def test_on_a_cpu_dense_models_are_stacked_and_convolutions_are_not() -> None:
