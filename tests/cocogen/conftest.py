@@ -1,4 +1,4 @@
-"""Random games, and the golden games as markets."""
+"""Random games, the golden games as markets, and the clinics with little to compute."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chain.memory import MemoryProvider
+from cocogen.consortium import Consortium, load_consortium
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import GenerationAmounts
+from cocogen.learning.task import LearningTask
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
+from cocogen.registration import Registration, register
+from cocogen.rounds import RoundLoop
+from cocogen.workspace import Workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+CLINICS = Path(__file__).parents[2] / "examples" / "clinics.toml"
+SEED = 7
 
 ACCURACIES: dict[str, AccuracyFunction] = {
     "square-root": SquareRootBound(ceiling=1.0, epochs=20.0),
@@ -125,6 +133,51 @@ def _golden_game(game: dict[str, Any], settlement: dict[str, Any]) -> GoldenGame
         participants=np.ones(len(organizations), dtype=bool),
     )
     return GoldenGame(market, game["expected"], settlement["contributions"], game["redistribution"])
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Terms, the task that plays them, and what their members registered."""
+
+    consortium: Consortium
+    task: LearningTask
+    registration: Registration
+
+    def loop(self, folder: Path) -> RoundLoop:
+        """Its rounds over a ledger and a workspace of their own, bonds paid."""
+        workspace = Workspace(folder)
+        self.registration.shared.save(workspace.initial_model)
+        ledger = MemoryProvider(SEED).deploy(self.registration.resolved.settlement_terms())
+        made = RoundLoop(self.registration.resolved, ledger, workspace, task=self.task)
+        made.bond()
+        return made
+
+
+@pytest.fixture(scope="session")
+def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Agreed]:
+    """The clinics with a logistic model and one local epoch; ``edits`` (old, new) change the text of the terms."""
+
+    def agree(*edits: tuple[str, str]) -> Agreed:
+        text = CLINICS.read_text()
+        for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1"), *edits):
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path_factory.mktemp("terms") / "clinics.toml"
+        path.write_text(text)
+        consortium = load_consortium(path)
+        task = LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
+        return Agreed(consortium, task, register(consortium, MemoryProvider(SEED), task))
+
+    return agree
+
+
+@pytest.fixture(scope="session")
+def scaffolding_clinics(agree_on_clinics: Callable[..., Agreed]) -> Agreed:
+    """Clinics that train by SCAFFOLD and generate from mixtures."""
+    return agree_on_clinics(
+        ('model = "logistic"', 'model = "logistic"\nscaffold = true\nmomentum = 0'),
+        ('generator = "cvae"', 'generator = "mixture"'),
+    )
 
 
 @pytest.fixture(scope="session")

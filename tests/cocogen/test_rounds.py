@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
 from cocogen.attested import Attested
-from cocogen.consortium import load_consortium
+from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
@@ -23,39 +22,32 @@ from cocogen.rounds import RoundLoop
 from cocogen.sections import Incentive
 from cocogen.workspace import Workspace
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 SEED = 7
 
 
 @pytest.fixture(scope="module")
-def consortium(tmp_path_factory):
-    text = EXAMPLE.read_text()
-    for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1")):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("terms") / "clinics.toml"
-    path.write_text(text)
-    return load_consortium(path)
+def clinics(agree_on_clinics):
+    return agree_on_clinics()
 
 
 @pytest.fixture(scope="module")
-def task(consortium):
-    return LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
+def consortium(clinics) -> Consortium:
+    return clinics.consortium
 
 
 @pytest.fixture(scope="module")
-def registration(consortium, task) -> Registration:
-    return register(consortium, MemoryProvider(SEED), task)
+def task(clinics) -> LearningTask:
+    return clinics.task
+
+
+@pytest.fixture(scope="module")
+def registration(clinics) -> Registration:
+    return clinics.registration
 
 
 @pytest.fixture
-def loop(registration, task, tmp_path) -> RoundLoop:
-    workspace = Workspace(tmp_path)
-    registration.shared.save(workspace.initial_model)
-    ledger = MemoryProvider(SEED).deploy(registration.resolved.settlement_terms())
-    made = RoundLoop(registration.resolved, ledger, workspace, task=task)
-    made.bond()
-    return made
+def loop(clinics, tmp_path) -> RoundLoop:
+    return clinics.loop(tmp_path)
 
 
 def test_resolved_terms_survive_json_to_the_last_bit(registration):

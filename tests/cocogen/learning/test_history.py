@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from chain.memory import MemoryProvider
-from cocogen.consortium import load_consortium
 from cocogen.errors import WorkspaceError
 from cocogen.learning.control import Variate, shared_variate
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import SharedModel, average
-from cocogen.learning.task import LearningTask
-from cocogen.registration import register
 from cocogen.rounds import RoundLoop
-from cocogen.workspace import Workspace
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
-SEED = 7
-
-
-@pytest.fixture(scope="module")
-def consortium(tmp_path_factory):
-    text = EXAMPLE.read_text()
-    for old, new in (
-        ('model = "mlp"', 'model = "logistic"\nscaffold = true\nmomentum = 0'),
-        ("local_epochs = 5", "local_epochs = 1"),
-        ('generator = "cvae"', 'generator = "mixture"'),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("terms") / "clinics.toml"
-    path.write_text(text)
-    return load_consortium(path)
-
-
-@pytest.fixture(scope="module")
-def task(consortium):
-    return LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
-
-
-@pytest.fixture(scope="module")
-def registration(consortium, task):
-    return register(consortium, MemoryProvider(SEED), task)
 
 
 @pytest.fixture
-def make_loop(registration, task, tmp_path_factory):
-    def make() -> RoundLoop:
-        workspace = Workspace(tmp_path_factory.mktemp("workspace"))
-        registration.shared.save(workspace.initial_model)
-        ledger = MemoryProvider(SEED).deploy(registration.resolved.settlement_terms())
-        loop = RoundLoop(registration.resolved, ledger, workspace, task=task)
-        loop.bond()
-        return loop
-
-    return make
+def make_loop(scaffolding_clinics, tmp_path_factory):
+    return lambda: scaffolding_clinics.loop(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +15,11 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from chain.memory import MemoryProvider
-from cocogen.consortium import load_consortium
 from cocogen.learning.flower.node import Member, client_app
 from cocogen.learning.flower.orders import AnsweredOrders
-from cocogen.learning.task import LearningTask
-from cocogen.registration import register
 from cocogen.rounds import RoundLoop
-from cocogen.workspace import Workspace
 
-EXAMPLE = Path(__file__).parents[4] / "examples" / "clinics.toml"
-SEED, RUN = 7, 77
+RUN = 77
 
 
 class LoopbackGrid:
@@ -76,45 +69,18 @@ def _in_a_run(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def flower_consortium(tmp_path_factory):
-    text = EXAMPLE.read_text()
-    for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1")):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("terms") / "clinics.toml"
-    path.write_text(text)
-    return load_consortium(path)
-
-
-@pytest.fixture(scope="session")
-def flower_task(flower_consortium):
-    consortium = flower_consortium
-    return LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
-
-
-@pytest.fixture(scope="session")
-def flower_registration(flower_consortium, flower_task):
-    return register(flower_consortium, MemoryProvider(SEED), flower_task)
+def quick_clinics(agree_on_clinics):
+    return agree_on_clinics()
 
 
 @pytest.fixture
-def make_loop(flower_registration, flower_task, tmp_path):
+def make_loop(quick_clinics, tmp_path_factory):
     """New loops of the same terms, each over its own ledger and workspace."""
-    numbers = itertools.count()
-
-    def make() -> RoundLoop:
-        workspace = Workspace(tmp_path / str(next(numbers)))
-        flower_registration.shared.save(workspace.initial_model)
-        ledger = MemoryProvider(SEED).deploy(flower_registration.resolved.settlement_terms())
-        loop = RoundLoop(flower_registration.resolved, ledger, workspace, task=flower_task)
-        loop.bond()
-        return loop
-
-    return make
+    return lambda: quick_clinics.loop(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture
-def make_member(flower_task):
+def make_member():
     """The member of a loop's organization, as its node would open it."""
 
     def make(loop: RoundLoop, name: str, **changes) -> Member:
@@ -125,7 +91,7 @@ def make_member(flower_task):
             "maximum": 300,
             "orders": AnsweredOrders(loop.workspace.root / "flower-orders"),
             "sign": lambda digest: loop.ledger.sign(name, digest),
-            "task": lambda: flower_task,
+            "task": lambda: loop.task,
         }
         return Member(**facts | changes)
 

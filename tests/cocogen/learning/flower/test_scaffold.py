@@ -6,55 +6,23 @@ import pytest
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
-from chain.memory import MemoryProvider
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.flower import strategy as module
 from cocogen.learning.flower.messages import read_order
 from cocogen.learning.flower.node import client_app
 from cocogen.learning.flower.strategy import SettledRounds
 from cocogen.learning.states import SharedModel
-from cocogen.learning.task import LearningTask
-from cocogen.registration import register
-from cocogen.rounds import RoundLoop
-from cocogen.workspace import Workspace
 
-SEED, RUN = 7, 77
+RUN = 77
 
 
-@pytest.fixture(scope="module")
-def scaffold_task(flower_consortium):
-    learning = flower_consortium.learning.model_copy(update={"scaffold": True, "momentum": 0.0})
-    generation = flower_consortium.generation.model_copy(update={"generator": "mixture"})
-    changed = flower_consortium.model_copy(update={"learning": learning, "generation": generation})
-    changed._competition = flower_consortium.competition
-    return changed, LearningTask(learning, generation, changed.names, SEED, split=0)
-
-
-@pytest.fixture
-def make_scaffold_loop(scaffold_task, tmp_path_factory):
-    consortium, task = scaffold_task
-    registration = register(consortium, MemoryProvider(SEED), task)
-
-    def make() -> RoundLoop:
-        workspace = Workspace(tmp_path_factory.mktemp("workspace"))
-        registration.shared.save(workspace.initial_model)
-        ledger = MemoryProvider(SEED).deploy(registration.resolved.settlement_terms())
-        loop = RoundLoop(registration.resolved, ledger, workspace, task=task)
-        loop.bond()
-        return loop
-
-    return make
-
-
-def test_nodes_give_the_same_rounds_as_this_process(
-    make_scaffold_loop, make_grid, make_member, scaffold_task, monkeypatch
-):
+def test_nodes_give_the_same_rounds_as_this_process(scaffolding_clinics, make_grid, make_member, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PAUSE", 0.0)
-    here, there = make_scaffold_loop(), make_scaffold_loop()
+    here, there = (scaffolding_clinics.loop(tmp_path / place) for place in ("here", "there"))
     expected = [here.play(), here.play()]
     grid, orders = make_grid(there), []
     for n, name in enumerate(there.resolved.names):
-        app = client_app(lambda _, name=name: make_member(there, name, task=lambda: scaffold_task[1]))
+        app = client_app(lambda _, name=name: make_member(there, name))
 
         def node(message, context, app=app, n=n):
             if message.metadata.message_type == "train":
