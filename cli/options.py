@@ -125,7 +125,7 @@ def device_option(function: _Command) -> _Command:
         type=click.Choice(["auto", "cpu", "cuda"]),
         callback=choose,
         expose_value=False,
-        help="Where models train; auto is CUDA where there is one.  [default: COCOGEN_DEVICE, else auto]",
+        help="Where classifiers train; auto is CUDA where there is one.  [default: COCOGEN_DEVICE, else auto]",
     )(function)
 
 
