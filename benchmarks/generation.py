@@ -37,7 +37,7 @@ from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.heterogeneity import heterogeneity
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import LearningTask
-from cocogen.learning.training import LocalWork
+from cocogen.learning.training import Advance, LocalWork
 from cocogen.registration import Registration, register
 from cocogen.study import play_rounds
 
@@ -66,8 +66,10 @@ class Oracle:
         """One number, which means nothing."""
         return ModelState({"nothing": np.zeros(1, dtype=np.float32)})
 
-    def fit(self, works: Sequence[LocalWork]) -> list[ModelState]:
+    def fit(self, works: Sequence[LocalWork], advance: Advance = lambda: None) -> list[ModelState]:
         """What it was given."""
+        for _ in works:
+            advance()
         return [work.initial for work in works]
 
     def sample(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,9 @@ def start(folder: Path, *options: str, path: str = "") -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), path]))}
     command = [sys.executable, "-m", "cli", "run", "clinics.toml", "--no-study", "--runtime", "flower", *options]
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
+        # As in a terminal: what is started in the background may have inherited that Ctrl-C is ignored.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err, preexec_fn=heed)
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float) -> None:
