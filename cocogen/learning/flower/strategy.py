@@ -202,9 +202,8 @@ class SettledRounds(Strategy):
         for n, assignment in enumerate(work.assignments):
             if assignment is not None:
                 connected = n in self._senders.values()
-                absent[n] = (
-                    f"its node sent nothing within {self._deadline:g} s" if connected else "no node of it is connected"
-                )
+                lost = f"its node was lost, or sent nothing within {self._deadline:g} s"
+                absent[n] = lost if connected else "no node of it is connected"
         silent = set(self._senders) - {reply.metadata.src_node_id for reply in replies if not reply.has_error()}
         self._answered -= silent  # another node may be there in its place: ask again
         self._nodes = {name: node for name, node in self._nodes.items() if node not in silent}
