@@ -112,5 +112,8 @@ class _Feed:
         rows = np.zeros((self._per_epoch, self._batch), dtype=np.int64)
         noise = np.zeros((*rows.shape, self._width), dtype=np.float32)
         rows.reshape(-1)[:samples] = rng.permutation(samples)
-        noise.reshape(rows.size, self._width)[:samples] = rng.standard_normal((samples, self._width), dtype=np.float32)
+        if self._width:
+            noise.reshape(rows.size, self._width)[:samples] = rng.standard_normal(
+                (samples, self._width), dtype=np.float32
+            )
         return rows, noise

@@ -37,10 +37,9 @@ def gradients(layers: Sequence[Layer], features: Tensor, labels: Tensor, weights
     weight, bias = layers[-1]
     log_softmax = torch.log_softmax(torch.baddbmm(bias.unsqueeze(-1), weight, inputs[-1].contiguous()), dim=1)
     label = labels.unsqueeze(1)
-    losses = -(log_softmax.gather(1, label).squeeze(1) * weights).sum(dim=1)
+    losses = -torch.linalg.vecdot(log_softmax.gather(1, label).squeeze(1), weights)
 
-    at_output = log_softmax.exp_().scatter_add_(1, label, weights.new_full((1, 1, 1), -1.0).expand(label.shape))
-    at_output *= weights.unsqueeze(1)
+    at_output = log_softmax.exp_().scatter_(1, label, -1.0, reduce="add").mul_(weights.unsqueeze(1))
     found: list[Layer] = []
     for number in reversed(range(len(layers))):
         found.append((torch.bmm(at_output, inputs[number].mT), at_output.sum(dim=2)))

@@ -244,15 +244,16 @@ def _train(
             steps = zip(
                 block.extents, rows.unbind(), labels[rows].unbind(), weights.unbind(), noise.unbind(), strict=True
             )
-            for (count, width), row, target, weight, draws in steps:
+            for (count, width), *drawn in steps:
                 if stop is not None and stop.is_set():
                     raise LearningError("local training was stopped: that of another organization failed")
                 if count != active:
                     active, leaves = count, _leaves(values[:count] if stacked else values[0], layout)
-                batch = features.index_select(0, row[:count, :width].flatten()).view(count, width, -1)
-                means, gradients = step(
-                    leaves, batch, target[:count, :width], draws[:count, :width], weight[:count, :width]
-                )
+                if drawn[0].shape != (count, width):
+                    drawn = [each[:count, :width] for each in drawn]
+                row, target, weight, draws = drawn
+                batch = features.index_select(0, row.flatten()).view(count, width, -1)
+                means, gradients = step(leaves, batch, target, draws, weight)
                 norms = optimizer.step(torch.cat([gradients[name].reshape(count, -1) for name in leaves], dim=1))
                 log += means, norms
             counts.append(np.stack([block.sizes - block.synthetic, block.synthetic]))
@@ -323,7 +324,8 @@ class _Optimizer:
             gradients.add_(self.corrections[:count])
         norms: Tensor = torch.linalg.vector_norm(gradients, dim=1)
         if schedule.optimizer == "sgd":
-            values.sub_(first.mul_(schedule.momentum).add_(gradients), alpha=schedule.learning_rate)
+            torch.add(gradients, first, alpha=schedule.momentum, out=first)
+            values.sub_(first, alpha=schedule.learning_rate)
         else:
             adam(
                 [values],
