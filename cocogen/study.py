@@ -165,9 +165,9 @@ class StudyRun:
 def _prepare_worker(threads: int) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
+    from cocogen.learning.threads import share_cores
 
-    torch.set_num_threads(threads)
+    share_cores(threads)
 
 
 def _fold(

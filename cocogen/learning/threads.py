@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
-__all__ = ["available_threads", "map_on_threads", "one_thread"]
+__all__ = ["available_threads", "map_on_threads", "one_thread", "share_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,6 +45,11 @@ def available_threads() -> int:
     """How many threads torch has outside of :func:`one_thread`: the cores, unless the caller or ``OMP_NUM_THREADS``
     set less."""
     return torch.get_num_threads() if _outside is None else _outside
+
+
+def share_cores(threads: int) -> None:
+    """Let this process have so many threads of torch for good, because other processes have the rest."""
+    torch.set_num_threads(threads)
 
 
 def map_on_threads(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cocogen.learning.dense import Layer, gradients
-from cocogen.learning.models import build_classifier
+from cocogen.learning.models import DenseClassifier, build_classifier
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -83,7 +83,8 @@ def test_a_classifier_names_its_gradients_as_its_parameters(model: str) -> None:
     state = classifier.initial_state(np.random.default_rng(0))
     parameters = {name: torch.from_numpy(np.stack([array, array])) for name, array in state.items()}
     _, (features, labels, weights) = stack((5, 3), 2, samples=6)
-    losses, found = classifier.gradients(parameters, features.float(), labels, weights.float())  # type: ignore[attr-defined]
+    assert isinstance(classifier, DenseClassifier)
+    losses, found = classifier.gradients(parameters, features.float(), labels, weights.float())
     assert losses.shape == (2,)
     assert {name: gradient.shape for name, gradient in found.items()} == {
         name: tensor.shape for name, tensor in parameters.items()
