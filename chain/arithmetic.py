@@ -4,8 +4,8 @@ Encode first, then play: the terms are rounded to integers once, here, and the e
 integers decode to, so the game and the contract are the same function. Every float is taken at its exact binary
 value and every rounding is half to even on the exact rational, so any correct implementation gets the same bytes:
 k_ij = round(65535·σ_ij/σ_max) with σ = (ρ + ρᵀ)/2, gammaWad = round(incentive·σ_max·wei_per_unit·1e18),
-weight = round(w·1e9), offset = round(o·1e18). Sixteen bits relative to the largest competition shift transfers by a
-few 1e-6.
+weight = round(w·1e9), offset = round(o·1e18). Sixteen bits
+relative to the largest competition shift transfers by a few 1e-6. A stand-in becomes the score of its integers.
 
 Where nobody competes (σ_max = 0) all pair weights and gammaWad are 0: the terms are valid, bonds are 0 and no round
 moves money. In vector mode the attester signs the transfers: competition, incentive and scores have no place in the
@@ -17,7 +17,7 @@ The integer kernel itself is ``chain.kernel``; packing, hash and the contract's 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import SupportsIndex
@@ -26,8 +26,8 @@ import numpy as np
 
 from chain import kernel
 from chain.abi import checksum_address, is_address
-from chain.errors import UnencodableTerms
-from chain.terms import EncodedMember, EncodedTerms, ScalarTerms, check_terms
+from chain.errors import ArgumentOutOfRange, UnencodableTerms
+from chain.terms import FIRST_LAYOUT, LAYOUT, EncodedMember, EncodedTerms, ScalarTerms, check_terms
 from cocogen.errors import FieldProblem
 from cocogen.ledger import DecodedTerms, Member, SettlementTerms
 
@@ -79,6 +79,7 @@ def encode(terms: SettlementTerms) -> EncodedTerms:
         mode=problems.choice("mode", terms.mode, _MODES),
         document_hash=problems.digest("document_hash", terms.document_hash),
     )
+    stand_ins = _stand_ins(terms.members, members, scalars, problems)
     problems.raise_if_any()
 
     order = sorted(range(len(members)), key=lambda n: int(members[n].account, 16))
@@ -95,6 +96,8 @@ def encode(terms: SettlementTerms) -> EncodedTerms:
         positions=tuple(positions),
         names=tuple(member.name for member in terms.members),
         wei_per_unit=wei_per_unit,
+        stand_ins=tuple(stand_ins[n] for n in order) if stand_ins else (),
+        layout=LAYOUT if stand_ins else FIRST_LAYOUT,
     )
 
 
@@ -121,19 +124,33 @@ def decode(encoded: EncodedTerms) -> DecodedTerms:
         wei_per_unit=encoded.wei_per_unit,
         liabilities=tuple(encoded.liabilities[i] for i in order),
         terms_hash=encoded.terms_hash,
+        stand_in_scores=np.array([encoded.stand_ins[i] / kernel.WAD for i in order], dtype=np.float64)
+        if encoded.stand_ins
+        else None,
     )
 
 
-def predict(encoded: EncodedTerms, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
+def predict(
+    encoded: EncodedTerms, contributions: Sequence[tuple[int, int, int] | None], absent: Collection[int] = ()
+) -> tuple[int, ...]:
     """Return the transfers in wei for (data, generated, compute) per organization, both in the terms file's order.
+
+    ``absent`` names the organizations that take part in the round without contributing: they pay by their stand-ins,
+    where the terms have any. All others without a contribution (None) are masked.
 
     Raises
     ------
     WrongMode
         In vector mode transfers do not follow from contributions.
+    ArgumentOutOfRange
+        An organization is said to be absent that contributes, or that there is not.
     """
+    silent = [n for n, parts in enumerate(contributions) if parts is None]
+    for organization in absent:
+        if organization not in silent:
+            raise ArgumentOutOfRange("absent", organization, f"organizations without a contribution: {silent}")
     by_position = [contributions[organization] for organization in encoded.organizations]
-    payoffs = encoded.payoffs(by_position)
+    payoffs = encoded.payoffs(by_position, sum(1 << encoded.positions[organization] for organization in set(absent)))
     return tuple(payoffs[position] for position in encoded.positions)
 
 
@@ -172,9 +189,11 @@ class _Problems:
             return 0
         return rounded
 
-    def integer(self, name: str, value: SupportsIndex, bits: int, *, minimum: int = 0) -> int:
-        """Require a whole number from ``minimum`` to 2^``bits`` − 1."""
-        maximum = (1 << bits) - 1
+    def integer(
+        self, name: str, value: SupportsIndex, bits: int, *, minimum: int = 0, maximum: int | None = None
+    ) -> int:
+        """Require a whole number from ``minimum`` to ``maximum``, by default 2^``bits`` − 1."""
+        maximum = (1 << bits) - 1 if maximum is None else maximum
         try:
             number = value.__index__()
         except (AttributeError, TypeError):
@@ -222,6 +241,33 @@ def _encode_member(member: Member, name: str, vector: bool, problems: _Problems)
         weight=weight,
         offset=offset,
     )
+
+
+def _stand_ins(
+    agreed: Sequence[Member], members: Sequence[EncodedMember], scalars: ScalarTerms, problems: _Problems
+) -> list[int]:
+    """Return the score of each member's stand-in, in the order of the terms file; none if who is absent is masked."""
+    if all(member.stand_in is None for member in agreed):
+        return []
+    scores = []
+    for n, (member, encoded) in enumerate(zip(agreed, members, strict=True)):
+        name = f"members[{n}] ({member.name}).stand_in"
+        if scalars.mode == _MODES["vector"]:
+            problems.add(name, member.stand_in, "None in vector mode, where payoffs do not follow from contributions")
+            continue
+        if member.stand_in is None or len(member.stand_in) != len(kernel.PARTS):
+            valid = f"{len(kernel.PARTS)} whole numbers (data, generated, compute), since other members have a stand-in"
+            problems.add(name, member.stand_in, valid)
+            continue
+        caps = (encoded.data_cap, encoded.generated_cap, encoded.compute_cap)
+        data, generated, compute = (
+            problems.integer(f"{name} ({part})", value, 64, maximum=cap)
+            for part, value, cap in zip(kernel.PARTS, member.stand_in, caps, strict=True)
+        )
+        total = kernel.sum_of_parts(data, generated, compute, scalars.generated_weight_wad, scalars.lambda_wad)
+        score = Fraction(kernel.score(total, encoded.weight, encoded.offset))
+        scores.append(problems.fit(name, score, 128, "its score · 1e18", signed=True))
+    return scores
 
 
 def _check_distinct(members: Sequence[Member], problems: _Problems) -> None:

@@ -35,6 +35,8 @@ __all__ = [
     "NotMember",
     "NotParticipant",
     "RecordsLengthInvalid",
+    "StandInOutOfRange",
+    "StandInsLengthInvalid",
     "TermOutOfRange",
     "TermsMismatch",
     "TooEarly",
@@ -83,6 +85,30 @@ class TriangleLengthInvalid(ContractError):
     advice = "encode the terms with chain.arithmetic.encode"
     length: int
     expected: int
+
+
+@dataclass(eq=False)
+class StandInsLengthInvalid(ContractError):
+    """There is neither no stand-in at all nor one of 16 bytes for every member; in vector mode there is none."""
+
+    abi = ("uint256", "uint256")
+    text = "the packed stand-ins have {length} bytes, not 0 or {expected}"
+    advice = "encode the terms with chain.arithmetic.encode"
+    length: int
+    expected: int
+
+
+@dataclass(eq=False)
+class StandInOutOfRange(ContractError):
+    """A stand-in's score is none that its member could reach within its caps."""
+
+    abi = ("uint256", "int256", "int256", "int256")
+    text = "the stand-in of member {index} scores {score}, outside {minimum} to {maximum}, which its caps allow"
+    advice = "agree on a stand-in within the member's caps"
+    index: int
+    score: int
+    minimum: int
+    maximum: int
 
 
 @dataclass(eq=False)

@@ -6,6 +6,10 @@ X_i = offset_i + S_i·weight_i / 1e9, Y_i = gammaWad·X_i, r_ij = trunc0(k_ij·(
 With weight 1e9 and offset 0, R is TradeFL's Eq. (9). Truncation toward zero is odd, so Σ R_i = 0 exactly and in any
 order of summation; each R_i differs from the exact rational by less than N − 1 wei.
 
+Who is absent pays every contributor m what it would have owed with its stand-in's score X_a, max(0, r_ma), and receives
+nothing; nothing moves between two who are absent. So R_a(silent) ≤ R_a(delivering any score ≥ X_a), whatever the
+others do, and a contributor gets from an absent member exactly what it would have got from its stand-in.
+
 Left out: where the integers come from (``chain.arithmetic``) and what is done with the transfers (``chain.twin``).
 """
 
@@ -15,6 +19,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "PAIR_WEIGHT_MAX",
+    "PARTS",
     "SCORE_LIMIT",
     "SPREAD_LIMIT",
     "TRANSFER_DIVISOR",
@@ -27,6 +32,8 @@ __all__ = [
     "trunc0",
 ]
 
+PARTS = ("data", "generated", "compute")
+"""What a contribution consists of, in the order of the contract."""
 WAD = 10**18
 """Fixed point of scores: one real sample."""
 WEIGHT_ONE = 10**9
@@ -56,11 +63,17 @@ def score(parts: int, weight: int, offset: int) -> int:
     return offset + parts * weight // WEIGHT_ONE
 
 
-def payoffs(pair_weights: Sequence[Sequence[int]], gamma_wad: int, scores: Sequence[int | None]) -> tuple[int, ...]:
+def payoffs(
+    pair_weights: Sequence[Sequence[int]],
+    gamma_wad: int,
+    scores: Sequence[int | None],
+    absent: Sequence[int | None] = (),
+) -> tuple[int, ...]:
     """Return the transfers R in wei, positive when received; they sum to 0.
 
-    ``pair_weights`` is k, symmetric N×N; ``scores[i]`` is X_i, or None for a member who is masked: it neither pays
-    nor receives, and nobody is compared with it.
+    ``pair_weights`` is k, symmetric N×N; ``scores[i]`` is X_i, or None for a member who has not contributed.
+    ``absent[i]`` is then its stand-in's score, by which it pays, or None where it is masked: it neither pays nor
+    receives, and nobody is compared with it. No ``absent`` at all: whoever has not contributed is masked.
     """
     result = [0] * len(scores)
     present = [(i, gamma_wad * x) for i, x in enumerate(scores) if x is not None]
@@ -70,6 +83,15 @@ def payoffs(pair_weights: Sequence[Sequence[int]], gamma_wad: int, scores: Seque
             transfer = trunc0(row[j] * (own - other), TRANSFER_DIVISOR)
             result[i] += transfer
             result[j] -= transfer
+    for a, stand_in in enumerate(absent):
+        if stand_in is None:
+            continue
+        owed = gamma_wad * stand_in
+        for m, other in present:
+            if other > owed:
+                transfer = pair_weights[a][m] * (other - owed) // TRANSFER_DIVISOR
+                result[m] += transfer
+                result[a] -= transfer
     return tuple(result)
 
 

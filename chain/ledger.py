@@ -8,7 +8,7 @@ Left out: deploying and connecting (``chain.provider``), transactions and their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -281,15 +281,19 @@ class ChainLedger:
         call: Callable[..., Mined] = self._contract.exit_cancel if cancel else self._contract.exit_request
         return _receipt(call(position, account=account))
 
-    def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle (None: masked).
+    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
+        """Return the transfers in wei to which exactly these contributions settle.
+
+        The organizations ``absent`` pay by their stand-ins, all others without a contribution are masked.
 
         Raises
         ------
         WrongMode
             In vector mode the attester signs the transfers.
+        ArgumentOutOfRange
+            An organization is said to be absent that contributes, or that there is not.
         """
-        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions])
+        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions], absent)
 
     def advance(self, seconds: int) -> None:
         """Move a local chain's clock forward, for every process that uses the chain and for good."""

@@ -8,7 +8,7 @@ counts anywhere else. Nothing survives the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from chain import attestation
@@ -325,15 +325,19 @@ class MemoryLedger:
         name = "exitCancel" if cancel else "exitRequest"
         return self._execute(name, lambda time: call(position, sender=sender, time=time), sender)
 
-    def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle (None: masked).
+    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
+        """Return the transfers in wei to which exactly these contributions settle.
+
+        The organizations ``absent`` pay by their stand-ins, all others without a contribution are masked.
 
         Raises
         ------
         WrongMode
             In vector mode the attester signs the transfers.
+        ArgumentOutOfRange
+            An organization is said to be absent that contributes, or that there is not.
         """
-        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions])
+        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions], absent)
 
     def advance(self, seconds: int) -> None:
         """Move the clock forward."""

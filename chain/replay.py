@@ -63,6 +63,7 @@ EVENT_ARGUMENTS = {
     ),
     "DisputeRaised": ("round", "index", "member", "reasonHash", "deadline"),
     "DisputeResolved": ("round", "index", "ruling", "forfeited"),
+    "Absent": ("round", "bitmap"),
     "PayoffCalculated": ("round", "payoffHash", "payoffs"),
     "PayoffTransferred": ("round", "ledger"),
 }
@@ -83,6 +84,7 @@ _CHECK_OF_ARGUMENT = {
     "deadline": "limits",
     "profileHash": "settlement",
     "submitted": "settlement",
+    "bitmap": "settlement",
     "payoffHash": "settlement",
     "payoffs": "settlement",
     "transfersHash": "settlement",
@@ -93,6 +95,8 @@ _CHECK_OF_ARGUMENT = {
     "balance": "balances",
 }
 """The check that answers for a refusal or for an argument; all others belong to "events"."""
+
+_TOGETHER = (("DisputeResolved", "RoundVoided"), ("Absent", "PayoffCalculated"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +158,14 @@ class _NoSuchCall(Exception):
 
 
 def _calls(events: Sequence[LedgerEvent]) -> Iterator[tuple[LedgerEvent, ...]]:
-    """Group the events by the call that emitted them: a first deposit emits two, and so does a ruling that voids."""
+    """Group the events by the call that emitted them: a first deposit emits two, and so do a ruling that voids and a
+    settlement with absent members."""
     position = 0
     while position < len(events):
         event, following = events[position], events[position + 1 : position + 2]
         together = bool(following) and following[0].transaction == event.transaction
         names = (event.name, following[0].name) if together else ()
-        size = 2 if (event.name == "Accepted" and together) or names == ("DisputeResolved", "RoundVoided") else 1
+        size = 2 if (event.name == "Accepted" and together) or names in _TOGETHER else 1
         yield tuple(events[position : position + size])
         position += size
 
@@ -208,7 +213,8 @@ def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
         case "PayoffTransferred":
             return twin.payoff_transfer(sender=sender, time=time)
         case name:
-            raise _NoSuchCall(f"{name} is followed by no Deposited of the same transaction")
+            follower = "PayoffCalculated" if name == "Absent" else "Deposited"
+            raise _NoSuchCall(f"{name} is followed by no {follower} of the same transaction")
 
 
 def _presumed_sender(twin: Twin, event: LedgerEvent) -> str:

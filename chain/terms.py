@@ -1,14 +1,15 @@
 """A consortium's terms as the contract holds them: integers, packed bytes, hash, and the contract's own limits.
 
 The layouts are those of ``TermsBlob.sol`` and ``IConsortium.Terms``; ``termsHash`` covers neither chain nor address,
-so that the parties agree before anything is deployed. Members are sorted by address, as the contract demands. Asset and
+so that the parties agree before anything is deployed. Consortia of before there were stand-ins keep the layout and the
+contracts of their time. Members are sorted by address, as the contract demands. Asset and
 mode decide which of the four contracts holds them. How the integers come from the terms file is ``chain.arithmetic``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from chain import kernel
@@ -18,12 +19,16 @@ from chain.errors import (
     ArithmeticBound,
     MemberCountOutOfRange,
     MembersNotSorted,
+    StandInOutOfRange,
+    StandInsLengthInvalid,
     TermOutOfRange,
     WrongMode,
 )
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = [
+    "FIRST_LAYOUT",
+    "LAYOUT",
     "MAX_MEMBERS",
     "MIN_MEMBERS",
     "PAIRWISE",
@@ -41,6 +46,10 @@ MAX_MEMBERS = 120
 BALANCE_LIMIT = 1 << 127
 """All liabilities together, and all balances together, stay below this many wei."""
 PAIRWISE, VECTOR = range(2)
+FIRST_LAYOUT, LAYOUT = 1, 2
+"""Versions of the contracts and of what the terms hash covers: without stand-ins, and with their hash behind that of
+the triangle."""
+STAND_IN_LENGTH = 16
 HOUR = 3_600
 YEAR = 365 * 24 * HOUR
 
@@ -109,7 +118,9 @@ class EncodedTerms:
     ``members`` are in contract order (ascending addresses); ``positions[n]`` is the contract index of the n-th
     organization of the terms file and ``names[n]`` its name. ``pair_weights`` is k, the full symmetric matrix in
     contract order with a zero diagonal; all zero in vector mode. ``wei_per_unit`` (wei per unit of currency) is part of
-    gammaWad only.
+    gammaWad only. ``stand_ins`` are the scores (1e18 = 1) by which members pay for rounds that they are absent from, in
+    contract order; empty where who is absent is masked. ``layout`` is :data:`LAYOUT`, or :data:`FIRST_LAYOUT` for a
+    consortium of its time.
     """
 
     members: tuple[EncodedMember, ...]
@@ -118,6 +129,8 @@ class EncodedTerms:
     positions: tuple[int, ...]
     names: tuple[str, ...]
     wei_per_unit: int
+    stand_ins: tuple[int, ...] = ()
+    layout: int = LAYOUT
 
     @cached_property
     def organizations(self) -> tuple[int, ...]:
@@ -174,9 +187,27 @@ class EncodedTerms:
         return b"\0" + b"".join(stored) + self.triangle
 
     @cached_property
+    def packed_stand_ins(self) -> bytes:
+        """The packed stand-in scores that the constructor takes, 16 bytes each; empty where who is absent is masked."""
+        return b"".join(score.to_bytes(STAND_IN_LENGTH, "big", signed=True) for score in self.stand_ins)
+
+    @cached_property
     def terms_hash(self) -> bytes:
         """The 32-byte hash that every deposit accepts and every attestation names."""
-        return keccak256(words(keccak256(self.records), keccak256(self.triangle), *self.scalars.values))
+        parts = [self.records, self.triangle, *([self.packed_stand_ins] if self.layout >= LAYOUT else [])]
+        return keccak256(words(*map(keccak256, parts), *self.scalars.values))
+
+    def in_layout(self, layout: int) -> EncodedTerms:
+        """Return the same terms as a contract of ``layout`` holds them.
+
+        Raises
+        ------
+        ArgumentOutOfRange
+            The first layout has no place for stand-ins.
+        """
+        if layout < LAYOUT and self.stand_ins:
+            raise ArgumentOutOfRange("layout", layout, f"{LAYOUT}: these terms have stand-ins for absent members")
+        return self if layout == self.layout else replace(self, layout=layout)
 
     @cached_property
     def largest_scores(self) -> tuple[int, ...]:
@@ -201,8 +232,11 @@ class EncodedTerms:
         """Return X of each member's (data, generated, compute), None where it is masked, in contract order."""
         return tuple(None if parts is None else self.score(i, *parts) for i, parts in enumerate(contributions))
 
-    def payoffs(self, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
-        """Return the transfers in wei, in contract order, that these contributions settle to (None: masked).
+    def payoffs(self, contributions: Sequence[tuple[int, int, int] | None], absent: int = 0) -> tuple[int, ...]:
+        """Return the transfers in wei, in contract order, that these contributions settle to.
+
+        ``absent`` is the bitmap of the participants who have not contributed: they pay by their stand-ins, where the
+        terms have any. Whoever else has not contributed (None) is masked.
 
         Raises
         ------
@@ -211,7 +245,8 @@ class EncodedTerms:
         """
         if self.is_vector:
             raise WrongMode(VECTOR, PAIRWISE)
-        return kernel.payoffs(self.pair_weights, self.scalars.gamma_wad, self.scores(contributions))
+        paying = [score if absent >> index & 1 else None for index, score in enumerate(self.stand_ins)]
+        return kernel.payoffs(self.pair_weights, self.scalars.gamma_wad, self.scores(contributions), paying)
 
 
 def contract_name(token: str, mode: int) -> str:
@@ -227,7 +262,7 @@ def check_terms(terms: EncodedTerms) -> None:
 
     Raises
     ------
-    MemberCountOutOfRange, MembersNotSorted, TermOutOfRange, ArithmeticBound
+    MemberCountOutOfRange, MembersNotSorted, StandInsLengthInvalid, TermOutOfRange, ArithmeticBound, StandInOutOfRange
         See ``chain.errors``.
     """
     count = len(terms.members)
@@ -239,6 +274,9 @@ def check_terms(terms: EncodedTerms) -> None:
         if account <= previous:
             raise MembersNotSorted(index)
         previous = account
+    length, expected = len(terms.packed_stand_ins), 0 if terms.is_vector else STAND_IN_LENGTH * count
+    if length not in (0, expected):
+        raise StandInsLengthInvalid(length, expected)
     _check_scalars(terms.scalars, count)
     _check_bounds(terms)
 
@@ -285,3 +323,6 @@ def _check_scores(terms: EncodedTerms) -> None:
     spread = max(terms.largest_scores) - min(offsets)
     if (terms.scalars.gamma_wad * spread) << 16 >= kernel.SPREAD_LIMIT:
         raise ArithmeticBound("spread")
+    for index, score in enumerate(terms.stand_ins):
+        if not offsets[index] <= score <= terms.largest_scores[index]:
+            raise StandInOutOfRange(index, score, offsets[index], terms.largest_scores[index])

@@ -284,7 +284,7 @@ class Twin(TwinBonds):
             raise TransfersMissing(self.number)
         if reason_hash == NO_HASH:
             raise ReasonMissing(index)
-        needed = self._liabilities[index] + self.terms.scalars.dispute_bond
+        needed = self._dispute_needs(index)
         if self.balances[index] < needed:
             raise DisputeBondTooSmall(index, self.balances[index], needed)
 
@@ -334,8 +334,7 @@ class Twin(TwinBonds):
         self._require_from(time, self.deadline + 1)
 
         if not self.terms.is_vector:
-            present = bits(self.submitted, len(self.contributions))
-            payoffs = self.predict([c if p else None for c, p in zip(self.contributions, present, strict=True)])
+            payoffs = self._settled()
         elif self.transfers is not None:
             payoffs = self.transfers
         else:
@@ -344,7 +343,10 @@ class Twin(TwinBonds):
         self.phase = CALCULATED
         digest = attestation.transfers_hash(payoffs)
         self._extend_ledger(digest)
-        return (Event("PayoffCalculated", {"round": self.number, "payoffHash": digest, "payoffs": payoffs}),)
+        calculated = Event("PayoffCalculated", {"round": self.number, "payoffHash": digest, "payoffs": payoffs})
+        if not self.absent:
+            return (calculated,)
+        return Event("Absent", {"round": self.number, "bitmap": self.absent}), calculated
 
     def payoff_transfer(self, *, sender: str, time: int) -> tuple[Event, ...]:
         """Move the payoffs into the balances; the round is over."""
@@ -359,7 +361,10 @@ class Twin(TwinBonds):
         return (Event("PayoffTransferred", {"round": self.number, "ledger": self.ledger}),)
 
     def _forfeit(self) -> int:
-        """Share the disputant's bond among the other contributors; nobody's solvency changes."""
+        """Share the disputant's bond among the other contributors.
+
+        Nobody's solvency changes but that of a disputant who is absent: it may hold less than its liability and bond.
+        """
         others = [i for i in range(len(self.balances)) if self.submitted >> i & 1 and i != self.disputant]
         if not others:
             return 0
@@ -368,6 +373,7 @@ class Twin(TwinBonds):
             self.balances[index] += share
         forfeited = share * len(others)
         self.balances[self.disputant] -= forfeited
+        self._update_solvent(self.disputant)
         return forfeited
 
     def _void(self, reason: str, time: int) -> tuple[Event, ...]:

@@ -77,9 +77,10 @@ class TwinBonds(TwinState):
         if amount > balance:
             raise WithdrawalExceedsBalance(index, amount, balance)
         if self.phase != IDLE and self.participants >> index & 1:
-            available = balance - self._liabilities[index]
-            if self.phase == DISPUTED and index == self.disputant:
-                available -= self.terms.scalars.dispute_bond
+            disputing = self.phase == DISPUTED and index == self.disputant
+            locked = self._dispute_needs(index) if disputing else self._liabilities[index]
+            # an absent member's forfeited bond may have taken it below its liability
+            available = max(0, balance - locked)
             if amount > available:
                 raise BondLocked(index, amount, available)
         if not self._accepts(recipient, amount):

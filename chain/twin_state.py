@@ -90,6 +90,11 @@ class TwinState:
         self.contributions = [(0, 0, 0)] * count
 
     @property
+    def absent(self) -> int:
+        """Bitmap of the round's participants who have not contributed, where the terms have stand-ins for them."""
+        return self.participants & ~self.submitted if self.terms.stand_ins else 0
+
+    @property
     def relay_from(self) -> int:
         """The time from which anyone may submit for a silent member, while a round is open."""
         window = self.terms.scalars.submit_window
@@ -110,9 +115,28 @@ class TwinState:
             attestation.transfers_struct_hash(self.terms.terms_hash, self.number, transfers_hash, evidence_hash)
         )
 
-    def predict(self, contributions: Sequence[tuple[int, int, int] | None]) -> tuple[int, ...]:
-        """Return the payoffs in wei to which these contributions settle (None: masked); WrongMode in vector mode."""
-        return self.terms.payoffs(contributions)
+    def predict(self, contributions: Sequence[tuple[int, int, int] | None], absent: int = 0) -> tuple[int, ...]:
+        """Return the payoffs in wei to which these contributions settle; WrongMode in vector mode.
+
+        The members of the bitmap ``absent`` pay by their stand-ins, all others without a contribution are masked.
+        """
+        return self.terms.payoffs(contributions, absent)
+
+    def _settled(self) -> tuple[int, ...]:
+        """Return the payoffs of the round as it is recorded, pairwise mode."""
+        present = bits(self.submitted, len(self.contributions))
+        recorded = [c if p else None for c, p in zip(self.contributions, present, strict=True)]
+        return self.predict(recorded, self.absent)
+
+    def _dispute_needs(self, index: int) -> int:
+        """Return what a member must hold while its dispute is open, wei: its bond, and what the round may still take.
+
+        Of an absent member that is fixed once the profile is: what it owes by its stand-in.
+        """
+        bond = self.terms.scalars.dispute_bond
+        if not self.absent >> index & 1:
+            return self._liabilities[index] + bond
+        return max(self._liabilities[index], bond - self._settled()[index])
 
     def storage(self, *, block: int = 0, assets: int | None = None) -> StorageView:
         """Return all views; ``assets`` defaults to the total balance, which is what the contract holds unforced."""

@@ -11,7 +11,7 @@ Left out: keys and transactions (package ``chain``), and how a contribution is m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -53,6 +53,11 @@ class Member:
     ``score_offset + score_weight * (data + generated_weight * generated + compute_weight * compute)``. ``max_debit`` is
     the most that a round can take from the organization in vector mode, wei in [0, 2^127); in pairwise mode it is 0,
     because the bond follows from caps and scores.
+
+    ``stand_in`` is the contribution (data, generated, compute) that counts against the organization when it takes part
+    in a round and hands in nothing: integers in [0, 2^64) within its caps. It then pays every contributor what it would
+    have owed with it, and receives nothing. Either all members have one or none: then who is absent is masked, neither
+    paying nor receiving, as always in vector mode.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Member:
     score_weight: float
     score_offset: float
     max_debit: int = 0
+    stand_in: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,8 @@ class DecodedTerms:
 
     ``rates``: incentive · σ_ij in currency per unit of score difference, shape (N, N), float64, symmetric, zero
     diagonal. ``score_weights``, ``score_offsets``: shape (N,), float64. ``liabilities``: the bond L_i that covers
-    the worst round of member i, in wei.
+    the worst round of member i, in wei. ``stand_in_scores``: shape (N,), float64, the score by which member i pays when
+    it is absent; None where who is absent is masked.
     """
 
     rates: NDArray[np.float64]
@@ -119,6 +126,7 @@ class DecodedTerms:
     wei_per_unit: int
     liabilities: tuple[int, ...]
     terms_hash: bytes
+    stand_in_scores: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +198,8 @@ class RoundOutcome:
     "voided"; a round whose dispute ended without voiding it is recorded again.
 
     ``contributions[n]`` is None for a non-participant and for one who did not contribute; ``transfers[n]`` is in
-    wei, positive when received, all zero unless calculated. ``dispute`` is None where nobody raised one.
+    wei, positive when received, all zero unless calculated: what an absent organization pays is there too. ``dispute``
+    is None where nobody raised one.
     """
 
     round: int
@@ -200,6 +209,14 @@ class RoundOutcome:
     transfers: tuple[int, ...]
     receipts: tuple[Receipt, ...] = ()
     dispute: Dispute | None = None
+
+    @property
+    def absent(self) -> tuple[bool, ...]:
+        """Participants whose contribution is not in the round, all False while it is open and they still can hand it
+        in. They pay by their stand-ins once the round is calculated, where the terms have any; nobody pays in a round
+        that is voided."""
+        late = self.status != "open"
+        return tuple(late and p and c is None for p, c in zip(self.participants, self.contributions, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +300,14 @@ class Ledger(Protocol):
 
     def exit(self, index: int, *, cancel: bool = False) -> Receipt: ...
 
-    def predict(self, contributions: Sequence[Contribution | None]) -> tuple[int, ...]:
-        """The transfers in wei that exactly these contributions settle to (None: masked)."""
+    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
+        """The transfers in wei that exactly these contributions settle to.
+
+        ``absent`` names the organizations that take part in the round and hand in nothing: they pay by their stand-ins,
+        where the terms have any. Whoever else has no contribution (None) sits the round out and is masked. By default
+        nobody is absent, which promises nobody anything: a contributor receives that much or, for every one who is
+        absent, more; but it does not say what silence costs.
+        """
         ...
 
     def advance(self, seconds: int) -> None:

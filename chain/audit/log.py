@@ -10,7 +10,7 @@ from chain.replay import Finding
 
 __all__ = ["check_log"]
 
-_TOGETHER = (["Accepted", "Deposited"], ["DisputeResolved", "RoundVoided"])
+_TOGETHER = (["Accepted", "Deposited"], ["DisputeResolved", "RoundVoided"], ["Absent", "PayoffCalculated"])
 """The events that one call can emit, where it emits more than one."""
 
 
