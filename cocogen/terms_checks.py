@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.bounds import rounded_down
 from cocogen.competition_table import competition_matrix, read_competition_csv
 from cocogen.errors import FieldProblem
 
@@ -122,9 +123,9 @@ def check_market(terms: _Terms, competition: NDArray[np.float64]) -> list[FieldP
         largest = profitability[index] / damage[index]
         value = terms.market.competition
         valid = (
-            f"below {value * largest:.6g}"
+            f"below {rounded_down(value * largest)}"
             if isinstance(value, float)
-            else f"scale the competition of this organization by less than {largest:.6g}"
+            else f"scale the competition of this organization by less than {rounded_down(largest)}"
         )
         problems.append(
             FieldProblem(
@@ -139,6 +140,6 @@ def check_market(terms: _Terms, competition: NDArray[np.float64]) -> list[FieldP
         sigma = float((competition + competition.T).max()) / 2
         limit = 2.0**160 / (max(sigma, 1e-300) * terms.settlement.wei_per_unit * 1e18)
         if strength >= limit:
-            valid = f"below {limit:.6g}: strength · competition · wei_per_unit · 1e18 must fit 160 bits"
+            valid = f"below {rounded_down(limit)}: strength · competition · wei_per_unit · 1e18 must fit 160 bits"
             problems.append(FieldProblem("incentive.strength", f"{strength:.6g}", valid))
     return problems

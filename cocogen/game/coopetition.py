@@ -25,6 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, FieldProblem, GameError, UnstableMarket
 from cocogen.game.accuracy import AccuracyFunction, check_accuracy
 from cocogen.game.arrays import Array, IntArray, frozen, scalar, vector
@@ -206,8 +207,8 @@ class CoopetitionGame:
             f"{self.label(n)} loses more to its competitors than it earns: potential weight "
             f"z = {self.potential_weights[n]:g} (valid: greater than 0), profitability {self.profitability[n]:g}, "
             f"weighted competition {self.damage * self.damage_weights[n]:g}",
-            hint=f"multiply the competition by less than {scale:.6g} "
-            f"(largest admissible entry below {scale * self.competition.largest:.6g}), "
+            hint=f"multiply the competition by less than {rounded_down(scale)} "
+            f"(largest admissible entry below {rounded_down(scale * self.competition.largest)}), "
             "or raise the profitability of the organization named",
         )
 

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cocogen.bounds import rounded_down, rounded_up
 from cocogen.errors import ConfigurationError, EmptyStrategySet, FieldProblem
-from cocogen.game.arrays import Array, IntArray, frozen, scalar, vector
+from cocogen.game.arrays import Array, BoolArray, IntArray, frozen, scalar, vector
 from cocogen.game.strategies import Segments
 
 __all__ = ["DataFractions"]
 
-_ROUNDING = 1e-12  # a fraction that meets the deadline exactly may be computed in another order elsewhere
+_ROUNDING = 1e-12  # of the deadline, or of a fraction: what is met exactly may be computed in another order elsewhere
 
 
 class DataFractions:
@@ -97,21 +98,21 @@ class DataFractions:
         shape = self.compute_levels.shape
         cycles = (self.cycles_per_bit * self.bits)[:, None]
         in_time = (self.deadline - self.communication_time)[:, None] * self.compute_levels / cycles
-        feasible = in_time >= self.minimum_fraction
+        feasible = self._time(self.minimum_fraction, self.compute_levels) <= self.deadline * (1.0 + _ROUNDING)
         if not feasible.any(axis=1).all():
             n = int(np.argmin(feasible.any(axis=1)))
             fastest = self.compute_levels[n, -1]
-            least = self.communication_time[n] + self.minimum_fraction * cycles[n, 0] / fastest
+            least = rounded_up(float(self._time(self.minimum_fraction, self.compute_levels)[n, -1]))
             label = f"organization {n}" if names is None else f"organization {names[n]!r}"
             raise EmptyStrategySet(
-                f"{label} misses the deadline of {self.deadline:g} s at every compute level: its smallest data "
-                f"fraction {self.minimum_fraction:g} takes {least:.6g} s at its fastest level {fastest:g} Hz",
-                hint=f"set the deadline to at least {least:.6g} s, lower minimum_fraction, or give it a faster level",
+                f"{label} misses the deadline of {self.deadline!r} s at every compute level: its smallest data "
+                f"fraction {self.minimum_fraction:g} takes {least} s at its fastest level {fastest:g} Hz",
+                hint=f"set the deadline to at least {least} s, lower minimum_fraction, or give it a faster level",
             )
         power = self.overhead_weight * self.capacitance * self.compute_levels**2
         return Segments(
             lower=frozen(np.full(shape, self.minimum_fraction)),
-            upper=frozen(np.where(feasible, np.minimum(in_time, 1.0), self.minimum_fraction)),
+            upper=frozen(np.where(feasible, np.clip(in_time, self.minimum_fraction, 1.0), self.minimum_fraction)),
             samples_base=frozen(np.zeros(shape)),
             samples_slope=np.broadcast_to(self.samples[:, None], shape),
             score_base=frozen(self.compute_weight * self.compute_levels),
@@ -121,6 +122,16 @@ class DataFractions:
             cost_curvature=frozen(np.zeros(shape)),
             feasible=feasible,
         )
+
+    def _time(self, fraction: Array | float, compute: Array) -> Array:
+        """Seconds that a round takes; ``compute`` of shape (N,) or (N, m), the fraction alike or one for all."""
+        share = (slice(None), *(None,) * (compute.ndim - 1))
+        cycles = (self.cycles_per_bit * self.bits)[share]
+        return np.asarray(self.communication_time[share] + cycles * fraction / compute)
+
+    def in_time(self, strategies: Array) -> BoolArray:
+        """Who meets the deadline with its pair of data fraction and compute level, shape (N, 2); bool, shape (N,)."""
+        return np.asarray(self._time(strategies[:, 0], strategies[:, 1]) <= self.deadline * (1.0 + _ROUNDING))
 
     @property
     def size(self) -> int:
@@ -140,19 +151,21 @@ class DataFractions:
         known = self.compute_levels == compute[:, None]
         if not known.any(axis=1).all():
             n = int(np.argmin(known.any(axis=1)))
-            valid = "one of " + ", ".join(f"{level:g}" for level in self.compute_levels[n])
+            valid = "one of " + ", ".join(f"{level:.17g}" for level in self.compute_levels[n])
             problem = FieldProblem(f"strategies[{n}, 1]", repr(float(compute[n])), valid)
             raise ConfigurationError("there is no such compute level", problems=[problem])
         level = np.argmax(known, axis=1).astype(np.int64)
         most = self._segments.pick(self._segments.upper, level)
         playable = self._segments.feasible[np.arange(self.size), level]
-        inside = (fraction >= self.minimum_fraction) & (fraction <= most * (1.0 + _ROUNDING)) & playable
+        within = (fraction >= self.minimum_fraction * (1.0 - _ROUNDING)) & (fraction <= 1.0 + _ROUNDING)
+        inside = within & playable & self.in_time(profile)
         if not inside.all():
             n = int(np.argmin(inside))
-            limits = f"from {self.minimum_fraction:g} to {most[n]:g}" if playable[n] else "nothing, past the deadline,"
+            limits = f"from {rounded_up(self.minimum_fraction)} to {rounded_down(float(most[n]))}"
+            limits = limits if playable[n] else "nothing, past the deadline,"
             problem = FieldProblem(f"strategies[{n}, 0]", repr(float(fraction[n])), f"{limits} at {compute[n]:g} Hz")
             raise ConfigurationError("a data fraction is not feasible", problems=[problem])
-        return np.minimum(fraction, most), level
+        return np.clip(fraction, self.minimum_fraction, most), level
 
     def assemble(self, position: Array, level: IntArray) -> Array:
         """See :class:`cocogen.game.strategies.StrategyFamily`."""

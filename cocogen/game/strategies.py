@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, EmptyStrategySet, FieldProblem
 from cocogen.game.arrays import Array, BoolArray, IntArray, frozen, scalar, vector
 
@@ -182,7 +183,9 @@ class GenerationAmounts:
         feasible = (amounts >= 0.0) & (amounts <= self.maximum)
         if not feasible.all():
             n = int(np.argmin(feasible))
-            problem = FieldProblem(f"strategies[{n}]", repr(float(amounts[n])), f"from 0 to {self.maximum[n]:g}")
+            problem = FieldProblem(
+                f"strategies[{n}]", repr(float(amounts[n])), f"from 0 to {rounded_down(self.maximum[n])}"
+            )
             raise ConfigurationError("a generation amount is not feasible", problems=[problem])
         return amounts, self._levels
 

@@ -97,7 +97,7 @@ def solve_certified(game: CoopetitionGame, label: str) -> Equilibrium:
     """
     if not has_one_equilibrium(game):
         planner = solve(game, "planner")
-        if planner.converged and planner.epsilon <= TOLERANCE:
+        if planner.converged and planner.certificate.holds(TOLERANCE):
             return planner
     equilibrium = solve(game, equilibrium_method(game))
     if not equilibrium.converged:

@@ -209,7 +209,8 @@ class DataResources:
         compute = profile.compute[here].astype(np.float64)
         cycles = self.cycles_per_bit[here] * self.bits[here]
         in_time = (self.deadline - self.communication_time[here]) * compute / cycles
-        fraction = np.clip(profile.data[here] / self.bits[here], self.minimum_fraction, np.minimum(in_time, 1.0))
+        most = np.clip(in_time, self.minimum_fraction, 1.0)
+        fraction = np.clip(profile.data[here] / self.bits[here], self.minimum_fraction, most)
         return np.stack([fraction, compute], axis=1)
 
 

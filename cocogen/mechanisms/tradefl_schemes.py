@@ -136,7 +136,7 @@ def full_contribution(game: CoopetitionGame) -> SchemeOutcome:
     family = _family(game)
     strategies = np.stack([np.ones(game.size), family.compute_levels[:, -1]], axis=1)
     unpaid = game.with_redistribution(Redistribution.none(game.size))
-    if _in_time(family, strategies).all():
+    if family.in_time(strategies).all():
         return _judged("tos", unpaid, strategies, certify(unpaid, strategies))
     patient = CoopetitionGame(
         game.profitability,
@@ -149,7 +149,7 @@ def full_contribution(game: CoopetitionGame) -> SchemeOutcome:
         names=game.names,
     )
     outcome = _judged("tos", patient, strategies, None)
-    return replace(outcome, in_time=_in_time(family, strategies))
+    return replace(outcome, in_time=family.in_time(strategies))
 
 
 def proportional_segments(family: DataFractions) -> Segments:
@@ -217,11 +217,6 @@ def _family(game: CoopetitionGame) -> DataFractions:
             hint="compare generation amounts with vcfl, wco and radg",
         )
     return game.family
-
-
-def _in_time(family: DataFractions, strategies: Array) -> BoolArray:
-    cycles = family.cycles_per_bit * family.bits * strategies[:, 0]
-    return np.asarray(family.communication_time + cycles / strategies[:, 1] <= family.deadline * (1.0 + 1e-12))
 
 
 def _judged(name: str, game: CoopetitionGame, strategies: Array, certificate: Certificate | None) -> SchemeOutcome:

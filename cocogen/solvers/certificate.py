@@ -43,7 +43,8 @@ class Certificate:
         max_n gain_n / max(1, |U_n|), at least 0.
     resolution : float
         No unilateral change whatever gains more than ``epsilon + resolution`` times max(1, |U_n|), up to the rounding
-        of payoffs; at most :data:`RESOLUTION` for continuous payoffs.
+        of payoffs; at most :data:`RESOLUTION` for continuous payoffs, and infinite where payoffs overflow, since then
+        nothing bounds what was not looked at.
     gains : ndarray
         What each organization would gain from its best unilateral change, currency, shape (N,), at least 0.
     payoffs : ndarray
@@ -61,8 +62,18 @@ class Certificate:
     best_strategies: Array
     worst: int
 
+    def holds(self, tolerance: float) -> bool:
+        """Whether nobody gains more than ``tolerance``, by what was tried or by what may be left unfound."""
+        return self.epsilon <= tolerance and self.resolution <= max(RESOLUTION, tolerance - self.epsilon)
+
     def require(self, tolerance: float, label: str) -> None:
-        """Raise CertificateError when ε exceeds the tolerance; ``label`` says whose profile it is."""
+        """Raise CertificateError unless :meth:`holds`; ``label`` says whose profile it is."""
+        if self.epsilon <= tolerance and not self.holds(tolerance):
+            raise CertificateError(
+                f"whether {label} is an equilibrium is not settled: changes that were not looked at may gain up to "
+                f"{self.resolution:.3g} of a payoff (valid: at most {tolerance:g})",
+                hint="payoffs overflow or jump: state smaller maxima and costs, or the profile in a larger unit",
+            )
         if not self.epsilon <= tolerance:
             raise CertificateError(
                 f"{label} is not an equilibrium: organization {self.worst} would gain {self.gains[self.worst]:.6g} by "
@@ -110,9 +121,10 @@ def certify(game: CoopetitionGame, strategies: ArrayLike) -> Certificate:
     scale = np.maximum(1.0, np.abs(deviations.current))
     relative = gains / scale
     worst = int(np.argmax(relative))
+    left = (ceiling - payoffs) / scale
     return Certificate(
         epsilon=float(relative[worst]),
-        resolution=float(((ceiling - payoffs) / scale).max(initial=0.0)),
+        resolution=float(np.where(np.isnan(left), np.inf, left).max(initial=0.0)),
         gains=frozen(gains),
         payoffs=deviations.current,
         best_strategies=frozen(game.family.assemble(position, level)),
@@ -175,7 +187,9 @@ class _Bracket:
         middle = np.where(at_low, low + step, np.where(at_high, high - step, self.centre))
         left, right = np.where(at_low, low, middle - step), np.where(at_high, high, middle + step)
         a, b, c = (deviations.payoffs(point, level) for point in (left, middle, right))
-        self.ceiling = np.minimum(self.ceiling, _ceiling(low - middle, high - middle, step, a, b, c))
+        ceiling = _ceiling(low - middle, high - middle, step, a, b, c)
+        # Payoffs that overflow bound nothing: what is not a number must not pass for settled.
+        self.ceiling = np.fmin(self.ceiling, np.where(np.isnan(ceiling), np.inf, ceiling))
 
         rising = c > b
         falling = (a > b) & ~rising

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, FieldProblem, SolverError
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
@@ -89,7 +90,8 @@ def damped_iteration(
     bound = contraction_bound(game)
     theta = 2.0 / (2.0 + bound) if damping is None else float(damping)
     if not 0.0 < theta < 2.0 / (1.0 + bound):
-        problem = FieldProblem("damping", repr(theta), f"greater than 0, less than 2 / (1 + L) = {2 / (1 + bound):.6g}")
+        valid = f"greater than 0, less than 2 / (1 + L) = {rounded_down(2 / (1 + bound))}"
+        problem = FieldProblem("damping", repr(theta), valid)
         raise ConfigurationError("the damped iteration would not converge", problems=[problem])
     omega = low
     visited: list[tuple[float, float]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,53 @@ def test_the_deadline_that_the_error_names_is_met():
         _small(deadline=1.0, names=["slow", "fast"])
     assert "at least 1.6 s" in caught.value.hint
     assert _small(deadline=1.6).segments.feasible[0].tolist() == [False, False, True]
+
+
+def _named_deadline(**changes) -> tuple[str, dict]:
+    with pytest.raises(EmptyStrategySet, match="misses the deadline") as caught:
+        _small(deadline=1e-9, **changes)
+    return re.search(r"at least (\S+) s,", caught.value.hint)[1], changes
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whoever_follows_the_named_deadline_has_a_game(seed):
+    """The slower the communication beside the training, the more the rounding of seconds weighs."""
+    rng = np.random.default_rng(seed)
+    text, given = _named_deadline(
+        bits=rng.uniform(1e9, 3e10, 2).round(),
+        samples=[1500, 1000],
+        compute_levels=np.sort(rng.uniform(1e9, 5e9, (2, 3)), axis=1),
+        communication_time=rng.choice([0.0, 1.0, 1e6, 1e9]) * rng.uniform(0.5, 1.0, 2),
+        minimum_fraction=float(rng.uniform(1e-9, 1e-6) if seed % 2 else rng.uniform(0.1, 1.0)),
+    )
+    deadlines = [float(text)]
+    while True:  # the other organization may be slower still: its deadline is named next
+        try:
+            family = _small(deadline=deadlines[-1], **given)
+            break
+        except EmptyStrategySet as error:
+            deadlines.append(float(re.search(r"at least (\S+) s,", error.hint)[1]))
+            assert len(deadlines) <= 2
+    least = family.segments.lower[:, -1]
+    profile = family.assemble(least, np.full(2, 2))
+    assert family.in_time(profile).all()
+    np.testing.assert_array_equal(family.locate(profile)[0], least)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_meets_the_deadline_to_the_last_bit_is_feasible_in_whatever_order_it_is_computed(seed):
+    """A deadline of exactly the time that a fraction takes: communication, then data, at the fastest level."""
+    rng = np.random.default_rng(seed)
+    bits, level, fraction = rng.uniform(1e9, 3e10), rng.uniform(1e9, 5e9), rng.uniform(0.01, 1.0)
+    wait = float(rng.choice([0.0, 1.0, 1e3, 1e6])) * rng.uniform(0.5, 1.0)
+    for least in (fraction, fraction / 2):
+        family = DataFractions(
+            bits, [1000.0], [level], 1.0, wait + fraction * bits / level, communication_time=wait,
+            minimum_fraction=least,
+        )  # fmt: skip
+        located, _ = family.locate([[fraction, level]])
+        assert located[0] == pytest.approx(fraction, rel=1e-6)
+        assert family.segments.lower[0, 0] <= located[0] <= family.segments.upper[0, 0]
 
 
 def test_an_infeasible_level_is_neither_located_nor_best():

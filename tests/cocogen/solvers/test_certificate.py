@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocogen.errors import CertificateError, ConfigurationError
+from cocogen.game.accuracy import SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.strategies import GenerationAmounts
 from cocogen.solvers import certificate as module
@@ -244,3 +246,37 @@ def test_the_certificate_imports_no_solver():
     text = Path(module.__file__).read_text()
     for name in ("price_response", "fixed_point", "best_response", "planner", "potential("):
         assert name not in text
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("maximum", [1e160, 1e170, 1e300])
+@pytest.mark.parametrize("profile", [[0.0, 0.0], "optimum", [1.0, 0.0]])
+def test_costs_that_overflow_settle_nothing(maximum, profile):
+    """What is no number bounds nothing: ε may be 0, but the certificate does not hold."""
+    game, bounded = (
+        CoopetitionGame(
+            [1000.0, 900.0],
+            np.array([[0.0, 0.1], [0.1, 0.0]]),
+            SquareRootBound(1.0, 20.0),
+            GenerationAmounts(np.array([100, 100]), 0.9, 1.0, 0.1, most),
+        )
+        for most in (maximum, 400.0)
+    )
+    strategies = solve(bounded).strategies if profile == "optimum" else profile
+    certificate = certify(game, strategies)
+    assert not certificate.holds(1e-6)
+    assert not np.isnan(certificate.resolution)
+    with pytest.raises(CertificateError):
+        certificate.require(1e-6, "a profile")
+    assert certify(bounded, strategies).holds(1e-6) == (profile != [1.0, 0.0])
+
+
+def test_what_a_search_left_unfound_counts_against_the_tolerance(make_game):
+    game = make_game(1)
+    sound = certify(game, solve(game).strategies)
+    assert sound.holds(0.0) == (sound.epsilon == 0.0)
+    loose = replace(sound, epsilon=4e-7, resolution=5e-7)
+    loose.require(1e-6, "a profile")
+    for unfound in (7e-7, np.inf, np.nan):
+        with pytest.raises(CertificateError, match="not settled"):
+            replace(loose, resolution=unfound).require(1e-6, "a profile")
