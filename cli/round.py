@@ -63,6 +63,7 @@ def open_(request: Request) -> None:
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
     from chain.reverts import duration
+    from cli.delivery import delivery_data, delivery_text
     from cli.organization import receipt_data
     from cli.session import Session
 
@@ -70,6 +71,7 @@ def record(request: Request, advance: bool) -> None:
         receipt = session.loop.record(advance=advance)
         state = session.ledger.state()
         outcome = session.ledger.outcomes()[-1]
+        model = delivery_data(session, outcome)
     names = session.resolved.names
     missing = [n for n, p, c in zip(names, outcome.participants, outcome.contributions, strict=True) if p and c is None]
     data = {
@@ -78,18 +80,44 @@ def record(request: Request, advance: bool) -> None:
         "missing": missing,
         "deadline": state.deadline,
         "now": state.now,
+        "model": model,
         "receipt": receipt_data(receipt),
     }
     if outcome.status == "voided":
-        text = f"round {outcome.round} is void: too few contributions; nothing is paid, and the next round may open"
+        text = (
+            f"round {outcome.round} is void: too few contributions; nothing is paid, nobody is given its model, and "
+            "the next round may open"
+        )
     else:
         masked = f"; without {', '.join(missing)}" if missing else ""
         wait = state.deadline + 1 - state.now
         text = (
             f"round {outcome.round} is recorded{masked}; it can be settled in {duration(wait)}\n"
+            f"{delivery_text(model)}\n"
             "next: `cocogen round settle` then (--advance on local chains); `cocogen dispute raise -o NAME` to object"
         )
     emit(data, text, as_json=request.as_json)
+
+
+@round_.command()
+@common()
+def deliver(request: Request) -> None:
+    """Write the model of every recorded round for those who contributed to it, as the attester.
+
+    `record` and `settle` do so too; this is for rounds that somebody else brought so far. Each member is handed its
+    own files, models/NAME/ in the workspace, and no others.
+    """
+    from cli.delivery import delivery_data, delivery_text
+    from cli.session import Session
+
+    with Session.opened(request) as session:
+        written = session.loop.deliver()
+        outcomes = [outcome for outcome in session.ledger.outcomes() if outcome.status != "open"]
+        rounds = [delivery_data(session, outcome) for outcome in outcomes]
+    files = [str(path) for paths in written.values() for path in paths]
+    data = {"files": files, "rounds": rounds}
+    new = f"{len(files)} new file{'s' * (len(files) != 1)}"
+    emit(data, "\n".join([*map(delivery_text, rounds), new]), as_json=request.as_json)
 
 
 @round_.command()

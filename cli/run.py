@@ -193,6 +193,7 @@ def _play(
         report = loop.play()
         found = f", accuracy {report.evaluation['accuracy']:.4f}" if report.evaluation else ""
         note(f"round {report.round} of {rounds} {report.status}{found}")
+    loop.deliver()
     reports = [loop.report(number) for number in range(1, rounds + 1)]
     bars("auditing the ledger", 0, 1)
     audited = audit_data(session, consortium.file)

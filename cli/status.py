@@ -22,13 +22,17 @@ __all__ = ["status"]
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
     from chain.reverts import duration
+    from cli.delivery import delivery_data, delivery_text
     from cli.session import Session, ledger_data
+    from cocogen.delivery import held_rounds
 
     with Session.opened(request) as session:
         state = session.ledger.state()
         outcomes = session.ledger.outcomes()
         upcoming = next_step(session, state)
         deployment = session.deployment
+        models = [delivery_data(session, outcome) for outcome in outcomes]
+        held = held_rounds(outcomes, len(session.resolved.names), state.round + 1)
     names = session.resolved.names
     unit = session.resolved.settlement.wei_per_unit
     data = {
@@ -48,6 +52,7 @@ def status(request: Request) -> None:
                 "exiting": state.exiting[n],
                 "participant": state.participants[n],
                 "submitted": state.submitted[n],
+                "model_of_round": held[n],
             }
             for n, name in enumerate(names)
         },
@@ -57,8 +62,9 @@ def status(request: Request) -> None:
                 "status": outcome.status,
                 "transfers": {name: str(wei) for name, wei in zip(names, outcome.transfers, strict=True)},
                 "dispute": _dispute_data(outcome.dispute, names),
+                "model": model,
             }
-            for outcome in outcomes
+            for outcome, model in zip(outcomes, models, strict=True)
         ],
         "next": upcoming,
     }
@@ -87,6 +93,8 @@ def status(request: Request) -> None:
             click.echo(f"disputed by {names[state.disputant]}, whose dispute bond of {bond} is locked")
         elif outcomes and outcomes[-1].status == "voided":
             click.echo(f"round {outcomes[-1].round} was void: nothing was paid")
+        if finished := [model for model, outcome in zip(models, outcomes, strict=True) if outcome.status != "open"]:
+            click.echo(delivery_text(finished[-1]))
         click.echo(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.attested import Attested, evidence_hash
+from cocogen.delivery import deliver, held_rounds
 from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
@@ -47,7 +48,7 @@ class RoundReport:
 
     ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer profile. ``payoffs`` are those of the
     contributions that the ledger recorded, with the transfers it made; None for whoever did not contribute.
-    ``evaluation`` is empty when nothing was attested.
+    ``evaluation`` is empty when nothing was attested, and when the round is void: its model is nobody's.
     """
 
     round: int
@@ -167,37 +168,48 @@ class RoundLoop:
             found[n] = document
         return found
 
-    def base_models(self, number: int) -> list[SharedModel]:
+    def base_models(self, number: int, organizations: Sequence[int] | None = None) -> list[SharedModel]:
         """The model each organization holds: the aggregate of the last round before ``number`` that recorded its
-        contribution, or the registered one. The model goes only to those whose contribution was recorded.
+        contribution, or the registered one, which also stands for organizations other than those named (default: all).
         """
-        held = [0] * len(self.resolved.names)
-        for outcome in self.ledger.outcomes():
-            if outcome.round < number and outcome.status not in ("voided", "open"):
-                for n, contribution in enumerate(outcome.contributions):
-                    if contribution is not None:
-                        held[n] = outcome.round
+        names, outcomes = self.resolved.names, self.ledger.outcomes()
+        held = held_rounds(outcomes, len(names), number)
+        wanted = range(len(names)) if organizations is None else organizations
+        origins = {held[n] for n in wanted}
         digests = {0: self.resolved.model_digest}
-        for outcome in self.ledger.outcomes():
-            if outcome.round in held:
+        for outcome in outcomes:
+            if outcome.round in origins:
                 documents = self._recorded_documents(outcome)
                 digests[outcome.round] = next(iter(documents.values()))["aggregated_model"]
-        models = {origin: self.load_model(origin, digests[origin]) for origin in sorted(set(held))}
-        return [models[origin] for origin in held]
+        models = {0: self.load_model(0, digests[0])}
+        for n in wanted:
+            if held[n] not in models:
+                models[held[n]] = self.load_model(held[n], digests[held[n]], names[n])
+        return [models[held[n] if n in wanted else 0] for n in range(len(names))]
 
-    def load_model(self, number: int, digest: str) -> SharedModel:
-        """The shared model after a round, 0 being the registered one; WorkspaceError unless ``digest`` is its own."""
+    def load_model(self, number: int, digest: str, name: str = "") -> SharedModel:
+        """The shared model after a round, 0 being the registered one, as the attester has it, or as organization
+        ``name`` was given it; WorkspaceError unless ``digest`` is its own.
+        """
         from cocogen.learning.task import SharedModel
 
         path = self.workspace.model(number)
+        if not path.exists() and name:
+            path = self.workspace.delivered(number, name)
         if not path.exists():
-            raise WorkspaceError(f"{path} is not there", hint="restore it from a copy")
+            hint = "restore it from a copy" if number == 0 else f"ask the attester for it, or restore {name}'s copy"
+            raise WorkspaceError(f"{path} is not there", hint=hint)
         model = SharedModel.load(path)
         if model.digest() != digest:
             raise WorkspaceError(
                 f"{path} was altered: its digest is not the one that was agreed", hint="restore it from a copy"
             )
         return model
+
+    def deliver(self) -> dict[int, list[Path]]:
+        """Write the models that recorded contributors are to be given, where this is the attester's workspace; the new
+        files, by round."""
+        return deliver(self.workspace, self.resolved.names, self.ledger.outcomes())
 
     def variates(self, number: int, organizations: Sequence[int] | None = None) -> list[Variate] | None:
         """What SCAFFOLD keeps of the organizations named (all by default) before a round; None without SCAFFOLD."""
@@ -219,6 +231,7 @@ class RoundLoop:
     def open(self) -> Receipt:
         """Open the next round as soon as the agreed gap has passed (local clocks jump)."""
         state = self.ledger.state()
+        self.deliver()  # whoever was killed, or is elsewhere, left it undone
         if state.phase == "idle" and state.now < state.next_round_from:
             self.ledger.wait_until(state.next_round_from)
         return self.ledger.open_round()
@@ -236,7 +249,7 @@ class RoundLoop:
             if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
                 assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
         at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
-        return Work(number, self.base_models(number), assignments, self.variates(number, at_work))
+        return Work(number, self.base_models(number, at_work), assignments, self.variates(number, at_work))
 
     def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
         """Generate, train and write signed evidence of the running round, for all participants or those named.
@@ -378,7 +391,9 @@ class RoundLoop:
             )
         if advance and state.phase == "recorded" and state.now <= state.deadline:
             self.ledger.wait_until(state.deadline + 1)
-        return self.ledger.settle()
+        outcome = self.ledger.settle()
+        self.deliver()  # somebody else may have recorded the round
+        return outcome
 
     def record(self, *, advance: bool) -> Receipt:
         """Freeze the profile; ``advance`` waits for the submission deadline if somebody is missing."""
@@ -386,7 +401,9 @@ class RoundLoop:
         missing = any(p and not s for p, s in zip(state.participants, state.submitted, strict=True))
         if advance and state.phase == "open" and missing and state.now <= state.deadline:
             self.ledger.wait_until(state.deadline + 1)
-        return self.ledger.record()
+        receipt = self.ledger.record()
+        self.deliver()
+        return receipt
 
     def play(self) -> RoundReport:
         """Bring the running round to its end, opening one when none is running."""
@@ -429,7 +446,7 @@ class RoundLoop:
             status=outcome.status,
             plan=self.plan(number, outcome.participants),
             market=self.market(number, outcome.participants),
-            evaluation=attested.evaluation if attested else {},
+            evaluation=attested.evaluation if attested and outcome.status != "voided" else {},
             quality=tuple(float(q) for q in self._quality(number)),
             contributions=outcome.contributions,
             payoffs=self._payoffs(number, outcome),

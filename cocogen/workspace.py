@@ -8,12 +8,13 @@
       deployment.json         where the ledger is
       chain.sqlite            the embedded chain, unless another ledger is used
       models/initial.npz      the shared model and generator after registration
+      models/NAME/0001.npz    the model of a round, for a member whose contribution to it was recorded
       rounds/0001/
         plan.json             what everyone should contribute, with its certificate
         NAME.bundle           an organization's signed evidence
         absent.json           why organizations that train on nodes of their own have sent none
         attested.json         contributions that the attester signed, refusals, measured qualities
-        model.npz             the aggregated model of the round
+        model.npz             the aggregated model of the round, which only the attester has
         dispute-DIGEST        a reason for which the round was disputed, named after its SHA-256
       flower/                 logs of Flower's processes, and how the server's run ended
       flower-orders/          digests of the orders that a node has answered
@@ -36,7 +37,7 @@ from typing import Any
 
 from cocogen.errors import WorkspaceError
 
-__all__ = ["Workspace", "write_atomically"]
+__all__ = ["Workspace", "link_or_copy", "write_atomically"]
 
 
 def _usual_mode() -> int:
@@ -69,6 +70,22 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"{path} cannot be written: {error.strerror or error}",
             hint="make room or write to another folder; nothing that was there before is lost",
         ) from error
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Let ``path``, which is not there, hold the content of ``source``: by a hard link, or by a copy where the disk has
+    none; WorkspaceError on failure."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.hardlink_to(source)
+    except OSError:
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise WorkspaceError(
+                f"{source} cannot be read: {error.strerror or error}", hint="restore it from a copy"
+            ) from error
+        write_atomically(path, content)
 
 
 class Workspace:
@@ -121,8 +138,12 @@ class Workspace:
         return self.round(number) / "attested.json"
 
     def model(self, number: int) -> Path:
-        """The shared model after a round; number 0 is the model after registration."""
+        """The shared model after a round, which only the attester has; number 0 is the model after registration."""
         return self.round(number) / "model.npz" if number else self.initial_model
+
+    def delivered(self, number: int, name: str) -> Path:
+        """The model of a round as a member was given it; number 0 is the model after registration."""
+        return self.root / "models" / name / f"{number:04d}.npz" if number else self.initial_model
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -63,7 +63,7 @@ class VariateHistory:
         """After one more round; ``held``: the round whose model the organization started from."""
         bundle, contribution = accepted_bundle(self._loop, outcome, index), outcome.contributions[index]
         weight = 0 if contribution is None else contribution.data + contribution.generated
-        base = self._loop.load_model(held, bundle.manifest.base)
+        base = self._loop.load_model(held, bundle.manifest.base, self._loop.resolved.names[index])
         steps = len(bundle.manifest.training.real)
         rate = self._loop.resolved.learning.learning_rate
         return variate.renewed(base, bundle.classifier, steps, rate, weight)

@@ -165,6 +165,23 @@ class TestSilentMember:
         assert answer["rejected"] == {}
         assert all(answer["contributions"].values())
 
+    def test_is_not_given_the_model_and_status_says_why(self, without_lakeview):
+        cocogen = without_lakeview
+        models = cocogen.folder / ".cocogen/clinics/models"
+        assert [path.name for path in models.iterdir()] == ["initial.npz"]
+        recorded = cocogen.json("round record --advance")
+        assert recorded["model"]["recipients"] == list(NAMES[:-1])
+        assert {path.parent.name for path in models.glob("*/0001.npz")} == set(NAMES[:-1])
+        status = cocogen.json("status")
+        assert status["history"][0]["model"]["withheld"] == {"lakeview": "no contribution of it was recorded"}
+        held = {name: entry["model_of_round"] for name, entry in status["organizations"].items()}
+        assert held == dict.fromkeys(NAMES[:-1], 1) | {"lakeview": 0}
+        text = cocogen("status").out
+        assert "not to lakeview: no contribution of it was recorded" in text
+        (models / "north" / "0001.npz").unlink()
+        assert [path.rpartition("models/")[2] for path in cocogen.json("round deliver")["files"]] == ["north/0001.npz"]
+        assert cocogen("round deliver").out.endswith("0 new files\n")
+
     def test_below_the_quorum_the_round_is_void_and_nothing_is_paid(self, attested):
         for name in NAMES[:4]:
             attested(f"submit -o {name}")
@@ -172,6 +189,9 @@ class TestSilentMember:
         status = attested.json("status")
         assert status["phase"] == "idle"
         assert set(status["history"][0]["transfers"].values()) == {"0"}
+        assert status["history"][0]["model"]["recipients"] == []
+        assert not list((attested.folder / ".cocogen/clinics/models").glob("*/*.npz"))
+        assert "the model of round 1 goes to nobody: the round was void" in attested("status").out
         assert attested.json("audit")["status"] == "PASS"
         assert attested.json("round open")["round"] == 2
 

@@ -117,7 +117,10 @@ class SettledRounds(Strategy):
         server_round: int,  # noqa: ARG002  # the ledger says which round it is
         replies: Iterable[Message],
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Steps 5 and 6: the aggregated classifier, and its accuracy and loss as the attester measured them."""
+        """Steps 5 and 6: the aggregated classifier, and its accuracy and loss as the attester measured them.
+
+        Flower keeps it on the server; nodes are sent what they hold, with their next order. None for a void round.
+        """
         if self._work is not None:
             self._keep(self._work, list(replies))
         report = self.loop.finish()

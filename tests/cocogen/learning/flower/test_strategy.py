@@ -13,9 +13,10 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 
 from cocogen.errors import LearningError
 from cocogen.learning.flower import strategy as module
-from cocogen.learning.flower.messages import Identity, evidence
+from cocogen.learning.flower.messages import Identity, evidence, read_order
 from cocogen.learning.flower.node import client_app
 from cocogen.learning.flower.strategy import SettledRounds, collect
+from cocogen.learning.states import SharedModel
 
 RUN = 77
 
@@ -304,6 +305,49 @@ def test_a_round_beyond_its_deadline_is_recorded_without_training(make_loop, mak
     (report,) = play(loop, grid)
     assert report.status == "voided"
     assert grid.sent == []
+
+
+def orders(grid):
+    """Every order that nodes are sent, as (node, round, digest of the model)."""
+    found = []
+    for node, app in list(grid.nodes.items()):
+
+        def watched(message, context, node=node, app=app):
+            if message.metadata.message_type == "train":
+                order = read_order(message.content)
+                found.append((node, order.round, order.base.digest()))
+            return app(message, context)
+
+        grid.nodes[node] = watched
+    return found
+
+
+def test_a_node_that_was_silent_is_never_sent_the_model_of_that_round(make_loop, make_grid):
+    loop = make_loop()
+    grid = make_grid(loop)
+    sent = orders(grid)
+    grid.spoil = lambda kind, node, reply: None if (kind, node) == ("train", 102) and sent[-1][1] == 1 else reply
+    reports = play(loop, grid, 3)
+    assert [report.contributions[2] is None for report in reports] == [True, False, False]
+    first, second = (SharedModel.load(loop.workspace.model(number)).digest() for number in (1, 2))
+    silent = [(number, model) for node, number, model in sent if node == 102]
+    assert silent == [(1, loop.resolved.model_digest), (2, loop.resolved.model_digest), (3, second)]
+    assert {model for node, number, model in sent if node != 102 and number == 2} == {first}
+
+
+def test_the_model_of_a_void_round_stays_with_the_server(make_loop, make_grid):
+    loop = make_loop()
+    grid = make_grid(loop)
+    sent = orders(grid)
+    grid.spoil = lambda kind, node, reply: None if kind == "train" and node > 101 and sent[-1][1] == 1 else reply
+    strategy = SettledRounds(loop, RUN, deadline=0.2, patience=0.2)
+    result = strategy.play(grid, 1)
+    assert strategy.reports[0].status == "voided"
+    assert loop.workspace.model(1).exists()
+    assert result.arrays is None or len(result.arrays) == 0
+    strategy.play(grid, 1)
+    assert {model for _, _, model in sent} == {loop.resolved.model_digest}
+    assert strategy.reports[1].status == "settled"
 
 
 def test_bonds_are_seen_to_before_a_round_opens(make_loop, make_grid):
