@@ -12,10 +12,23 @@ from functools import lru_cache
 
 from eth_hash.auto import keccak as _keccak
 
-__all__ = ["WORD", "address_bytes", "checksum_address", "decode_ascii", "is_address", "keccak256", "word", "words"]
+__all__ = [
+    "LARGEST_WORD",
+    "WORD",
+    "address_bytes",
+    "checksum_address",
+    "decode_ascii",
+    "is_address",
+    "keccak256",
+    "word",
+    "words",
+]
 
 WORD = 32
 """Bytes in an EVM word."""
+
+LARGEST_WORD = (1 << 256) - 1
+"""The largest integer of an EVM word, and so of a chain id."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 

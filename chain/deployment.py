@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chain.abi import LARGEST_WORD
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.ledger import Deployment
 
@@ -30,8 +31,8 @@ class _Record(BaseModel):
     backend: Annotated[str, Field(min_length=1)]
     address: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
     terms_hash: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
-    chain_id: Annotated[int, Field(ge=0)]
-    block: Annotated[int, Field(ge=0)]
+    chain_id: Annotated[int, Field(ge=0, le=LARGEST_WORD)]
+    block: Annotated[int, Field(ge=0, lt=1 << 64)]
     details: dict[str, Any]
 
 

@@ -17,7 +17,7 @@
     ├── MalformedSignature           bytes that are no signature
     └── backends: ChainUnavailable, ChainLocked, IncompatibleChainFile, NoContract, ArtifactMismatch, WrongChain,
         NodeNotInstalled, NotALocalChain, TransactionPending, TransactionRejected, TransactionReplaced,
-        TransactionTimeout, UnknownRevert
+        TransactionTimeout, TransactionUnconfirmed, RequestUnanswered, UnknownRevert
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ __all__ = [
     "RecordsLengthInvalid",
     "ReentrancyGuardReentrantCall",
     "RefusedWithReason",
+    "RequestUnanswered",
     "RulingOutOfRange",
     "SafeERC20FailedOperation",
     "StandInOutOfRange",
@@ -151,6 +152,7 @@ __all__ = [
     "TransactionRejected",
     "TransactionReplaced",
     "TransactionTimeout",
+    "TransactionUnconfirmed",
     "TransferFailed",
     "TransferOutOfRange",
     "TransfersAlreadySubmitted",
@@ -269,6 +271,10 @@ class ChainUnavailable(LedgerError):
     """The node or the chain file cannot be reached, read or written."""
 
 
+class RequestUnanswered(ChainUnavailable):
+    """The node is there, but this request brought no proper answer in time; a narrower one may."""
+
+
 class NodeNotInstalled(ChainUnavailable):
     """A private node was asked for whose program is not on this machine."""
 
@@ -311,6 +317,10 @@ class TransactionReplaced(LedgerError):
 
 class TransactionTimeout(LedgerError):
     """A transaction was not mined in time."""
+
+
+class TransactionUnconfirmed(TransactionTimeout):
+    """A transaction is in a block, where it took effect or failed, but too few blocks followed in time."""
 
 
 class UnknownRevert(LedgerError):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from chain import attestation
 from chain.abi import checksum_address
 from chain.arithmetic import decode, predict
+from chain.backends.failures import node_errors
 from chain.collect import collect_record
 from chain.contract import ConsortiumContract, Mined
 from chain.errors import (
@@ -107,7 +108,8 @@ class ChainLedger:
 
     def state(self) -> LedgerState:
         """Return a snapshot of the latest block; asking again before the next block costs one query."""
-        head = self._contract.backend.web3.eth.get_block("latest")
+        with node_errors():
+            head = self._contract.backend.web3.eth.get_block("latest")
         if self._snapshot is None or self._snapshot[0] != bytes(head["hash"]):
             self._snapshot = bytes(head["hash"]), self._state(head["number"], head["timestamp"])
         return self._snapshot[1]
@@ -143,10 +145,11 @@ class ChainLedger:
         Only blocks that are new since the last call are read, unless the chain has taken back some that were.
         """
         eth = self._contract.backend.web3.eth
-        head = eth.get_block("latest")
         number, block_hash = self._read_until
-        if number > head["number"] or (number >= 0 and eth.get_block(number)["hash"] != block_hash):
-            number, self._events = -1, []
+        with node_errors():
+            head = eth.get_block("latest")
+            if number > head["number"] or (number >= 0 and eth.get_block(number)["hash"] != block_hash):
+                number, self._events = -1, []
         first = max(number + 1, self._deployment.block)
         if first <= head["number"]:
             self._events += [log.event for log in self._contract.logs(first, head["number"])]

@@ -17,7 +17,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from chain.abi import checksum_address, is_address
+from chain.abi import LARGEST_WORD, checksum_address, is_address
 from chain.build import CONTRACTS, load_artifact
 
 __all__ = ["EXACT", "JSON", "PlainInvalid", "read_event_arguments", "read_fields", "reader", "to_plain"]
@@ -191,8 +191,8 @@ def _address(value: object, where: str) -> str:
 
 def _natural(value: object, where: str) -> int:
     read = _integer(value, where)
-    if read < 0:
-        raise PlainInvalid(f"{where} is {_shown(value)}, below 0")
+    if not 0 <= read <= LARGEST_WORD:
+        raise PlainInvalid(f"{where} is {_shown(value)}, {'below 0' if read < 0 else 'beyond 2^256 - 1'}")
     return read
 
 

@@ -27,6 +27,7 @@ from chain.errors import (
     TransactionPending,
     TransactionReplaced,
     TransactionTimeout,
+    TransactionUnconfirmed,
     UnknownRevert,
     WalletMustSend,
 )
@@ -99,7 +100,8 @@ def send_transaction(
     TransactionReplaced
         Another transaction with the same nonce was mined in its place.
     TransactionTimeout
-        It was not mined, or not confirmed, in time; the message holds its hash.
+        It was not mined in time; the message holds its hash. TransactionUnconfirmed: it was mined, but too few blocks
+        followed.
     ChainUnavailable
         The node is gone; once something was sent, the message holds the transaction's hash.
     """
@@ -261,15 +263,17 @@ class _Transaction:
 
     def _late(self, receipt: TxReceipt | None) -> TransactionTimeout:
         if receipt is None:
-            state = f"was sent but not mined within {self._timeout:g} seconds"
-        else:
-            state = (
-                f"is in block {receipt['blockNumber']}, which {self._confirmations} blocks did not follow within "
-                f"{self._timeout:g} seconds"
+            return TransactionTimeout(
+                f"the transaction {self._shown()} was sent but not mined within {self._timeout:g} seconds",
+                hint="it may still be mined: look for it on the node before you run the command again",
             )
-        return TransactionTimeout(
-            f"the transaction {self._shown()} {state}",
-            hint="it may still be mined: look for it on the node before you run the command again",
+        hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
+        outcome = "took effect" if receipt["status"] == 1 else "was mined, failed and moved nothing"
+        return TransactionUnconfirmed(
+            f"the transaction {hash_} {outcome}: it is in block {receipt['blockNumber']}, which {self._confirmations} "
+            f"blocks did not follow within {self._timeout:g} seconds",
+            hint="do not send it again; where a node mines on demand only, no block follows: set "
+            "COCOGEN_CONFIRMATIONS=0. `cocogen status` says where the consortium stands",
         )
 
 

@@ -1,10 +1,10 @@
 """JSON-RPC over HTTP to any Ethereum node, as reliable as the network lets it be and equal in its errors.
 
-Three things that web3's own provider leaves open are settled here. Requests that fail on the way, or that a busy node
+Four things that web3's own provider leaves open are settled here. Requests that fail on the way, or that a busy node
 turns away, are sent again: every method but those that move a development node is repeatable, a signed transaction
-included, since the same bytes make the same transaction. What still fails becomes :class:`ChainUnavailable`, without
-the URL's secrets. And refusals arrive in one shape whatever the node: reverts as code 3 with their data, anything
-else without data (web3 would take it for a revert).
+included, since the same bytes make the same transaction. A whole answer has a limit of time, however it trickles in.
+What still fails becomes :class:`ChainUnavailable`, without the URL's secrets. And refusals arrive in one shape
+whatever the node: reverts as code 3 with their data, anything else without data (web3 would take it for a revert).
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import inspect
 import json
 import logging
 import sys
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +28,7 @@ from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.backends.urls import checked_url, is_loopback, masked
-from chain.errors import ChainUnavailable
+from chain.errors import ChainUnavailable, RequestUnanswered
 
 __all__ = ["NodeProvider"]
 
@@ -33,6 +36,9 @@ _LOG = logging.getLogger(__name__)
 
 _BUSY = (408, 425, 429, 502, 503, 504)
 """HTTP states in which the same request may succeed a little later."""
+
+_CLIENTS_FAULT = (401, 402, 403, 404, 405, 407, 410, 429, 451)
+"""HTTP states that a narrower request would not change: where or who asks is wrong, or how often."""
 
 _ONCE = ("evm_", "anvil_", "hardhat_", "eth_sendTransaction")
 """Methods that do something again when they are sent again."""
@@ -43,23 +49,46 @@ _LARGEST_ANSWER = 1 << 28
 _DEEPEST_ANSWER = 1_000
 """Levels of lists and objects inside each other, a few of which are real."""
 
+_WHOLE_ANSWER = 4
+"""Timeouts that a whole answer may take, however much arrives meanwhile."""
+
+_WIDE_ATTEMPTS = 2
+"""Attempts at an event query that can be asked for in parts instead."""
+
 _SILENCE = 5.0
 """Seconds without an answer after which the person at the keyboard is told."""
+
+_PART = 1 << 16
+"""Bytes of an answer that are read at once at most."""
+
+_CUT = "the connection was dropped"
 
 _LONGEST_PAUSE = 20.0
 """Seconds to wait at most because a node asks for it (``Retry-After``)."""
 
 
 class _Dropped(Exception):
-    """The request may or may not have reached the node."""
+    """The request may or may not have reached the node; ``reached`` tells that the node was there."""
+
+    def __init__(self, reason: str, *, reached: bool) -> None:
+        super().__init__(reason)
+        self.reached = reached
 
 
 class _Busy(Exception):
     """The node turned the request away; ``pause`` is for how many seconds it asked."""
 
-    def __init__(self, reason: str, pause: float) -> None:
-        super().__init__(reason)
+    def __init__(self, status: int, pause: float) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
         self.pause = pause
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class NodeProvider(HTTPProvider):
@@ -70,7 +99,7 @@ class NodeProvider(HTTPProvider):
     url
         ``http://`` or ``https://``; user and password in it are sent as basic authentication.
     timeout
-        Seconds to wait for one answer.
+        Seconds to wait for one answer to begin, or to go on; the whole may take four times as long.
     attempts
         How often a request is sent at most; pauses between the attempts grow from 0.1 to 5 seconds.
 
@@ -103,27 +132,31 @@ class NodeProvider(HTTPProvider):
         Raises
         ------
         ChainUnavailable
-            The node cannot be reached, stays busy, or does not answer as an Ethereum node does.
+            The node cannot be reached, stays busy, or does not answer as an Ethereum node does: RequestUnanswered where
+            it could be this request alone.
         """
         request = self.encode_rpc_request(method, params)
         # no exception below keeps its cause: theirs spell out the URL
         try:
-            return _uniform(self._answer(method, request))
+            return _uniform(self._answer(method, request, wide=_is_wide(method, params)))
         except _Dropped as error:
-            raise ChainUnavailable(
+            kind = RequestUnanswered if error.reached else ChainUnavailable
+            raise kind(
                 f"the node at {self.location} cannot be reached: {error}",
                 hint="check that the node runs and that the address is right; nothing that is on the chain is lost",
             ) from None
         except _Busy as error:
-            raise ChainUnavailable(
+            kind = ChainUnavailable if error.status in _CLIENTS_FAULT else RequestUnanswered
+            raise kind(
                 f"the node at {self.location} is too busy: {error}",
                 hint="wait a little and run the same command again, or use another node",
             ) from None
 
-    def _answer(self, method: str, request: bytes) -> dict[str, Any]:
+    def _answer(self, method: str, request: bytes, *, wide: bool) -> dict[str, Any]:
         repeatable = not method.startswith(_ONCE)
+        attempts, patience = (_WIDE_ATTEMPTS, 1) if wide else (self._attempts, 2)
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts) | stop_after_delay(2 * self._timeout),
+            stop=stop_after_attempt(min(attempts, self._attempts)) | stop_after_delay(patience * self._timeout),
             wait=_pause,
             before_sleep=self._tell,
             retry=retry_if_exception_type((_Dropped, _Busy) if repeatable else _Busy),
@@ -138,6 +171,38 @@ class NodeProvider(HTTPProvider):
             _LOG.warning("the node at %s: %s; asking again", self.location, state.outcome.exception())
 
     def _post(self, request: bytes) -> dict[str, Any]:
+        response = self._whole(request)
+        if response.status in _BUSY:
+            raise _Busy(response.status, _asked_pause(response.headers.get("Retry-After", "")))
+        return self._json(response)
+
+    def _whole(self, request: bytes) -> _Response:
+        """The answer, or :class:`_Dropped` once the time for all of it is over.
+
+        No timeout of a socket ends an answer that trickles in, so a thread reads it, and is left behind if need be.
+        """
+        outcome: SimpleQueue[_Response | BaseException] = SimpleQueue()
+        given_up = threading.Event()
+
+        def read() -> None:
+            try:
+                outcome.put(self._read(request, given_up))
+            except BaseException as error:
+                outcome.put(error)
+
+        threading.Thread(target=read, daemon=True).start()
+        limit = _WHOLE_ANSWER * self._timeout
+        try:
+            found = outcome.get(timeout=limit)
+        except Empty:
+            raise _Dropped(f"no whole answer within {limit:g} seconds", reached=True) from None
+        finally:
+            given_up.set()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _read(self, request: bytes, given_up: threading.Event) -> _Response:
         try:
             response = self._session.post(
                 str(self.endpoint_uri),
@@ -148,31 +213,46 @@ class NodeProvider(HTTPProvider):
                 # a redirected POST would arrive as a GET, and a redirect could carry the token elsewhere
                 allow_redirects=False,
             )
+            content = bytearray()
             with response:
-                content = response.raw.read(_LARGEST_ANSWER + 1, decode_content=True)
+                while not given_up.is_set() and len(content) <= _LARGEST_ANSWER:
+                    part = response.raw.read1(min(_PART, _LARGEST_ANSWER + 1 - len(content)), decode_content=True)
+                    if not part:
+                        break
+                    content += part
+        except requests.ConnectTimeout:
+            raise _Dropped(f"no connection within {self._timeout:g} seconds", reached=False) from None
         except (requests.Timeout, ReadTimeoutError):
-            raise _Dropped(f"no answer within {self._timeout:g} seconds") from None
+            raise _Dropped(f"no answer within {self._timeout:g} seconds", reached=True) from None
         except (requests.RequestException, HTTPError) as error:
-            raise _Dropped(_reason(error)) from None
-        if response.status_code in _BUSY:
-            raise _Busy(f"HTTP status {response.status_code}", _asked_pause(response.headers.get("Retry-After", "")))
-        return self._json(response, content)
+            reason = _reason(error)
+            raise _Dropped(reason, reached=reason == _CUT) from None
+        return _Response(response.status_code, response.headers, bytes(content))
 
-    def _json(self, response: requests.Response, content: bytes) -> dict[str, Any]:
+    def _json(self, response: _Response) -> dict[str, Any]:
+        content = response.content
         try:
             answer = _parsed(content) if len(content) <= _LARGEST_ANSWER else None
         except (ValueError, RecursionError):
             answer = None
-        if isinstance(answer, dict) and (isinstance(answer.get("error"), dict) or "result" in answer):
+        if isinstance(answer, dict) and (isinstance(answer.get("error"), dict | str) or "result" in answer):
             return answer
         kind = response.headers.get("Content-Type", "").partition(";")[0] or "no content type"
         where = urlsplit(response.headers.get("Location", "")).hostname
         moved = f", redirecting to {where}" if where else ""
-        raise ChainUnavailable(
-            f"{self.location} does not answer as an Ethereum node: HTTP status {response.status_code}{moved}, {kind}, "
+        elsewhere = 300 <= response.status < 400 or response.status in _CLIENTS_FAULT
+        raise (ChainUnavailable if elsewhere else RequestUnanswered)(
+            f"{self.location} does not answer as an Ethereum node: HTTP status {response.status}{moved}, {kind}, "
             f"{len(content)} bytes that are no JSON-RPC answer",
             hint="check the address and the access token; this must be a node's JSON-RPC endpoint",
         )
+
+
+def _is_wide(method: str, params: Any) -> bool:
+    """Whether this asks for the events of several blocks, which can be asked for in parts."""
+    if method != "eth_getLogs" or not params or not isinstance(params[0], Mapping):
+        return False
+    return bool(params[0].get("fromBlock") != params[0].get("toBlock"))
 
 
 def _parsed(content: bytes) -> Any:
@@ -207,8 +287,9 @@ def _reason(error: requests.RequestException | HTTPError) -> str:
         ("NameResolutionError", "its name is not known"),
         ("getaddrinfo", "its name is not known"),
         ("unreachable", "no route to it"),
-        ("aborted", "the connection was dropped"),
-        ("reset", "the connection was dropped"),
+        ("aborted", _CUT),
+        ("broken", _CUT),
+        ("reset", _CUT),
     ):
         if sign in text:
             return reason
@@ -217,15 +298,21 @@ def _reason(error: requests.RequestException | HTTPError) -> str:
 
 def _uniform(answer: dict[str, Any]) -> RPCResponse:
     error = answer.get("error")
+    if isinstance(error, str):
+        error = {"message": error}
     if isinstance(error, dict):
-        answer["error"] = _uniform_error(error)
+        # a refusal is one with or without the envelope
+        answer = {"jsonrpc": "2.0", "id": answer.get("id"), "error": _uniform_error(error)}
+    elif error is None:
+        answer.pop("error", None)
     return answer  # type: ignore[return-value]
 
 
 def _uniform_error(error: Mapping[str, Any]) -> dict[str, Any]:
     message = str(error.get("message", ""))
     if not any(sign in message.lower() for sign in ("revert", "vm exception", "vm execution")):
-        return {"code": error.get("code", -32_000), "message": message}
+        code = error.get("code")
+        return {"code": code if isinstance(code, int) else -32_000, "message": message}
     data = error.get("data")
     if isinstance(data, Mapping):
         # ganache's estimates keep the data in "result", Hardhat's errors in "data"

@@ -8,6 +8,7 @@ ganache with a development chain id) behind the same URL is a local chain instea
 from __future__ import annotations
 
 import logging
+import re
 import time
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Self
 
 from web3 import Web3
 
+from chain.abi import LARGEST_WORD
 from chain.backends.failures import node_errors
 from chain.backends.provider import NodeProvider
 from chain.errors import ChainUnavailable, NotALocalChain
@@ -28,6 +30,9 @@ FEE_LIMIT = 10**18
 
 CONFIRMATIONS = 1
 """Blocks that must follow a transaction's block before it counts, unless the user says otherwise."""
+
+_QUANTITY = re.compile(r"0[xX]0*[0-9a-fA-F]{1,64}")
+"""A number of at most 256 bits, as nodes write them; some pad with zeros."""
 
 _LONGEST_SLEEP = 15.0
 """Seconds between two looks at the clock of a chain that is waited for."""
@@ -109,14 +114,15 @@ class RpcBackend:
 
     def _ask_chain_id(self) -> int:
         with node_errors():
-            answer = self._provider.make_request("eth_chainId", []).get("result")  # type: ignore[arg-type]
-        try:
-            return int(str(answer), 16)
-        except ValueError:
+            answer = self._provider.make_request("eth_chainId", [])  # type: ignore[arg-type]
+        found = answer.get("result", answer.get("error"))
+        if not isinstance(found, str) or not _QUANTITY.fullmatch(found):
             raise ChainUnavailable(
-                f"{self.location} does not answer as an Ethereum node: its chain id is {str(answer)[:40]!r}",
-                hint="check the address; this must be a node's JSON-RPC endpoint",
-            ) from None
+                f"{self.location} does not answer as an Ethereum node: its chain id is {str(found)[:40]!r}",
+                hint=f"check the address; this must be a node's JSON-RPC endpoint, and a chain id lies between 0 and "
+                f"{LARGEST_WORD:#x}",
+            )
+        return int(found, 16)
 
     def __enter__(self) -> Self:
         return self

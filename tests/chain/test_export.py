@@ -284,6 +284,7 @@ WRONG = [
     ("header", ["created_transaction"], "0x" + "ab" * 31, "not 0x and 64"),
     ("header", ["created_block"], -1, "created_block is -1, below 0"),
     ("header", ["chain_id"], -1, "below 0"),
+    ("header", ["chain_id"], str(1 << 256), "beyond 2^256 - 1"),
     ("event", ["transaction"], "0x" + "AB" * 32, "lower case"),
     ("event", ["transaction"], "0x" + "ab" * 32 + "\n", "not 0x and 64"),
     ("event", ["transaction"], "0xab\x1b[2J\x1b[32m audit: PASS\x1b[8m", "not 0x and 64"),

@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 from eth_utils import to_checksum_address
+from web3 import Web3
 from web3.exceptions import Web3RPCError
 
 from chain.backends import open_backend
 from chain.backends.development import connect
+from chain.backends.logs import contract_logs
 from chain.backends.process import NodeProcess, find_node
 from chain.backends.provider import NodeProvider
 from chain.backends.rpc import RpcBackend
@@ -31,6 +33,7 @@ from chain.errors import (
     NoContract,
     NodeNotInstalled,
     NotALocalChain,
+    RequestUnanswered,
     TransactionRejected,
     WrongChain,
 )
@@ -190,6 +193,8 @@ class Reply:
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    pause: float = 0.0
+    """Seconds between the bytes of the body; below 0: between those of a header before it."""
 
 
 def result(value: Any) -> Reply:
@@ -205,6 +210,7 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.replies: list[Reply | None] = []
+        self.answer: Callable[[dict[str, Any]], Reply] | None = None
         self.methods: list[str] = []
         self.times: list[float] = []
         self.authorization = ""
@@ -218,7 +224,10 @@ class FakeNode:
                 node.methods.append(body["method"])
                 node.times.append(time.monotonic())
                 node.authorization = self.headers.get("Authorization", "")
-                reply = node.replies.pop(0) if len(node.replies) > 1 else node.replies[0]
+                if node.answer is not None:
+                    reply = node.answer(body)
+                else:
+                    reply = node.replies.pop(0) if len(node.replies) > 1 else node.replies[0]
                 if reply is None:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
@@ -227,8 +236,19 @@ class FakeNode:
                 self.send_response(reply.status)
                 for name, value in (("Content-Length", str(len(reply.body))), *reply.headers):
                     self.send_header(name, value)
+                if reply.pause < 0:
+                    self.flush_headers()
+                    self.trickle(b"X-Slow: " + b"." * 10_000, -reply.pause)
                 self.end_headers()
-                self.wfile.write(reply.body)
+                if reply.pause > 0:
+                    self.trickle(reply.body, reply.pause)
+                else:
+                    self.wfile.write(reply.body)
+
+            def trickle(self, content: bytes, pause: float) -> None:
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(pause)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -273,7 +293,7 @@ class TestAnswers:
             (Reply(body=b"\xff\xfe\x00garbage"), "no JSON-RPC"),
             (Reply(body=b"[1, 2]"), "no JSON-RPC"),
             (Reply(body=b'{"hello": 1}'), "no JSON-RPC"),
-            (Reply(body=b'{"error": "no"}'), "no JSON-RPC"),
+            (Reply(body=b'{"error": ["no"]}'), "no JSON-RPC"),
             (Reply(body=b""), "0 bytes"),
             (Reply(401, b"who are you?"), "401"),
             (Reply(404, b"not here"), "404"),
@@ -313,11 +333,33 @@ class TestAnswers:
         with connect(fake.url) as backend, pytest.raises(ChainUnavailable):
             backend.now()
 
-    @pytest.mark.parametrize("answer", ["mainnet", None, {"chain": 1}])
+    @pytest.mark.parametrize("pause", [0.02, -0.02], ids=["body", "header"])
+    def test_answer_that_trickles_in_is_given_up(self, provider, pause):
+        slow = Reply(body=result("0x1").body.ljust(10_000), pause=pause)
+        with pytest.raises(RequestUnanswered, match=r"no whole answer within 0\.4 seconds"):
+            provider(slow, timeout=0.1, attempts=1).make_request("eth_chainId", [])
+
+    def test_error_that_is_a_bare_text_is_the_nodes_refusal(self, provider):
+        answer = provider(Reply(400, b'{"error": "too many blocks"}')).make_request("eth_getLogs", [{}])
+        assert answer["error"] == {"code": -32_000, "message": "too many blocks"}
+        reverted = provider(Reply(body=b'{"error": "execution reverted"}')).make_request("eth_call", [])
+        assert reverted["error"] == {"code": 3, "message": "execution reverted", "data": "0x"}
+
+    def test_answer_that_says_that_there_is_no_error_is_an_answer(self, fake):
+        fake.replies = [Reply(body=b'{"jsonrpc": "2.0", "id": 1, "result": "0x10", "error": null}')]
+        assert Web3(NodeProvider(fake.url)).eth.block_number == 16
+
+    @pytest.mark.parametrize("answer", ["mainnet", None, {"chain": 1}, "-0x5", "0x-5", "0x1" + "00" * 32, "0x", "5", 5])
     def test_chain_id_that_is_no_number_is_no_node(self, fake, answer):
         fake.replies = [result(answer)]
         with pytest.raises(ChainUnavailable, match="chain id"):
             connect(fake.url)
+
+    @pytest.mark.parametrize("answer", ["0x15b3", "0x0015b3", "0x" + "ff" * 32])
+    def test_chain_id_is_a_number_of_at_most_256_bits(self, fake, answer):
+        fake.replies = [result(answer), result("geth")]
+        with connect(fake.url) as backend:
+            assert backend.chain_id == int(answer, 16)
 
     @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
     def test_busy_node_is_asked_again(self, fake, provider, status):
@@ -448,6 +490,96 @@ class TestRealNode:
         fake.replies = [result(hex(31_337)), result(version)]
         with connect(fake.url) as backend:
             assert not backend.local
+
+
+class TestEventQueries:
+    """A node with an event in every block, which answers at most three blocks at a time."""
+
+    LAST = 14
+
+    @pytest.fixture
+    def limited(self, fake):
+        def limit(refusal: Reply) -> Any:
+            self.asked = []
+
+            def answer(request: dict[str, Any]) -> Reply:
+                (query,) = request["params"]
+                first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
+                self.asked.append(last - first + 1)
+                if self.asked[-1] > 3:
+                    return refusal
+                return result([self.event(block) for block in range(first, last + 1)])
+
+            fake.answer = answer
+            return Web3(NodeProvider(fake.url, timeout=0.3))
+
+        return limit
+
+    @staticmethod
+    def event(block: int) -> dict[str, Any]:
+        return {
+            "address": PAYEE,
+            "topics": [],
+            "data": "0x",
+            "blockNumber": hex(block),
+            "transactionHash": "0x" + "01" * 32,
+            "transactionIndex": "0x0",
+            "blockHash": "0x" + "02" * 32,
+            "logIndex": "0x0",
+            "removed": False,
+        }
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            Reply(504, b"upstream request timeout"),
+            Reply(408, b"Request Timeout"),
+            Reply(400, b"query returned more than 10000 results", (("Content-Type", "text/plain"),)),
+            Reply(400, b'{"error": "block range is too wide"}'),
+            Reply(body=b'{"error": "block range is too wide"}'),
+            error(code="range", message="block range is too wide"),
+            Reply(413, b"too large"),
+            Reply(500, b"<html>oops</html>"),
+            Reply(502),
+            Reply(503),
+            Reply(524, b"a timeout occurred"),
+            Reply(body=b'{"message": "response size exceeded"}'),
+            Reply(seconds=0.5),
+            error(code=-32_005, message="query timeout exceeded"),
+        ],
+        ids=lambda reply: f"{reply.status}-{reply.body[:24].decode()}",
+    )
+    def test_refusal_of_a_long_range_in_any_words_halves_it(self, limited, refusal):
+        logs = contract_logs(limited(refusal), PAYEE, 1, self.LAST)
+        assert [log["blockNumber"] for log in logs] == list(range(1, self.LAST + 1))
+        assert max(self.asked) > 3
+
+    def test_ranges_grow_again_but_seldom_fail(self, limited):
+        contract_logs(limited(error(code=-32_005, message="too wide")), PAYEE, 1, 100)
+        refused = sum(blocks > 3 for blocks in self.asked)
+        assert 0 < refused < len(self.asked) / 3
+
+    def test_node_that_is_gone_or_asks_for_less_is_not_asked_again_for_halves(self, limited, fake):
+        web3 = limited(Reply(429))
+        fake.answer = None
+        fake.replies = [Reply(429)]
+        with pytest.raises(ChainUnavailable, match="429"):
+            contract_logs(web3, PAYEE, 1, 1_000_000)
+        assert len(fake.methods) == 2
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        with pytest.raises(ChainUnavailable, match="connection refused"):
+            contract_logs(Web3(NodeProvider(f"http://127.0.0.1:{port}")), PAYEE, 1, 1_000_000)
+
+    def test_single_block_that_is_refused_is_the_refusal(self, limited, fake):
+        web3 = limited(Reply())
+        fake.answer = lambda request: Reply(504)
+        with pytest.raises(RequestUnanswered, match="504"):
+            contract_logs(web3, PAYEE, 7, 8)
+
+    def test_no_blocks_have_no_events(self, limited):
+        assert contract_logs(limited(Reply()), PAYEE, 8, 7) == []
+        assert self.asked == []
 
 
 HALF = [50, 55, 60, 65]

@@ -26,6 +26,7 @@ from chain.errors import (
     TransactionRejected,
     TransactionReplaced,
     TransactionTimeout,
+    TransactionUnconfirmed,
     UnknownRevert,
 )
 from chain.funding import FundedAccounts
@@ -299,9 +300,19 @@ class TestConfirmations:
         miner.join()
         assert public.web3.eth.block_number >= mined.block + 2
 
-    def test_blocks_that_do_not_come_are_a_timeout_with_the_hash(self, public):
-        with pytest.raises(TransactionTimeout, match=r"0x[0-9a-f]{64} is in block 1, which 2 blocks did not follow"):
+    def test_mined_transaction_that_no_block_follows_is_said_to_have_taken_effect(self, public):
+        took_effect = r"0x[0-9a-f]{64} took effect: it is in block 1, which 2 blocks did not follow"
+        with pytest.raises(TransactionUnconfirmed, match=took_effect) as error:
             pay(public, timeout=0.3)
+        assert "COCOGEN_CONFIRMATIONS=0" in error.value.hint
+        assert "do not send it again" in error.value.hint
+        assert isinstance(error.value, TransactionTimeout)
+
+    def test_mined_transaction_that_failed_is_said_to_have_moved_nothing(self, public, monkeypatch):
+        monkeypatch.setattr(public.web3.eth, "estimate_gas", lambda *_: 100_000)
+        creation = {"data": bytes.fromhex("fe"), "value": 0}
+        with pytest.raises(TransactionUnconfirmed, match="was mined, failed and moved nothing"):
+            send_transaction(public, creation, ALICE, "deploy", 0.3)
 
     def test_waiting_says_for_what(self, public, monkeypatch, caplog):
         monkeypatch.setattr("chain.transactions._SILENCE", 0.05)
