@@ -60,7 +60,8 @@ _PAID = ("calculated", "settled")
     type=click.FloatRange(0, 1),
     default=0.01,
     show_default=True,
-    help="When sampling, an order is left once it is this close to the value of all, as a share of the round's gain.",
+    help="When sampling, an order may be left where it is this close to the value of all, as a share of the round's "
+    "gain, and nobody still missing has mattered more there; 0 looks at everything.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of the sampling.  [default: that of the terms]")
 @common(config_argument=True)

@@ -15,11 +15,11 @@ class Valuation:
     """What each of N organizations is worth to the whole.
 
     ``method``: name of the evaluation. ``values``: (N,) float64, in units of the utility (resources: effective
-    samples). ``standard_errors``: (N,) float64, of the sampling alone, 0 where nothing was sampled; what truncation
-    skips biases the values by an amount that is not in it. ``evaluations``: distinct coalitions whose utility was
+    samples). ``standard_errors``: (N,) float64, of the sampling, what truncation skips included; 0 where nothing was
+    sampled. ``evaluations``: distinct coalitions whose utility was
     computed for this result, those that were known before not counted. ``exact``: neither sampled nor truncated.
     ``total``: v(all) - v(∅), what efficient values sum to. ``permutations``: orders of joining that were walked.
-    ``truncated``: marginal contributions that were taken for 0 without looking.
+    ``truncated``: marginal contributions that were not looked at.
     """
 
     method: str

@@ -107,15 +107,6 @@ def oracle(request) -> Oracle:
     return request.param
 
 
-@pytest.fixture(
-    params=[o for o in ORACLES if o.name.startswith(("gloves", "airport", "council", "security", "maj", "share"))],
-    ids=lambda oracle: oracle.name,
-)
-def monotone_oracle(request) -> Oracle:
-    """One whose value never falls when somebody joins: what truncation skips is bounded there."""
-    return request.param
-
-
 @pytest.fixture
 def random_game() -> Callable[..., Oracle]:
     return dividends

@@ -52,26 +52,71 @@ def test_sampled_values_are_within_three_standard_errors_of_the_literature(oracl
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.05])
 @pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
-def test_tmc_and_gtg_values_are_within_three_standard_errors_of_the_literature(
-    monotone_oracle, method, tolerance: float
-) -> None:
-    """With truncation by what it may skip more: the tolerance, at most, in sum over all organizations."""
-    oracle, inside = monotone_oracle, []
-    game, skipped = known(oracle), tolerance * oracle.utility(tuple(range(oracle.players)))
+def test_tmc_and_gtg_values_are_within_three_standard_errors_of_the_literature(oracle, method, tolerance: float) -> None:
+    """With truncation as without: what is skipped is in the standard error."""
+    game, inside = known(oracle), []
     for seed in range(10):
+        skipped = tolerance * abs(oracle.utility(tuple(range(oracle.players))))
         valuation = method(game, Budget(600), np.random.default_rng(seed), tolerance=skipped)
-        assert -1e-9 <= valuation.total - valuation.values.sum() <= skipped + 1e-9
-        assert bool(valuation.truncated) == bool(tolerance and method_truncates(oracle))
-        missed = np.abs(valuation.values - oracle.values) - 3 * valuation.standard_errors
-        inside.append((missed <= skipped + 1e-12)[[not 0 < value < 0.01 for value in oracle.values]])
+        assert tolerance or not valuation.truncated
+        inside.append(within(valuation, oracle.values)[[not 0 < value < 0.01 for value in oracle.values]])
     assert np.mean(inside) >= 0.97
 
 
-def method_truncates(oracle) -> bool:
-    """Whether some order reaches 95 % of the whole before its end: not where everybody is needed."""
-    everyone = range(oracle.players)
-    whole = oracle.utility(tuple(everyone))
-    return any(oracle.utility(tuple(m for m in everyone if m != n)) > 0.95 * whole for n in everyone)
+@pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_prefix_that_happens_to_reach_the_whole_is_not_an_end(method, seed: int) -> None:
+    """The first is worth as much as all three; the others are worth something nevertheless."""
+    worths = np.array([1.0, 0.3, -0.3])
+    game = Coalitions(3, lambda s: float(worths[list(s)].sum()))
+    valuation = method(game, Budget(300), np.random.default_rng(seed), tolerance=0.01)
+    np.testing.assert_allclose(valuation.values, worths, rtol=1e-12)
+    assert valuation.standard_errors.max() < 1e-12
+
+
+@pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
+@pytest.mark.parametrize("shape", ["normal", "mostly small"])
+def test_additive_games_of_thirteen_come_out_right(method, shape: str) -> None:
+    """Values are the worths, to 0.01 % of the gain and within their standard errors, in every one of 25 games."""
+    truncated = 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        worths = rng.normal(size=13) * (1.0 if shape == "normal" else 10.0 ** rng.uniform(-4, 0, 13))
+        game = Coalitions(13, lambda s, worths=worths: float(worths[list(s)].sum()))
+        valuation = method(game, Budget(600), rng, tolerance=0.01 * abs(game.total))
+        assert np.abs(valuation.values - worths).max() < 1e-4 * abs(game.total)
+        assert within(valuation, worths).all()
+        truncated += valuation.truncated
+    assert bool(truncated) == (shape == "mostly small")
+
+
+@pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
+def test_what_is_skipped_biases_nothing_and_is_in_the_standard_error(method) -> None:
+    """A game whose last marginal contributions are small, and differ from order to order."""
+    shares = np.array([0.5, 0.3, 0.6, 0.2, 0.4, 0.55])
+    game = Coalitions(6, lambda s: float(1.0 - np.prod(1.0 - shares[list(s)])))
+    exact = exact_shapley(game).values
+    found = [method(game, Budget(180), np.random.default_rng(seed), tolerance=0.15) for seed in range(120)]
+    values, stated = np.array([v.values for v in found]), np.array([v.standard_errors for v in found])
+    assert np.mean([v.truncated / v.permutations for v in found]) > 0.8
+    assert (np.abs(values.mean(axis=0) - exact) < 4.0 * values.std(axis=0) / np.sqrt(len(found))).all()
+    assert np.mean(np.abs(values - exact) <= 2.0 * stated) > 0.92
+    np.testing.assert_allclose(stated.mean(axis=0), values.std(axis=0), rtol=0.25)
+
+
+def test_a_spoiler_that_comes_late_is_not_missed() -> None:
+    """Whoever leads reaches the whole; only the last two to join together spoil it, and one in ten orders is looked
+    at to its end even if nobody has been seen to spoil anything before."""
+
+    def utility(coalition) -> float:
+        return float(bool(coalition)) - 0.5 * ({10, 11} <= set(coalition)) + 0.5 * (len(coalition) == 12)
+
+    game = Coalitions(12, utility)
+    exact = exact_shapley(game).values
+    found = [
+        truncated_monte_carlo(game, Budget(240), np.random.default_rng(seed), tolerance=0.01) for seed in range(20)
+    ]
+    assert np.mean([within(valuation, exact) for valuation in found]) >= 0.97
 
 
 def test_equal_seeds_give_equal_valuations(random_game) -> None:
@@ -120,13 +165,13 @@ def test_truncation_spares_evaluations_and_is_reported() -> None:
     def saturating(coalition) -> float:
         return 1.0 - 0.3 ** len(coalition)
 
-    whole = truncated_monte_carlo(Coalitions(10, saturating), Budget(200), np.random.default_rng(1))
-    cut = truncated_monte_carlo(Coalitions(10, saturating), Budget(200), np.random.default_rng(1), tolerance=0.01)
-    assert (whole.truncated, cut.truncated) == (0, cut.permutations * 6)
-    assert cut.evaluations / cut.permutations < 0.5 * whole.evaluations / whole.permutations
-    # What is skipped is at most the tolerance in each permutation.
-    assert 0 < cut.total - cut.values.sum() < 0.01
-    assert np.abs(cut.values - cut.total / 10).max() < 3 * cut.standard_errors.max() + 0.001
+    whole = truncated_monte_carlo(Coalitions(10, saturating), Budget(500), np.random.default_rng(1))
+    cut = truncated_monte_carlo(Coalitions(10, saturating), Budget(500), np.random.default_rng(1), tolerance=0.01)
+    assert whole.truncated == 0
+    assert 0.5 * cut.permutations < cut.truncated / 6 < 0.9 * cut.permutations  # the first ones, and one in ten, not
+    assert cut.evaluations / cut.permutations < 0.85 * whole.evaluations / whole.permutations
+    assert cut.values.sum() == pytest.approx(cut.total, abs=1e-3)
+    assert within(cut, cut.total / 10).all()
 
 
 def test_without_tolerance_a_tie_with_the_whole_is_not_an_end() -> None:
@@ -137,14 +182,22 @@ def test_without_tolerance_a_tie_with_the_whole_is_not_an_end() -> None:
     assert within(valuation, exact_shapley(Coalitions(3, values.__getitem__)).values).all()
 
 
-def test_a_negligible_round_gives_everybody_nothing_for_two_evaluations() -> None:
+def test_a_negligible_round_gives_everybody_nothing_to_the_bound() -> None:
     game = Coalitions(30, lambda s: 0.01 * len(s) / 30)
     valuation = guided_truncated(game, Budget(100), np.random.default_rng(1), negligible=0.02)
     assert not valuation.values.any()
-    assert valuation.evaluations == 2
+    assert valuation.standard_errors.tolist() == [0.02] * 30
+    assert valuation.evaluations == 62
     assert valuation.truncated == 30
     assert not valuation.exact
     assert valuation.total == pytest.approx(0.01)
+
+
+def test_a_round_in_which_gains_and_losses_cancel_is_not_negligible() -> None:
+    worths = np.array([1.0, 0.3, -1.3])
+    game = Coalitions(3, lambda s: float(worths[list(s)].sum()))
+    valuation = guided_truncated(game, Budget(100), np.random.default_rng(1), negligible=0.02)
+    np.testing.assert_allclose(valuation.values, worths, rtol=1e-12)
 
 
 def test_the_leading_places_of_the_guided_method_can_be_chosen(random_game) -> None:
@@ -159,8 +212,7 @@ def test_the_leading_places_of_the_guided_method_can_be_chosen(random_game) -> N
 def test_a_game_of_constants_ends_although_no_coalition_is_new() -> None:
     valuation = truncated_monte_carlo(Coalitions(20, lambda _: 1.0), Budget(50), np.random.default_rng(1), tolerance=1)
     assert not valuation.values.any()
-    assert valuation.evaluations == 2
-    assert valuation.permutations == 50
+    assert 50 <= max(valuation.evaluations, valuation.permutations) < 50 + 20
 
 
 def test_one_organization_can_be_sampled_too() -> None:
