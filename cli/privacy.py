@@ -16,46 +16,36 @@ __all__ = ["print_privacy", "privacy_data"]
 def privacy_data(session: Session, names: Sequence[str]) -> dict[str, Any] | None:
     """ε of ``names`` so far as plain JSON values (``cocogen.learning.privacy.privacy_report``), None where not agreed.
 
-    Every bundle in the workspace counts, whatever became of its round. ``rounds``: their number. Where the accountant
-    is not installed, ``unknown`` says so in the place of ε: a finished round is worth more than its report.
+    Every bundle in the workspace counts, whatever became of its round. ``rounds``: their number.
     """
     agreed = session.resolved.learning.privacy
     if agreed is None:
         return None
-    from cocogen.errors import ConfigurationError
     from cocogen.learning.privacy import UpdatePrivacy, privacy_report
 
     begun = range(1, session.ledger.state().round + 1)
     handed_in = {name: sum(session.workspace.bundle(number, name).exists() for number in begun) for name in names}
     privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta)
-    try:
-        return privacy_report(privacy, handed_in) | {"rounds": handed_in}
-    except ConfigurationError as error:
-        return agreed.model_dump() | {"rounds": handed_in, "unknown": f"{error}; {error.hint}"}
+    return privacy_report(privacy, handed_in) | {"rounds": handed_in}
 
 
 def print_privacy(data: dict[str, Any]) -> None:
-    """The table of :func:`privacy_data`, or why there is none."""
-    from rich.markup import escape
-
-    unknown = data.get("unknown")
+    """The table of :func:`privacy_data`."""
     rows = [
         [
             name,
             str(rounds),
-            "unknown" if unknown else f"{data['epsilon'][name]:.4g}",
-            "unknown" if unknown else f"{data['epsilon_replacement'][name]:.4g}",
+            f"{data['epsilon'][name]:.4g}",
+            f"{data['epsilon_replacement'][name]:.4g}",
             f"{data['delta']:g}",
         ]
         for name, rounds in data["rounds"].items()
     ]
-    agreed = f"updates clipped to {data['clip']:g}, noise multiplier {data['noise_multiplier']:g}"
     table(
         "differential privacy spent on updates",
         ["organization", "updates", "ε", "ε, replaced", "δ"],
         rows,
-        caption=escape(unknown)
-        if unknown
-        else f"{agreed}; ε if an organization's updates count or not, and if its data are replaced by any other; "
-        "generators, synthetic samples and counts are not covered",
+        caption=f"updates clipped to {data['clip']:g}, noise multiplier {data['noise_multiplier']:g}; ε if an "
+        "organization's updates count or not, and if its data are replaced by any other; generators, synthetic samples "
+        "and counts are not covered",
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import importlib.util
 import io
 import json
 from pathlib import Path
@@ -23,10 +21,6 @@ from cocogen.workspace import Workspace
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
 AGREED = Privacy(clip=2.0, noise_multiplier=0.02, delta=1e-6)
-
-needs_opacus = pytest.mark.skipif(
-    importlib.util.find_spec("opacus") is None, reason="SKIPPED, NOT TESTED: opacus (extra privacy) is not installed"
-)
 
 
 def spent(rounds: int, *, replacement: bool = False) -> float:
@@ -47,7 +41,6 @@ def session(tmp_path) -> Any:
     )
 
 
-@needs_opacus
 def test_every_bundle_that_left_an_organization_counts(session) -> None:
     data = privacy_data(session, ["north", "harbor", "meadow"])
     assert data["rounds"] == {"north": 3, "harbor": 1, "meadow": 0}
@@ -61,23 +54,13 @@ def test_where_nothing_is_agreed_nothing_is_said(session) -> None:
     assert privacy_data(session, ["north"]) is None
 
 
-def test_without_the_accountant_a_finished_round_still_reports(session, monkeypatch, capsys) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *arguments: Any, **keywords: Any) -> Any:
-        if name.startswith("opacus"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    data = privacy_data(session, ["north"])
-    assert data["rounds"] == {"north": 3}
-    assert "cocogen[privacy]" in data["unknown"]
-    assert "epsilon" not in data
-    print_privacy(data)
+def test_the_table_says_epsilon_both_ways(session, capsys) -> None:
+    print_privacy(privacy_data(session, ["north", "meadow"]))
     out = capsys.readouterr().out
-    assert "unknown" in out
-    assert "cocogen[privacy]" in out
+    assert ["north", "3", f"{spent(3):.4g}", f"{spent(3, replacement=True):.4g}", "1e-06"] in [
+        line.split() for line in out.splitlines()
+    ]
+    assert ["meadow", "0", "0", "0", "1e-06"] in [line.split() for line in out.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +102,6 @@ def said(*arguments: str) -> str:
 
 
 @pytest.mark.slow
-@needs_opacus
 def test_train_tells_an_organization_what_it_has_spent(played) -> None:
     table = played["train"].split("differential privacy spent on updates")[1]
     assert ["north", "1", f"{spent(1):.4g}"] in [line.split()[:3] for line in table.splitlines()]
@@ -127,7 +109,6 @@ def test_train_tells_an_organization_what_it_has_spent(played) -> None:
 
 
 @pytest.mark.slow
-@needs_opacus
 def test_run_tells_epsilon_and_delta_of_every_organization(played) -> None:
     privacy = json.loads(played["report"])["privacy"]
     assert privacy["epsilon"] == dict.fromkeys(CLINICS, spent(2))

@@ -52,7 +52,7 @@ def test_sampled_values_are_within_three_standard_errors_of_the_literature(oracl
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.05])
 @pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
-def test_tmc_and_gtg_values_are_within_three_standard_errors_of_the_literature(oracle, method, tolerance: float) -> None:
+def test_tmc_and_gtg_values_lie_within_three_standard_errors_too(oracle, method, tolerance: float) -> None:
     """With truncation as without: what is skipped is in the standard error."""
     game, inside = known(oracle), []
     for seed in range(10):
