@@ -1,6 +1,7 @@
 """Reads everything an audit needs from the chain, as plain data pinned to one block.
 
-An attester that is a contract (EIP-1271) is asked about each of its signatures at the block in which it was given.
+A chain can be reorganized while it is read: whatever does not belong to the pinned block's own past is read again. An
+attester that is a contract (EIP-1271) is asked about its signatures (``chain.answers``).
 
 Left out: any judgement of what was read (``chain.audit``).
 """
@@ -12,18 +13,27 @@ from dataclasses import replace
 from typing import Any
 
 from eth_typing import HexStr
+from web3.exceptions import BlockNotFound, TransactionNotFound
 from web3.types import BlockData
 
-from chain import attestation
+from chain.answers import Place, wallet_answer
 from chain.backends.failures import node_errors
+from chain.calls import with_known_callers
 from chain.contract import ConsortiumContract, Log
+from chain.errors import ChainUnavailable
 from chain.record import BlockView, LedgerEvent, LedgerRecord, StorageView
 from chain.token import Token
-from chain.wallets import is_contract, wallet_accepts
-from cocogen.errors import LedgerError
+from chain.wallets import is_contract
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["collect_record"]
+
+_ATTEMPTS = 3
+"""Reorganizations in a row, each within the seconds that reading takes, after which something else is wrong."""
+
+
+class _Reorganized(Exception):
+    """What was read does not belong to one chain."""
 
 
 def collect_record(
@@ -38,16 +48,65 @@ def collect_record(
 
     ``created_block`` and ``created_transaction`` come from the deployment record: a node cannot be asked for them.
     ``receipts`` adds gas and status to the events, at one more query for every transaction.
+
+    Raises
+    ------
+    ChainUnavailable
+        The chain was reorganized again and again while it was read, or the node does not have the block.
     """
-    eth = contract.backend.web3.eth
-    with node_errors():
-        block = eth.block_number if block is None else block
+    for _ in range(_ATTEMPTS):
+        try:
+            return _Reading(contract, created_block, created_transaction, receipts=receipts).collect(block)
+        except _Reorganized:
+            continue
+    raise ChainUnavailable(
+        f"the chain was reorganized while it was read, {_ATTEMPTS} times in a row",
+        hint="run the same command again in a little while; if that does not help, use another node",
+    )
+
+
+class _Reading:
+    """One attempt to read a ledger; raises :class:`_Reorganized` where the answers are not those of one chain."""
+
+    def __init__(
+        self, contract: ConsortiumContract, created_block: int, created_transaction: str | None, *, receipts: bool
+    ) -> None:
+        self._contract = contract
+        self._eth = contract.backend.web3.eth
+        self._created = created_block, created_transaction
+        self._receipts = receipts
+        self._blocks: dict[int, BlockData] = {}
+        self._places: dict[str, Place] = {}
+
+    def collect(self, number: int | None) -> LedgerRecord:
+        eth = self._eth
+        with node_errors():
+            pinned = eth.get_block("latest" if number is None else number)
+            block = int(pinned["number"])
+            try:
+                record = self._record(block)
+            except (ChainUnavailable, BlockNotFound, TransactionNotFound):
+                if not self._still(pinned):
+                    raise _Reorganized from None
+                raise
+            if not self._still(pinned):
+                raise _Reorganized
+        return record
+
+    def _still(self, pinned: BlockData) -> bool:
+        try:
+            return self._eth.get_block(pinned["number"])["hash"] == pinned["hash"]
+        except BlockNotFound:
+            return False
+
+    def _record(self, block: int) -> LedgerRecord:
+        contract, eth = self._contract, self._eth
+        created_block, created_transaction = self._created
         blob_address = contract.view("termsBlob", block=block)
-        blocks = {block: eth.get_block(block)}
-        events = list(_events(contract, created_block, block, blocks, receipts=receipts))
-        attester_is_contract = is_contract(contract.backend.web3, contract.terms.attester, block=block)
-        if attester_is_contract:
-            events = [replace(event, attested=_answer(contract, event)) for event in events]
+        self._blocks[block] = eth.get_block(block)
+        events = with_known_callers(list(self._events(created_block, block)))
+        answers = [wallet_answer(contract, event, self._places[event.transaction]) for event in events]
+        asked = is_contract(contract.backend.web3, contract.terms.attester, block=block)
         return LedgerRecord(
             chain_id=contract.backend.chain_id,
             address=contract.address,
@@ -56,75 +115,55 @@ def collect_record(
             terms_blob=bytes(eth.get_code(blob_address, block)),
             created_block=created_block,
             created_transaction=created_transaction,
-            attester_is_contract=attester_is_contract,
-            events=tuple(events),
+            attester_is_contract=asked or any(answer is not None for answer in answers),
+            events=tuple(replace(event, attested=answer) for event, answer in zip(events, answers, strict=True)),
             storage=_storage(contract, block),
-            blocks=tuple(_block(blocks[number]) for number in sorted(blocks)),
+            blocks=tuple(_block(self._blocks[number]) for number in sorted(self._blocks)),
         )
 
+    def _events(self, first: int, last: int) -> Iterator[LedgerEvent]:
+        """Yield the events of blocks ``first`` to ``last``; notes the blocks that they stand in, and where in them."""
+        full: BlockData | None = None
+        for log in self._contract.logs(first, last):
+            if full is None or full["number"] != log.block:
+                self._blocks[log.block] = full = self._eth.get_block(log.block, full_transactions=True)
+            event = self._event(log, full)
+            if self._receipts:
+                receipt = self._eth.get_transaction_receipt(HexStr(log.transaction))
+                if bytes(receipt["blockHash"]) != log.block_hash:
+                    raise _Reorganized
+                event = replace(event, gas=receipt["gasUsed"], status=receipt["status"])
+            yield event
 
-def _events(
-    contract: ConsortiumContract, first: int, last: int, blocks: dict[int, BlockData], *, receipts: bool
-) -> Iterator[LedgerEvent]:
-    """Yield the events of blocks ``first`` to ``last``, and add the blocks they stand in to ``blocks``."""
-    eth = contract.backend.web3.eth
-    full: BlockData | None = None
-    for log in contract.logs(first, last):
-        if full is None or full["number"] != log.block:
-            blocks[log.block] = full = eth.get_block(log.block, full_transactions=True)
-        event = _event(log, full, contract.address)
-        if receipts:
-            receipt = eth.get_transaction_receipt(HexStr(log.transaction))
-            event = replace(event, gas=receipt["gasUsed"], status=receipt["status"])
-        yield event
+    def _event(self, log: Log, block: BlockData) -> LedgerEvent:
+        transactions: Any = block["transactions"]
+        numbers = {"0x" + bytes(each["hash"]).hex(): index for index, each in enumerate(transactions)}
+        if bytes(block["hash"]) != log.block_hash or log.transaction not in numbers:
+            raise _Reorganized
+        index = numbers[log.transaction]
+        self._places[log.transaction] = Place(index, len(transactions))
+        transaction = transactions[index]
+        direct = transaction.get("to") == self._contract.address
+        return LedgerEvent(
+            name=log.event.name,
+            args=log.event.args,
+            block=log.block,
+            time=block["timestamp"],
+            transaction=log.transaction,
+            log_index=log.log_index,
+            sender=transaction["from"] if direct else None,
+            value=transaction["value"] if direct else None,
+        )
 
 
 def _block(block: BlockData) -> BlockView:
     return BlockView(block["number"], block["timestamp"], bytes(block["hash"]))
 
 
-def _answer(contract: ConsortiumContract, event: LedgerEvent) -> bool | None:
-    """What the attester's contract says of the event's signature; None without one, or without the state to ask."""
-    args: Any = event.args
-    if event.name == "ContributionSubmitted":
-        parts = ("round", "member", "data", "generated", "compute", "evidenceHash")
-        struct_hash = attestation.contribution_struct_hash(contract.terms_hash, *(args[part] for part in parts))
-    elif event.name == "TransfersSubmitted":
-        signed = (args["round"], args["transfersHash"], args["evidenceHash"])
-        struct_hash = attestation.transfers_struct_hash(contract.terms_hash, *signed)
-    else:
-        return None
-    digest = attestation.Domain(contract.backend.chain_id, contract.address).digest(struct_hash)
-    wallet, signature = contract.terms.attester, args["attesterSignature"]
-    try:
-        # the account may have got its code later (EIP-7702)
-        if not is_contract(contract.backend.web3, wallet, block=event.block):
-            return None
-        return wallet_accepts(contract.backend.web3, wallet, digest, signature, block=event.block)
-    except LedgerError:
-        return None
-
-
 def _assets(contract: ConsortiumContract, block: int) -> int:
     if contract.terms.token == ZERO_ADDRESS:
         return contract.backend.web3.eth.get_balance(contract.address, block)
     return Token(contract.backend, contract.terms.token).balance(contract.address, block=block)
-
-
-def _event(log: Log, block: BlockData, address: str) -> LedgerEvent:
-    transactions: Any = block["transactions"]
-    transaction = next(each for each in transactions if "0x" + each["hash"].hex() == log.transaction)
-    direct = transaction.get("to") == address
-    return LedgerEvent(
-        name=log.event.name,
-        args=log.event.args,
-        block=log.block,
-        time=block["timestamp"],
-        transaction=log.transaction,
-        log_index=log.log_index,
-        sender=transaction["from"] if direct else None,
-        value=transaction["value"] if direct else None,
-    )
 
 
 def _storage(contract: ConsortiumContract, block: int) -> StorageView:

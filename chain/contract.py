@@ -48,12 +48,16 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """An event where it happened; ``log_index`` is its position among all logs of the block."""
+    """An event where it happened; ``log_index`` is its position among all logs of the block.
+
+    ``block_hash`` tells the block from another one that took its number after a reorganization.
+    """
 
     event: Event
     block: int
     transaction: str
     log_index: int
+    block_hash: bytes
 
 
 class ConsortiumContract:
@@ -255,7 +259,8 @@ class ConsortiumContract:
         data = self._decoders[bytes(entry["topics"][0])].process_log(entry)
         arguments = {name: _plain(value) for name, value in data["args"].items()}
         transaction = "0x" + bytes(entry["transactionHash"]).hex()
-        return Log(Event(data["event"], arguments), entry["blockNumber"], transaction, entry["logIndex"])
+        event = Event(data["event"], arguments)
+        return Log(event, entry["blockNumber"], transaction, entry["logIndex"], bytes(entry["blockHash"]))
 
     @cached_property
     def _decoders(self) -> dict[bytes, Any]:

@@ -43,8 +43,9 @@ class LedgerEvent:
     """An event with the transaction that emitted it.
 
     ``transaction`` is the 0x-prefixed hash; ``log_index`` the position among all logs of the block. ``sender`` and
-    ``value`` (wei) are those of the call when the transaction calls the contract directly, and None when it goes
-    through another contract (a multi-signature wallet), where the logs alone do not tell them. ``gas`` (used by the
+    ``value`` (wei) are those of the call when the transaction calls the contract directly, and None when the call goes
+    through another contract (a multi-signature wallet, a recipient that calls back while it is paid), where the logs
+    alone do not tell them. ``gas`` (used by the
     transaction) and ``status`` (1: it succeeded) come from the receipt; None where no receipt was asked for.
     ``attested`` is what an attester that is a contract (EIP-1271) said of the event's signature at the event's block;
     None where nobody asked it (a private key's signature proves itself) or the node no longer has the state to ask.

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chain.calls import Call, calls
 from chain.errors import (
     ArgumentOutOfRange,
     BondLocked,
@@ -96,9 +97,6 @@ _CHECK_OF_ARGUMENT = {
 }
 """The check that answers for a refusal or for an argument; all others belong to "events"."""
 
-_TOGETHER = (("DisputeResolved", "RoundVoided"), ("Absent", "PayoffCalculated"))
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong: the name of the check it belongs to, in words, and the transaction (None: no single one)."""
@@ -135,8 +133,8 @@ def replay(record: LedgerRecord, terms: EncodedTerms) -> Replay:
     # signatures are judged apart, so a bad one does not end the replay
     twin = Twin(terms, chain_id=record.chain_id, address=record.address, verify=lambda *_: True)
     result = Replay(twin)
-    for call in _calls(record.events):
-        first = call[0]
+    for call in calls(record.events):
+        first = call.events[0]
         try:
             emitted = _execute(twin, call)
         except (ContractError, ArgumentOutOfRange) as error:
@@ -148,8 +146,8 @@ def replay(record: LedgerRecord, terms: EncodedTerms) -> Replay:
             result.findings.append(Finding("events", f"{first.name}: {error}", first.transaction))
             result.stopped_at = first.transaction
             break
-        result.findings.extend(_compare(call, emitted))
-        _take_note(result, call[-1])
+        result.findings.extend(_compare(call.events, emitted))
+        _take_note(result, call.events[-1])
     return result
 
 
@@ -157,34 +155,21 @@ class _NoSuchCall(Exception):
     """No call of the contract emits these events."""
 
 
-def _calls(events: Sequence[LedgerEvent]) -> Iterator[tuple[LedgerEvent, ...]]:
-    """Group the events by the call that emitted them: a first deposit emits two, and so do a ruling that voids and a
-    settlement with absent members."""
-    position = 0
-    while position < len(events):
-        event, following = events[position], events[position + 1 : position + 2]
-        together = bool(following) and following[0].transaction == event.transaction
-        names = (event.name, following[0].name) if together else ()
-        size = 2 if (event.name == "Accepted" and together) or names in _TOGETHER else 1
-        yield tuple(events[position : position + size])
-        position += size
-
-
-def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
-    event = call[0] if call[0].name == "DisputeResolved" else call[-1]
-    for item in call:
+def _execute(twin: Twin, call: Call) -> tuple[Event, ...]:
+    events, event = call.events, call.event
+    for item in events:
         expected = EVENT_ARGUMENTS.get(item.name)
         if expected is None or set(item.args) != set(expected):
             raise _NoSuchCall(f"the contract has no event {item.name}({', '.join(item.args)})")
     args: Any = event.args
     settles_in_ether = twin.terms.scalars.token == ZERO_ADDRESS
-    if event.value and not (event.name == "Deposited" and settles_in_ether):
-        raise _NoSuchCall(f"the call cannot carry {event.value} wei")
-    sender, time = event.sender or _presumed_sender(twin, event), event.time
+    if call.value and not (event.name == "Deposited" and settles_in_ether):
+        raise _NoSuchCall(f"the call cannot carry {call.value} wei")
+    sender, time = call.sender or _presumed_sender(twin, event), event.time
     match event.name:
         case "Deposited":
-            accepted: Any = call[0].args.get("termsHash", twin.terms.terms_hash)
-            value = event.value if settles_in_ether and event.value is not None else args["amount"]
+            accepted: Any = events[0].args.get("termsHash", twin.terms.terms_hash)
+            value = call.value if settles_in_ether and call.value is not None else args["amount"]
             return twin.deposit_submit(args["index"], accepted, sender=sender, time=time, value=value)
         case "Withdrawn":
             return twin.withdraw(args["index"], args["amount"], args["to"], sender=sender, time=time)
@@ -218,7 +203,7 @@ def _execute(twin: Twin, call: Sequence[LedgerEvent]) -> tuple[Event, ...]:
 
 
 def _presumed_sender(twin: Twin, event: LedgerEvent) -> str:
-    """Return who must have made a call that came through a wallet contract (events do not name callers)."""
+    """Return who must have made a call that came through another contract (events do not name callers)."""
     scalars, members = twin.terms.scalars, twin.terms.members
     if event.name in ("RoundOpened", "DisputeResolved"):
         return scalars.attester if event.name == "RoundOpened" else scalars.arbiter

@@ -14,9 +14,18 @@ from chain.abi import WORD, keccak256, words
 from chain.backends.failures import node_errors
 from chain.errors import ContractError, UnknownRevert
 
-__all__ = ["is_contract", "wallet_accepts"]
+__all__ = ["MAGIC_VALUE", "is_contract", "question", "wallet_accepts"]
 
 _SELECTOR = keccak256(b"isValidSignature(bytes32,bytes)")[:4]
+
+MAGIC_VALUE = _SELECTOR.ljust(WORD, b"\0")
+"""The 32 bytes with which a wallet says yes."""
+
+
+def question(digest: bytes, signature: bytes) -> bytes:
+    """Return the data of the call that asks a wallet whether ``signature`` over the 32-byte ``digest`` is its own."""
+    padded = signature + bytes(-len(signature) % WORD)
+    return _SELECTOR + words(digest, 2 * WORD, len(signature)) + padded
 
 
 def is_contract(web3: Web3, address: str, *, block: int | None = None) -> bool:
@@ -35,12 +44,10 @@ def wallet_accepts(web3: Web3, wallet: str, digest: bytes, signature: bytes, *, 
     LedgerError
         The node cannot answer, for instance because it no longer has the state of ``block``.
     """
-    padded = signature + bytes(-len(signature) % WORD)
-    data = _SELECTOR + words(digest, 2 * WORD, len(signature)) + padded
-    call: Any = {"to": Web3.to_checksum_address(wallet), "data": "0x" + data.hex()}
+    call: Any = {"to": Web3.to_checksum_address(wallet), "data": "0x" + question(digest, signature).hex()}
     try:
         with node_errors():
             answer = bytes(web3.eth.call(call, "latest" if block is None else block))
     except (ContractError, UnknownRevert):
         return False
-    return answer[:WORD] == _SELECTOR.ljust(WORD, b"\0")
+    return answer[:WORD] == MAGIC_VALUE

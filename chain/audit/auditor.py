@@ -53,7 +53,7 @@ def audit(
     confirmed = second if isinstance(second, LedgerRecord) else None
     signatures = check_signatures(record, encoded, progress, offline=offline, second=confirmed)
     seen = _Evidence(record, second, signatures)
-    seen.findings += [*check_terms(record, encoded), *check_log(record), *seen.signatures.findings]
+    seen.findings += [*check_terms(record, encoded), *check_log(record, encoded), *seen.signatures.findings]
     seen.findings += check_code(record, encoded, artifact or load_artifact(encoded.contract_name))
     if confirmed is not None:
         seen.findings += check_second(record, confirmed)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import groupby, pairwise
 
+from chain.calls import GUARDED, calls
 from chain.record import LedgerEvent, LedgerRecord
 from chain.replay import Finding
+from chain.terms import EncodedTerms
+from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["check_log"]
 
-_TOGETHER = (["Accepted", "Deposited"], ["DisputeResolved", "RoundVoided"], ["Absent", "PayoffCalculated"])
-"""The events that one call can emit, where it emits more than one."""
 
-
-def check_log(record: LedgerRecord) -> Iterator[Finding]:
+def check_log(record: LedgerRecord, terms: EncodedTerms) -> Iterator[Finding]:
     """Check what holds the log together."""
     yield from _positions(record)
-    yield from _transactions(record)
+    yield from _transactions(record, calls_out={"Withdrawn"} if terms.scalars.token == ZERO_ADDRESS else GUARDED)
     if record.blocks:
         yield from _blocks(record)
 
@@ -34,24 +34,35 @@ def _positions(record: LedgerRecord) -> Iterator[Finding]:
             yield _wrong(f"{event.name} at {event.time} does not fit the event before it at {before.time}", event)
 
 
-def _transactions(record: LedgerRecord) -> Iterator[Finding]:
+def _transactions(record: LedgerRecord, calls_out: Set[str]) -> Iterator[Finding]:
+    """Check the events of each transaction; ``calls_out`` are those of calls that let other code run meanwhile."""
     by_transaction = sorted(record.events, key=lambda event: event.transaction)
     for _, group in groupby(by_transaction, key=lambda event: event.transaction):
         events = list(group)
-        first = events[0]
-        if any(_call(event) != _call(first) for event in events[1:]):
+        first, *inner = calls(events)
+        begun = events[0]
+        same = all(_place(event) == _place(begun) for event in events)
+        # files of earlier versions name the first call's sender for all
+        same &= all(_said(event) == _said(begun) for event in first.events)
+        same &= all(_said(event) in (_said(begun), (None, None)) for call in inner for event in call.events)
+        if not same:
             yield _wrong(
-                "the events of one transaction name different blocks, times, senders, values or receipts", first
+                "the events of one transaction name different blocks, times, senders, values or receipts", begun
             )
         names = [event.name for event in events]
-        if first.sender is not None and len(names) > 1 and names not in _TOGETHER:
-            yield _wrong(f"one direct call cannot emit {', '.join(names)}", first)
-        if first.status not in (None, 1):
-            yield _wrong(f"the transaction failed (status {first.status}), so it emitted nothing", first)
+        impossible = {event.name for call in inner for event in call.events} & GUARDED
+        if begun.sender is not None and inner and (first.events[-1].name not in calls_out or impossible):
+            yield _wrong(f"one direct call cannot emit {', '.join(names)}", begun)
+        if begun.status not in (None, 1):
+            yield _wrong(f"the transaction failed (status {begun.status}), so it emitted nothing", begun)
 
 
-def _call(event: LedgerEvent) -> tuple[object, ...]:
-    return event.block, event.time, event.sender, event.value, event.gas, event.status
+def _place(event: LedgerEvent) -> tuple[object, ...]:
+    return event.block, event.time, event.gas, event.status
+
+
+def _said(event: LedgerEvent) -> tuple[object, ...]:
+    return event.sender, event.value
 
 
 def _blocks(record: LedgerRecord) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from itertools import zip_longest
 
 from chain.audit.deployed import shown
+from chain.calls import with_known_callers
 from chain.errors import ChainUnavailable, WrongChain
 from chain.record import LedgerRecord, StorageView
 from chain.replay import Finding
@@ -78,7 +79,7 @@ def check_second(record: LedgerRecord, second: LedgerRecord) -> Iterator[Finding
         if here != there:
             yield differs("a block", here, there)
             break
-    for here, there in zip_longest(record.events, second.events):
+    for here, there in zip_longest(with_known_callers(record.events), with_known_callers(second.events)):
         if here is None or there is None:
             one = here or there
             yield differs("the number of events", len(record.events), len(second.events), one.transaction)
