@@ -26,10 +26,10 @@ from chain.token import Token
 from chain.wallets import is_contract
 from cocogen.ledger import ZERO_ADDRESS
 
-__all__ = ["collect_record"]
+__all__ = ["REORGANIZATIONS", "collect_record", "is_past", "reorganized"]
 
-_ATTEMPTS = 3
-"""Reorganizations in a row, each within the seconds that reading takes, after which something else is wrong."""
+REORGANIZATIONS = 3
+"""So many in a row, each within the seconds that reading takes, and something else is wrong."""
 
 
 class _Reorganized(Exception):
@@ -54,15 +54,28 @@ def collect_record(
     ChainUnavailable
         The chain was reorganized again and again while it was read, or the node does not have the block.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(REORGANIZATIONS):
         try:
             return _Reading(contract, created_block, created_transaction, receipts=receipts).collect(block)
         except _Reorganized:
             continue
-    raise ChainUnavailable(
-        f"the chain was reorganized while it was read, {_ATTEMPTS} times in a row",
+    raise reorganized()
+
+
+def reorganized() -> ChainUnavailable:
+    """The error for a chain that does not hold still."""
+    return ChainUnavailable(
+        f"the chain was reorganized while it was read, {REORGANIZATIONS} times in a row",
         hint="run the same command again in a little while; if that does not help, use another node",
     )
+
+
+def is_past(eth: Any, block: BlockData) -> bool:
+    """Tell whether the node still has this very block in its place."""
+    try:
+        return bool(eth.get_block(block["number"])["hash"] == block["hash"])
+    except BlockNotFound:
+        return False
 
 
 class _Reading:
@@ -86,18 +99,12 @@ class _Reading:
             try:
                 record = self._record(block)
             except (ChainUnavailable, BlockNotFound, TransactionNotFound):
-                if not self._still(pinned):
+                if not is_past(eth, pinned):
                     raise _Reorganized from None
                 raise
-            if not self._still(pinned):
+            if not is_past(eth, pinned):
                 raise _Reorganized
         return record
-
-    def _still(self, pinned: BlockData) -> bool:
-        try:
-            return self._eth.get_block(pinned["number"])["hash"] == pinned["hash"]
-        except BlockNotFound:
-            return False
 
     def _record(self, block: int) -> LedgerRecord:
         contract, eth = self._contract, self._eth

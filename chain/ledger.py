@@ -16,7 +16,7 @@ from chain import attestation
 from chain.abi import checksum_address
 from chain.arithmetic import decode, predict
 from chain.backends.failures import node_errors
-from chain.collect import collect_record
+from chain.collect import REORGANIZATIONS, collect_record, is_past, reorganized
 from chain.contract import ConsortiumContract, Mined
 from chain.errors import (
     ArgumentOutOfRange,
@@ -143,18 +143,33 @@ class ChainLedger:
         """Return all rounds so far, oldest first, read from the contract's events.
 
         Only blocks that are new since the last call are read, unless the chain has taken back some that were.
+
+        Raises
+        ------
+        ChainUnavailable
+            The chain was reorganized again and again while it was read.
         """
+        for _ in range(REORGANIZATIONS):
+            if self._read_events():
+                return round_outcomes(self._events, self._encoded)
+            self._read_until, self._events = (-1, b""), []
+        raise reorganized()
+
+    def _read_events(self) -> bool:
+        """Add the events of new blocks; whether they are still those of the chain's past."""
         eth = self._contract.backend.web3.eth
-        number, block_hash = self._read_until
         with node_errors():
             head = eth.get_block("latest")
+            number, block_hash = self._read_until
             if number > head["number"] or (number >= 0 and eth.get_block(number)["hash"] != block_hash):
                 number, self._events = -1, []
-        first = max(number + 1, self._deployment.block)
-        if first <= head["number"]:
-            self._events += [log.event for log in self._contract.logs(first, head["number"])]
-        self._read_until = head["number"], bytes(head["hash"])
-        return round_outcomes(self._events, self._encoded)
+            first = max(number + 1, self._deployment.block)
+            if first <= head["number"]:
+                self._events += [log.event for log in self._contract.logs(first, head["number"])]
+                if not is_past(eth, head):
+                    return False
+            self._read_until = head["number"], bytes(head["hash"])
+        return True
 
     def deposit(self, index: int, amount: int) -> Receipt:
         """Accept the terms and add ``amount`` to the member's bond.

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from web3.exceptions import BadFunctionCallOutput, BadResponseFormat, BlockNotFound, ContractLogicError, Web3RPCError
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BadResponseFormat,
+    BlockNotFound,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3RPCError,
+)
 
 from chain.errors import ChainUnavailable, NoContract, TransactionRejected, UnknownRevert, decode_revert
 
@@ -32,7 +39,7 @@ def node_errors() -> Iterator[None]:
     NoContract
         The call returned nothing because no contract lives at the address.
     ChainUnavailable
-        The node does not have a block that it had, or should have, or answers what makes no sense.
+        The node does not have a block or transaction that it had, or should have, or answers what makes no sense.
     """
     try:
         yield
@@ -41,9 +48,10 @@ def node_errors() -> Iterator[None]:
         raise decode_revert(data) or UnknownRevert(data) from error
     except BadFunctionCallOutput as error:
         raise NoContract(f"the call was not answered by the contract: {error}", hint="check the address") from error
-    except BlockNotFound as error:
+    except (BlockNotFound, TransactionNotFound) as error:
+        what = "block" if isinstance(error, BlockNotFound) else "transaction"
         raise ChainUnavailable(
-            f"the node does not have the block: {error}",
+            f"the node does not have the {what}: {error}",
             hint="it may be catching up, or the chain may just have been reorganized: run the same command again",
         ) from error
     except BadResponseFormat as error:

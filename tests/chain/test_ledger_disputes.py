@@ -434,7 +434,7 @@ class TestWallets:
         def pruned(*_arguments, **_keywords):
             raise TransactionRejected("missing trie node")
 
-        monkeypatch.setattr("chain.collect.wallet_accepts", pruned)
+        monkeypatch.setattr("chain.answers.wallet_accepts", pruned)
         assert {event.attested for event in ledger.collect().events} == {None}
 
     @pytest.mark.parametrize(("answer", "accepts"), [(0, True), (1, False), (2, False), (3, False)])
