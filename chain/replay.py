@@ -97,6 +97,7 @@ _CHECK_OF_ARGUMENT = {
 }
 """The check that answers for a refusal or for an argument; all others belong to "events"."""
 
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong: the name of the check it belongs to, in words, and the transaction (None: no single one)."""
