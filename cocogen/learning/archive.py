@@ -1,7 +1,9 @@
 """Files of plain arrays that a stranger may have written: npz without pickle, read within stated limits.
 
 ``numpy.load`` trusts the shape that a header claims and allocates for it; here every size is checked against the
-limits and against the bytes that are really there before anything is allocated.
+limits and against the bytes that are really there before anything is allocated. What CoCoGen writes is stored, not
+compressed, so that a file of its own cannot grow when it is read; data sets may be compressed, and are unpacked in
+pieces, since what comes out of a piece counts, not what the archive claims.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ __all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "read_arrays", "write_arrays"]
 MAXIMUM_BYTES = 256 * 2**20
 MAXIMUM_ENTRIES = 4096
 _MAXIMUM_HEADER = 4096
+_MAXIMUM_DIRECTORY = MAXIMUM_ENTRIES * 512  # bytes; an entry has 46 and its name
+_END, _END64_LOCATOR = struct.Struct("<4s4H2LH"), 20
+_PIECE = 2**20
 _TYPES = ("float32", "int64", "uint8")
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ZIP_FAILURES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -71,15 +75,18 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def read_arrays(
-    path: Path, *, maximum_bytes: int = MAXIMUM_BYTES, types: Sequence[str] = _TYPES
+    path: Path, *, maximum_bytes: int = MAXIMUM_BYTES, types: Sequence[str] = _TYPES, packed: bool = False
 ) -> dict[str, NDArray[np.generic]]:
     """The arrays of an npz file, C-contiguous and writeable; little-endian and of one of ``types``.
+
+    ``packed``: deflate is taken too, as ``numpy.savez_compressed`` writes it; else everything must be stored.
 
     Raises
     ------
     LearningError
         When the file is missing, no regular file, truncated, larger than ``maximum_bytes`` (also once unpacked),
-        compressed by anything but deflate, or holds anything but arrays of these types; the message says which.
+        compressed though it must not be, of too many entries, or holds anything but arrays of these types; the message
+        says which.
     """
     try:
         status = path.stat()
@@ -87,10 +94,14 @@ def read_arrays(
             raise _malformed(path, "no regular file")
         if status.st_size > maximum_bytes:
             raise _malformed(path, f"{status.st_size:,} bytes, more than {maximum_bytes:,}")
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as stream, _directory_checked(path, stream) as archive:
             entries = archive.infolist()
             if len(entries) > MAXIMUM_ENTRIES:
                 raise _malformed(path, f"{len(entries):,} entries, more than {MAXIMUM_ENTRIES:,}")
+            _check_compression(path, entries, packed=packed)
+            held = sum(entry.compress_size for entry in entries)
+            if held > status.st_size:
+                raise _malformed(path, f"its entries claim {held:,} bytes of its {status.st_size:,}")
             unpacked = sum(entry.file_size for entry in entries)
             if unpacked > maximum_bytes:
                 raise _malformed(path, f"{unpacked:,} bytes unpacked, more than {maximum_bytes:,}")
@@ -106,9 +117,40 @@ def read_arrays(
         raise _malformed(path, str(error) or type(error).__name__) from error
 
 
+def _directory_checked(path: Path, stream: IO[bytes]) -> zipfile.ZipFile:
+    """The archive, unless its directory is so long that listing it would take minutes and the memory with them.
+
+    It ends as numpy writes it: a plain end record, without comment and without the extension for huge archives.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - _END.size - _END64_LOCATOR))
+    tail = stream.read(_END.size + _END64_LOCATOR)
+    if len(tail) < _END.size:
+        raise _malformed(path, "File is not a zip file")
+    magic, _, _, _, count, directory, _, comment = _END.unpack(tail[-_END.size :])
+    if magic != b"PK\x05\x06" or comment or tail[: -_END.size].startswith(b"PK\x06\x07"):
+        raise _malformed(path, "File is not a zip file that ends as numpy's do")
+    if count > MAXIMUM_ENTRIES or directory > _MAXIMUM_DIRECTORY:
+        raise _malformed(
+            path,
+            f"{count:,} entries, listed in {directory:,} bytes; at most {MAXIMUM_ENTRIES:,} in {_MAXIMUM_DIRECTORY:,}",
+        )
+    stream.seek(0)
+    return zipfile.ZipFile(stream)
+
+
+def _check_compression(path: Path, entries: Sequence[zipfile.ZipInfo], *, packed: bool) -> None:
+    for entry in entries:
+        if entry.compress_type == zipfile.ZIP_STORED:
+            if entry.compress_size != entry.file_size:
+                raise _malformed(path, f"{entry.filename} is stored, but claims two sizes")
+        elif not packed:
+            raise _malformed(path, f"{entry.filename} is compressed (method {entry.compress_type}), not stored")
+        elif entry.compress_type != zipfile.ZIP_DEFLATED:
+            raise _malformed(path, f"{entry.filename} is neither stored nor deflated (method {entry.compress_type})")
+
+
 def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: Sequence[str]) -> NDArray[np.generic]:
-    if entry.compress_type not in _COMPRESSIONS:
-        raise _malformed(path, f"{entry.filename} is neither stored nor deflated (method {entry.compress_type})")
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
@@ -118,7 +160,8 @@ def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: S
             raise _malformed(path, f"{entry.filename} holds {dtype}, not {', '.join(types[:-1])} or {types[-1]}")
         if fortran:
             raise _malformed(path, f"{entry.filename} is stored column by column (Fortran order)")
-        content = stream.read()
+        # A read without a size unpacks all that is there, whatever the entry claims; one with a size no more than that.
+        content = b"".join(iter(lambda: stream.read(_PIECE), b""))
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         raise _malformed(path, f"{entry.filename} claims shape {shape}, but holds {len(content):,} bytes")
     return np.frombuffer(content, dtype=dtype).reshape(shape).copy()

@@ -1,10 +1,10 @@
 """The attester: what an organization really contributed, measured rather than believed.
 
 One bundle is checked alone (:mod:`cocogen.learning.checks`) and against what its generator really makes
-(:mod:`cocogen.learning.replay`), then all are compared (:mod:`cocogen.learning.outliers`), and whoever harms the
-aggregate is left out (:mod:`cocogen.learning.pooling`); what remains is written down in one evidence document for each
-organization (:mod:`cocogen.learning.measurement`), whose digest the ledger carries. The table of lies that this
-catches, and of those that it does not, is docs/evidence.md.
+(:mod:`cocogen.learning.replay`), then all are compared (:mod:`cocogen.learning.copies`,
+:mod:`cocogen.learning.outliers`), and whoever harms the aggregate is left out (:mod:`cocogen.learning.pooling`); what
+remains is written down in one evidence document for each organization (:mod:`cocogen.learning.measurement`), whose
+digest the ledger carries. The table of lies that this catches, and of those that it does not, is docs/evidence.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cocogen.errors import EvidenceRejected
 from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.learning.control import remembered
+from cocogen.learning.copies import copies
 from cocogen.learning.evidence import Bundle, Samples
 from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
@@ -136,6 +137,9 @@ class Attester:
                 accepted[n] = bundle
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
+        for n, reason in copies(accepted, expectations).items():
+            rejected[expectations[n].organization] = reason
+            del accepted[n]
         movements = self.comparison.movements(accepted, expectations)
         suspicions: dict[int, str] = {}
         for n, movement in movements.items():

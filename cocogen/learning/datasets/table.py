@@ -37,7 +37,7 @@ def read_table(path: Path) -> Dataset:
         says which.
     """
     try:
-        arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES, types=_TYPES)
+        arrays = read_arrays(path, maximum_bytes=MAXIMUM_BYTES, types=_TYPES, packed=True)
     except LearningError as error:
         raise DatasetError(str(error), hint=_HINT) from error
     if set(arrays) != {"features", "labels"}:

@@ -5,7 +5,9 @@ import os
 import pickle
 import random
 import struct
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,18 +74,101 @@ def test_what_unpacks_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None
     path = zipped(tmp_path / "zip-bomb.npz", {"a.npy": content}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 10**5
     with pytest.raises(LearningError, match="unpacked"):
-        read_arrays(path, maximum_bytes=10**6)
+        read_arrays(path, maximum_bytes=10**6, packed=True)
     with pytest.raises(LearningError, match="more than 10"):
         read_arrays(path, maximum_bytes=10)
 
 
-def test_too_many_and_doubled_entries_are_refused(tmp_path: Path) -> None:
-    content = npy(np.zeros(1, dtype=np.float32))
-    path = zipped(tmp_path / "many.npz", {f"{n}.npy": content for n in range(MAXIMUM_ENTRIES + 1)})
-    with pytest.raises(LearningError, match="entries"):
+def claiming(path: Path, size: int) -> Path:
+    """The file of one entry, which now says that it unpacks to ``size`` bytes."""
+    content = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<L", content, content.index(signature) + place, size)
+    path.write_bytes(content)
+    return path
+
+
+def peak(read: Callable[[], object]) -> int:
+    """Most bytes that were allocated at once before ``read`` was refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(LearningError, match="not a valid file of arrays"):
+            read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("claimed", [0, 100, 200, 10**6, 2**32 - 2])
+def test_sizes_are_those_that_come_out_not_those_that_the_archive_claims(tmp_path: Path, claimed: int) -> None:
+    content = npy(np.zeros(10**7, dtype=np.float32))
+    path = claiming(zipped(tmp_path / "bomb.npz", {"a.npy": content}, zipfile.ZIP_DEFLATED), claimed)
+    assert path.stat().st_size < 10**5
+    assert peak(lambda: read_arrays(path, packed=True)) < 5 * 10**6
+    assert peak(lambda: read_arrays(path)) < 5 * 10**5
+
+
+def test_compressed_files_are_not_taken_unless_asked_for(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "packed.npz", {"a.npy": npy(np.zeros(9, dtype=np.float32))}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(LearningError, match=r"a\.npy is compressed .method 8., not stored"):
         read_arrays(path)
+    assert read_arrays(path, packed=True)["a"].tolist() == [0.0] * 9
+
+
+def test_entries_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    """Two directory entries for one place in the file: what is unpacked would exceed what is there."""
+    path = zipped(tmp_path / "shared.npz", {"a.npy": npy(np.zeros(5000, dtype=np.float32))})
+    content = path.read_bytes()
+    start = content.index(b"PK\x01\x02")
+    entry, end = content[start:-22], bytearray(content[-22:])
+    copies = b"".join(entry.replace(b"a.npy", f"{n:05}".encode()) for n in range(5))
+    struct.pack_into("<2H2L", end, 8, 5, 5, len(copies), start)
+    path.write_bytes(content[:start] + copies + bytes(end))
+    with pytest.raises(LearningError, match="its entries claim"):
+        read_arrays(path)
+
+
+def test_too_many_and_doubled_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = npy(np.zeros(1, dtype=np.float32))
     path = zipped(tmp_path / "twice.npz", {"a.npy": content, "a": content})
     with pytest.raises(LearningError, match="twice"):
+        read_arrays(path)
+    many = zipped(tmp_path / "many.npz", {f"{n}.npy": content for n in range(MAXIMUM_ENTRIES + 1)})
+    long = zipped(tmp_path / "long.npz", {f"{n}{'x' * 600}.npy": b"" for n in range(MAXIMUM_ENTRIES)})
+    unlisted = [many, long]
+    for untrue in (struct.pack("<2H", 1, 1), struct.pack("<2HL", 1, 1, 46)):  # counts, and the directory's length
+        altered = bytearray(many.read_bytes())
+        altered[-14 : -14 + len(untrue)] = untrue
+        path.write_bytes(altered)
+        with pytest.raises(LearningError, match=r"not a valid file"):
+            read_arrays(path)
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda _: pytest.fail("its directory was listed"))
+    for path in unlisted:
+        with pytest.raises(LearningError, match="entries, listed in"):
+            read_arrays(path)
+
+
+@pytest.mark.parametrize("tail", [b"more", b"\0" * 22, b"PK\x05\x06" + b"\0" * 30])
+def test_what_follows_the_end_record_is_refused(tmp_path: Path, tail: bytes) -> None:
+    path = zipped(tmp_path / "tail.npz", {"a.npy": npy(np.zeros(1, dtype=np.float32))})
+    path.write_bytes(path.read_bytes() + tail)
+    with pytest.raises(LearningError, match="not a valid file"):
+        read_arrays(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", npy(np.zeros(1, dtype=np.float32)))
+        archive.comment = b"a comment"
+    with pytest.raises(LearningError, match="ends as numpy"):
+        read_arrays(path)
+
+
+def test_an_end_record_for_huge_archives_is_refused(tmp_path: Path) -> None:
+    """Its counts would take the place of those that were checked."""
+    path = zipped(tmp_path / "huge.npz", {"a.npy": npy(np.zeros(1, dtype=np.float32))})
+    content = path.read_bytes()
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 10**9, 10**9, 10**10, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content) - 22, 1)
+    path.write_bytes(content[:-22] + record + locator + content[-22:])
+    with pytest.raises(LearningError, match="ends as numpy"):
         read_arrays(path)
 
 
@@ -186,7 +271,7 @@ def test_headers_and_files_altered_at_random_give_arrays_or_a_learning_error(tmp
 def test_other_compressions_than_deflate_are_refused(tmp_path: Path, compression: int) -> None:
     path = zipped(tmp_path / "packed.npz", {"a.npy": npy(np.zeros(9, dtype=np.float32))}, compression)
     with pytest.raises(LearningError, match=f"neither stored nor deflated .method {compression}"):
-        read_arrays(path)
+        read_arrays(path, packed=True)
 
 
 def test_pipes_and_devices_are_refused_unopened(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from cocogen.learning.attester import SUSPECT_TOLERANCE
 from cocogen.learning.evidence import Samples
 from cocogen.learning.outliers import UPDATE_FACTOR
 from cocogen.learning.states import ModelState, SharedModel, average
+from cocogen.learning.task import Assignment
 
 NAME, N = "harbor", 1
+TERMS = bytes(range(32))
 
 
 def rejected(scene, bundle, reason: str, **changes: object) -> None:
@@ -186,6 +188,52 @@ def test_training_on_another_model_is_rejected(scene) -> None:
     other = SharedModel(shifted(scene.shared.classifier), scene.shared.generator)
     evidence = scene.attest(shared=other)
     assert "base model" in evidence.rejected[NAME]
+
+
+# What was copied
+
+
+def refused_as_copies(scene, bundles, *reasons: str) -> None:
+    """North and harbor are refused for these reasons, and nobody else is."""
+    evidence = scene.attest(bundles)
+    assert set(evidence.rejected) == {"north", NAME}
+    for name, reason in zip(("north", NAME), reasons, strict=True):
+        assert evidence.rejected[name] == f"a copy: {reason}, too"
+    assert [c is None for c in evidence.contributions] == [True, True, False, False]
+    assert list(evidence.quality_next[:2]) == list(scene.quality[:2])
+
+
+def test_two_members_with_the_same_classifier_are_both_refused(scene, forge) -> None:
+    """The copy is signed by its own key, with a log that carries it."""
+    original, own = scene.bundles[0], scene.bundles[N]
+    norms = tuple(2.0 * norm + 1.0 for norm in own.manifest.training.gradient_norms)
+    copy = forge(own, base=scene.shared, log={"gradient_norms": norms}, classifier=original.classifier)
+    reasons = [f"its classifier is the very one that {other} handed in" for other in (NAME, "north")]
+    refused_as_copies(scene, [original, copy, *scene.bundles[2:]], *reasons)
+
+
+def test_two_members_who_claim_one_commitment_are_both_refused(scene, forge) -> None:
+    original, own = scene.bundles[0], scene.bundles[N]
+    claimed = (*own.manifest.commitments[1:], original.manifest.commitments[0])
+    copy = forge(own, manifest={"commitments": tuple(sorted(claimed))})
+    reasons = [f"1 of the real samples that it commits to are claimed by {other}" for other in (NAME, "north")]
+    refused_as_copies(scene, [original, copy, *scene.bundles[2:]], *reasons)
+
+
+def test_a_copy_in_a_bundle_that_fails_alone_harms_nobody_else(scene, forge) -> None:
+    """Or whoever has seen a bundle could have its author refused without signing anything."""
+    copy = forge(scene.bundles[N], base=scene.shared, classifier=scene.bundles[0].classifier, by="mallory")
+    rejected(scene, copy, "not signed by")
+
+
+def test_members_that_trained_on_nothing_share_the_base_and_are_no_copies(scene, signer) -> None:
+    sizes = [0, 0, *scene.task.registered[2:]]
+    assignments = [Assignment(int(data), 0) for data in sizes]
+    bundles = list(scene.task.train(1, scene.shared, assignments, TERMS, signer))
+    assert bundles[0].manifest.classifier == bundles[N].manifest.classifier
+    evidence = scene.attest(bundles)
+    assert not evidence.rejected
+    assert [c.data for c in evidence.contributions] == sizes
 
 
 # What was counted
