@@ -137,8 +137,8 @@ class Attester:
                 accepted[n] = bundle
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
-        for n, reason in copies(accepted, expectations).items():
-            rejected[expectations[n].organization] = reason
+        for n, copied in copies(accepted, expectations).items():
+            rejected[expectations[n].organization] = copied
             del accepted[n]
         movements = self.comparison.movements(accepted, expectations)
         suspicions: dict[int, str] = {}
