@@ -179,10 +179,12 @@ class UnencodableTerms(LedgerError):
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
         self.problems = tuple(problems)
-        lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(
-            f"the terms cannot be written into the contract:{lines}", hint="change the named fields of the terms"
-        )
+        super().__init__("\n".join(self.lines), hint="change the named fields of the terms")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, and a line for each problem."""
+        return ("the terms cannot be written into the contract:", *(f"  {problem}" for problem in self.problems))
 
 
 class ArgumentOutOfRange(LedgerError):
@@ -253,11 +255,21 @@ class WalletMustSend(LedgerError):
 
     def __init__(self, name: str, wallet: str, to: str, value: int, data: str) -> None:
         self.details = {"from": wallet, "to": to, "value": str(value), "data": data}
-        super().__init__(
-            f"{name} at {wallet} is a contract wallet; let its owners send this transaction from it, it would pass now:"
-            f"\n  to     {to}\n  value  {value} wei\n  data   {data}",
-            hint="once it is mined, go on; `cocogen status` says where the consortium stands",
+        self._lines = (
+            f"{name} at {wallet} is a contract wallet; let its owners send this transaction from it, "
+            "it would pass now:",
+            f"  to     {to}",
+            f"  value  {value} wei",
+            f"  data   {data}",
         )
+        super().__init__(
+            "\n".join(self._lines), hint="once it is mined, go on; `cocogen status` says where the consortium stands"
+        )
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, and a line for each part of the transaction."""
+        return self._lines
 
 
 class MalformedSignature(LedgerError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import common
-from cli.output import emit, progress, table
+from cli.output import emit, progress, say, table
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -78,12 +78,12 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
         )
 
         for name, reason in attested.rejected.items():
-            click.echo(f"{name} was rejected: {reason}")
+            say(f"{name} was rejected: {reason}")
         if unsigned:
-            click.echo("the attester is a contract wallet; its owners sign these digests (EIP-1271):")
+            say("the attester is a contract wallet; its owners sign these digests (EIP-1271):")
             for name, digest in unsigned.items():
-                click.echo(f"  {name}: {digest}")
-            click.echo('next: `cocogen attest --signatures FILE` with {"NAME": "0x…", …}')
+                say(f"  {name}: {digest}")
+            say('next: `cocogen attest --signatures FILE` with {"NAME": "0x…", …}')
 
     emit(data, text, as_json=request.as_json)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, note, progress, table, units
+from cli.output import emit, note, progress, say, table, units
 
 if TYPE_CHECKING:
     from chain.audit import AuditReport
@@ -263,8 +263,8 @@ def print_audit(data: dict[str, Any]) -> None:
     """The checks with what each asks, who paid whom, what no audit can know, and the verdict on a line of its own."""
     for check in data["checks"]:
         where = f" (transaction {check['transaction']})" if check["transaction"] else ""
-        click.echo(f"{check['id']:>2} {check['name']:<12} {check['status']:<10}  {check['question']}")
-        click.echo(f"{'':28}{check['detail']}{where}")
+        say(f"{check['id']:>2} {check['name']:<12} {check['status']:<10}  {check['question']}")
+        say(f"{'':28}{check['detail']}{where}")
     accounting = data["accounting"]
     if accounting is not None:
         unit = int(data["wei_per_unit"])
@@ -278,10 +278,10 @@ def print_audit(data: dict[str, Any]) -> None:
             ],
             caption="runway: rounds that the balance covers at worst; --format json has exact wei, and pairs",
         )
-    click.echo("no audit can know:")
+    say("no audit can know:")
     for sentence in data["cannot_know"]:
-        click.echo(f"  {sentence}")
-    click.echo(f"audit: {_verdict(data)}")
+        say(f"  {sentence}")
+    say(f"audit: {_verdict(data)}")
 
 
 def _verdict(data: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, device_option
-from cli.output import emit, note, progress, table
+from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -192,5 +192,5 @@ def _print(data: dict[str, Any], folder: Path) -> None:
         rows,
         caption=f"RMSE {data['rmse']:.4f} over {data['runs']} runs{noise}; {beyond}",
     )
-    click.echo(f"written to {data['file']}; to use it, put into the terms:")
-    click.echo(f'  accuracy = {{ kind = "calibrated", file = "{os.path.relpath(data["file"], folder)}" }}')
+    say(f"written to {data['file']}; to use it, put into the terms:")
+    say(f'  accuracy = {{ kind = "calibrated", file = "{os.path.relpath(data["file"], folder)}" }}')

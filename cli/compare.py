@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, note, progress, table
+from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
     from cli.market import OpenMarket
@@ -94,7 +94,7 @@ def _print(opened: OpenMarket, result: Comparison) -> None:
         ["scheme", "welfare", "of best", "of gain", "samples" if fractions else "synthetic", "lose", "epsilon"],
         [
             [
-                _label(row).replace(" (", "\n  ("),
+                _label(row).replace(" (", "\n  (").split("\n"),
                 f"{row.welfare:,.2f}",
                 "-" if row.efficiency is None else f"{row.efficiency:.2%}",
                 "-" if row.improvement is None else f"{row.improvement:.1%}",
@@ -119,15 +119,11 @@ def _print(opened: OpenMarket, result: Comparison) -> None:
         ],
     )
     intervals = " and ".join(f"[{low:.4g}, {high:.4g}]" for low, high in result.scan.rational)
-    click.echo(
-        f"rational strengths of the published rule: {intervals or 'none'}; best for welfare: {result.scan.tuned:.4g}"
-    )
+    say(f"rational strengths of the published rule: {intervals or 'none'}; best for welfare: {result.scan.tuned:.4g}")
     if result.price_of_anarchy is not None:
-        click.echo(
-            f"price of anarchy (planner over the equilibrium without redistribution): {result.price_of_anarchy:.4f}"
-        )
+        say(f"price of anarchy (planner over the equilibrium without redistribution): {result.price_of_anarchy:.4f}")
     for row in result.rows:
         if row.note:
-            click.echo(f"{_label(row)}: {row.note}")
+            say(f"{_label(row)}: {row.note}")
     for name, reason in result.missing.items():
-        click.echo(f"{name}: {reason}")
+        say(f"{name}: {reason}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cli.options import common
-from cli.output import emit, progress, table, units
+from cli.output import emit, progress, say, table, units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,7 +196,7 @@ def _print(data: dict[str, Any]) -> None:
         if not entry["contributed"]:
             rows.append([name, *["-"] * 6, transfer])
             if entry["reason"]:
-                click.echo(f"{name} was left out: {entry['reason']}")
+                say(f"{name} was left out: {entry['reason']}")
             continue
         share = entry["resource_share"]
         rows.append(

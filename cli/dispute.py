@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, organization_option
-from cli.output import emit, units
+from cli.output import emit, units, word
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -80,7 +80,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
         data,
         f"round {state.round} is disputed by {organization}; its dispute bond of {bond} is locked; the arbiter rules "
         f"within {duration(state.deadline - state.now)}\n"
-        f"the reason is kept in {path}: hand it to the arbiter\n"
+        f"the reason is kept in {word(path)}: hand it to the arbiter\n"
         f"next: `cocogen dispute resolve {'|'.join(RULINGS)}` by the arbiter; if it stays silent, "
         f"`cocogen dispute resolve --default` ({settlement.dispute_default}) by anyone",
         as_json=request.as_json,

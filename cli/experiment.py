@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import emit, note, progress
+from cli.output import emit, note, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,12 +93,12 @@ def experiment(
 
 
 def _print(study: str, seeds: int, claims: Sequence[Claim], folder: Path) -> None:
-    click.echo(f"{study}, {seeds} markets; ours with its 95 % interval\n")
+    say(f"{study}, {seeds} markets; ours with its 95 % interval", "")
     width = max(len(str(claim.finding.verdict)) for claim in claims)
     for claim in claims:
         ours = claim.finding.ours
         figures = f"{ours.mean:.3g} ({ours.low:.3g} to {ours.high:.3g}) {claim.unit}"
-        click.echo(f"{claim.finding.verdict!s:{width}}  {claim.statement}")
-        click.echo(f"{'':{width}}  ours {figures}; paper: {claim.paper}")
-        click.echo(f"{'':{width}}  {claim.parameters}\n")
-    click.echo(f"figures, data and claims.csv in {folder}")
+        say(f"{claim.finding.verdict!s:{width}}  {claim.statement}")
+        say(f"{'':{width}}  ours {figures}; paper: {claim.paper}")
+        say(f"{'':{width}}  {claim.parameters}", "")
+    say(f"figures, data and claims.csv in {folder}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import common
-from cli.output import emit, progress
+from cli.output import emit, progress, word
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -52,7 +52,7 @@ def export(request: Request, output: str) -> None:
         "resolved": str(resolved),
     }
     text = (
-        f"{output}: {written.events} events, {written.blocks} blocks, SHA-256 of its lines {written.sha256}\n"
-        f"audit it anywhere: cocogen audit --offline {output} --terms {resolved}"
+        f"{word(output)}: {written.events} events, {written.blocks} blocks, SHA-256 of its lines {written.sha256}\n"
+        f"audit it anywhere: cocogen audit --offline {word(output)} --terms {word(resolved)}"
     )
     emit(data, text, as_json=request.as_json)

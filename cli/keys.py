@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import key_options
-from cli.output import emit, table
+from cli.output import emit, table, word
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
@@ -109,7 +109,8 @@ def _added(name: str, key: Callable[[], bytes], path: str | None, password_file:
     folder.check_free(name)
     secret = key()
     keystore = folder.add(name, secret, _password(None, password_file))
-    text = f"{name}: {keystore.address}\nkept in {keystore.path}; back it up: neither file nor password can be restored"
+    kept = f"kept in {word(keystore.path)}; back it up: neither file nor password can be restored"
+    text = f"{name}: {keystore.address}\n{kept}"
     emit(_data(keystore), text, as_json=format_ == "json")
 
 
@@ -127,7 +128,7 @@ def _password(keystore: Keystore | None, password_file: str | None) -> str:
     elif _VARIABLE in os.environ:
         password, source = os.environ[_VARIABLE], _VARIABLE
     elif sys.stdin is not None and sys.stdin.isatty():
-        what = "Password for the new keystore" if keystore is None else f"Password of {keystore.name}"
+        what = "Password for the new keystore" if keystore is None else f"Password of {word(keystore.name)}"
         return str(click.prompt(what, hide_input=True, confirmation_prompt=keystore is None, err=True))
     else:
         raise PasswordMissing(

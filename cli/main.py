@@ -10,20 +10,24 @@ exit  meaning
 4     data, training, generation or evidence failed
 5     the audit could not be completed
 70    a defect of the program; COCOGEN_DEBUG=1 shows where
+74    standard output could not be written; what was done stays done
 130   interrupted; run the same command again to go on
+143   the same, by SIGTERM
 ====  =====================================================================
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from cli import output
+from cli import output, streams
 
 __all__ = ["cocogen", "main"]
 
@@ -80,6 +84,13 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # That of standard output is an OutputLost. click would end any other with the code of a failed check.
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         width = max(map(len, _COMMANDS))
@@ -101,37 +112,58 @@ def cocogen() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = _asks_for_json(given)
+    try:
+        with streams.watched(output.note):
+            code = _outcome(given, as_json=_asks_for_json(given))
+    except streams.OutputLost as lost:
+        _tell_of_lost_output(lost)
+        code = 74
+    sys.exit(code)
+
+
+def _outcome(given: list[str], *, as_json: bool) -> int:
+    """Run a command and say what went wrong, if anything; the exit code."""
     try:
         result = cocogen.main(args=given, prog_name="cocogen", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else 0
+    except streams.OutputLost:
+        raise
     except click.UsageError as error:
         context = f"see `{error.ctx.command_path} --help`" if error.ctx else "see `cocogen --help`"
         output.fail("UsageError", error.format_message(), context, as_json=as_json)
-        code = 2
+        return 2
     except click.ClickException as error:
         output.fail(type(error).__name__, error.format_message(), "", as_json=as_json)
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
+        return 2
+    except (click.Abort, KeyboardInterrupt) as error:
         hint = "nothing is lost; run the same command again to go on"
+        if isinstance(error, streams.Terminated) or isinstance(error.__cause__, streams.Terminated):
+            output.fail("Terminated", "terminated", hint, as_json=as_json)
+            return 143
         output.fail("Interrupted", "interrupted", hint, as_json=as_json)
-        code = 130
-    except BrokenPipeError:
-        code = 0
+        return 130
     except Exception as error:
         from cocogen.errors import CoCoGenError
 
         if isinstance(error, CoCoGenError):
             details = getattr(error, "details", None)
-            output.fail(error.code, str(error), error.hint, as_json=as_json, details=details)
-            code = error.exit_code
-        elif os.environ.get("COCOGEN_DEBUG"):
+            output.fail(error.code, error.lines, error.hint, as_json=as_json, details=details)
+            return error.exit_code
+        if os.environ.get("COCOGEN_DEBUG"):
             raise
-        else:
-            hint = "this is a defect: please report it; COCOGEN_DEBUG=1 shows where it happened"
-            output.fail("InternalError", f"{type(error).__name__}: {error}", hint, as_json=as_json)
-            code = 70
-    sys.exit(code)
+        hint = "this is a defect: please report it; COCOGEN_DEBUG=1 shows where it happened"
+        output.fail("InternalError", f"{type(error).__name__}: {error}", hint, as_json=as_json)
+        return 70
+
+
+def _tell_of_lost_output(lost: streams.OutputLost) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        output.note(f"error: standard output cannot be written: {lost}")
+        for effect in lost.effects:
+            output.note(f"done all the same: {effect}")
+        stays = "what was done stays done, and `cocogen status` shows it; " if lost.effects else ""
+        output.note(f"hint: {stays}write to a disk with room, or to a pipe that is read to its end")
+    streams.lose_output()
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

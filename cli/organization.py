@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, device_option, organization_option
-from cli.output import emit, note, progress, table, units
+from cli.output import emit, note, progress, say, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request, Session
@@ -216,7 +216,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
         lines.append(f"next: `cocogen train -o {name} --signature 0x…`")
 
     def text() -> None:
-        click.echo("\n".join(lines))
+        say(*lines)
         if spent and paths:
             print_privacy(spent)
 

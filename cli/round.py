@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import common
-from cli.output import emit, note, table, units
+from cli.output import emit, note, say, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request
@@ -144,7 +144,7 @@ def settle(request: Request, advance: bool) -> None:
 
     def text() -> None:
         if outcome.status == "voided":
-            click.echo(f"round {outcome.round} is void: nothing is paid")
+            say(f"round {outcome.round} is void: nothing is paid")
             return
         rows = [
             [name, units(transfer, unit), str(transfer), units(balance, unit)]

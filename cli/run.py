@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, device_option
-from cli.output import emit, note, progress, table, units
+from cli.output import emit, note, progress, say, table, units
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
@@ -331,7 +331,7 @@ def _print(data: dict[str, Any]) -> None:
     )
     for entry in data["rounds"]:
         for name, reason in entry["rejected"].items():
-            click.echo(f"round {entry['round']}: {name} was left out: {reason}")
+            say(f"round {entry['round']}: {name} was left out: {reason}")
     table(
         "all rounds together (transfers: received + or paid -)",
         ["organization", "real", "synthetic", "transfers in wei", "over alone", "balance"],
@@ -366,10 +366,11 @@ def _print(data: dict[str, Any]) -> None:
         ],
     )
     if (worst := data["memorization"]["worst"]) is not None:
-        click.echo(
+        say(
             f"memorization: {len(data['memorization']['flagged'])} of {data['memorization']['checked']} sets of "
-            f"synthetic samples repeat training samples\nthe worst, {worst['organization']} in round "
-            f"{worst['round']}: {describe(worst)}\n"
+            "synthetic samples repeat training samples",
+            f"the worst, {worst['organization']} in round {worst['round']}: {describe(worst)}",
+            "",
         )
     if data["study"]:
         study = data["study"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, table, units
+from cli.output import emit, say, table, units
 
 if TYPE_CHECKING:
     from cli.session import Request, Session
@@ -90,12 +90,12 @@ def status(request: Request) -> None:
         )
         if state.disputant is not None:
             bond = units(session.resolved.settlement.dispute_bond, unit)
-            click.echo(f"disputed by {names[state.disputant]}, whose dispute bond of {bond} is locked")
+            say(f"disputed by {names[state.disputant]}, whose dispute bond of {bond} is locked")
         elif outcomes and outcomes[-1].status == "voided":
-            click.echo(f"round {outcomes[-1].round} was void: nothing was paid")
+            say(f"round {outcomes[-1].round} was void: nothing was paid")
         if finished := [model for model, outcome in zip(models, outcomes, strict=True) if outcome.status != "open"]:
-            click.echo(delivery_text(finished[-1]))
-        click.echo(f"next: {upcoming}")
+            say(delivery_text(finished[-1]))
+        say(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)
 

@@ -34,6 +34,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cocogen.printable import shorten
+
 __all__ = [
     "AuditError",
     "CertificateError",
@@ -59,6 +61,12 @@ __all__ = [
 ]
 
 
+_FIELD = 160
+"""Characters of a field's path, or of its value: both may be a stranger's."""
+_REASON = 600
+"""Characters of the reason for which evidence is refused, which is kept and handed on."""
+
+
 class CoCoGenError(Exception):
     """The root: catch it to catch everything CoCoGen raises on purpose."""
 
@@ -74,6 +82,11 @@ class CoCoGenError(Exception):
         """The class name, the stable identifier in JSON output."""
         return type(self).__name__
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as lines: a line break within one of them is none of ours."""
+        return (str(self),)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
@@ -84,7 +97,7 @@ class FieldProblem:
     valid: str
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value}: {self.valid}"
+        return f"{shorten(self.field, _FIELD)} = {shorten(self.value, _FIELD)}: {self.valid}"
 
 
 class ConfigurationError(CoCoGenError):
@@ -93,9 +106,13 @@ class ConfigurationError(CoCoGenError):
     def __init__(self, message: str, *, file: str = "", problems: Sequence[FieldProblem] = (), hint: str = "") -> None:
         self.file = file
         self.problems = tuple(problems)
-        where = f"{file}: " if file else ""
-        lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(f"{where}{message}{lines}", hint=hint)
+        self._lines = (f"{file}: {message}" if file else message, *(f"  {problem}" for problem in self.problems))
+        super().__init__("\n".join(self._lines), hint=hint)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, and a line for each problem."""
+        return self._lines
 
 
 class WorkspaceError(CoCoGenError):
@@ -173,12 +190,15 @@ class DatasetError(LearningError):
 
 
 class EvidenceRejected(LearningError):
-    """The attester found a bundle that it does not sign: ``organization`` and what is wrong with it."""
+    """The attester found a bundle that it does not sign: ``organization`` and what is wrong with it.
+
+    The ``reason`` quotes what a stranger wrote, and is kept: it is cut here.
+    """
 
     def __init__(self, organization: str, reason: str, *, hint: str = "") -> None:
-        self.organization = organization
-        self.reason = reason
-        super().__init__(f"evidence of {organization} rejected: {reason}", hint=hint)
+        self.organization = shorten(organization, _FIELD)
+        self.reason = shorten(reason, _REASON)
+        super().__init__(f"evidence of {self.organization} rejected: {self.reason}", hint=hint)
 
 
 class AuditError(CoCoGenError):

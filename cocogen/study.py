@@ -123,7 +123,7 @@ class StudyRun:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             for worker in self._workers:
-                worker.terminate()
+                worker.kill()
             self._pool.shutdown(wait=True)
             self._pool = None
 
@@ -163,8 +163,9 @@ class StudyRun:
 
 
 def _prepare_worker(threads: int) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and SIGTERM can reach the whole process group; the parent decides what becomes of its workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     from cocogen.learning.threads import share_cores
 
     share_cores(threads)

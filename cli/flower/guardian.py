@@ -2,8 +2,8 @@
 
 Flower's processes start others, some in sessions of their own, which would outlive a killed parent for minutes. Run
 as a script (``python -I -S guardian.py PARENT COMMAND…``); it needs nothing but the standard library. It ends with
-the exit status of COMMAND. On Linux it inherits orphaned descendants, so that none escapes; elsewhere it ends the
-process group of COMMAND and Flower's own watchdogs do the rest.
+the exit status of COMMAND, or with 143 when it is told to end. On Linux it inherits orphaned descendants, so that none
+escapes; elsewhere it ends the process group of COMMAND and Flower's own watchdogs do the rest.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def main(arguments: list[str]) -> int:
         _end_all(child.pid)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+def _stop(number: int, _frame: FrameType | None) -> None:
+    print("ended by SIGTERM", file=sys.stderr)  # noqa: T201  # this script has nothing of the package
+    sys.exit(128 + number)
 
 
 def _prctl(option: int, value: int) -> None:

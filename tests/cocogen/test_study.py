@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
@@ -88,3 +91,9 @@ def test_a_killed_process_is_a_typed_error_and_not_a_wait_for_ever(tmp_path):
     with pytest.raises(LearningError, match="was killed"):
         run.result()
     run.cancel()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_reaches_the_whole_group_leaves_workers_to_the_parent(number):
+    script = f"import os; from cocogen.study import _prepare_worker; _prepare_worker(1); os.kill(os.getpid(), {number})"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

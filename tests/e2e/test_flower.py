@@ -151,15 +151,15 @@ def test_rounds_settle_without_an_organization_that_sends_garbage_hangs_and_is_k
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_the_command_that_started_it(tmp_path, terms, how):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_no_process_outlives_the_command_that_started_it(tmp_path, terms, how, code):
     process = start(tmp_path)
     workspace = tmp_path / ".cocogen" / "clinics"
     try:
         wait_for(lambda: (workspace / "flower" / "lakeview.log").exists(), process, 300)
         wait_for(lambda: any("flower-superexec" in command for command in processes_of(workspace)), process, 120)
         process.send_signal(how)
-        process.wait(60)
+        assert process.wait(60) == code
         assert gone(workspace)
     finally:
         process.kill()

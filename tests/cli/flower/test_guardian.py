@@ -64,7 +64,7 @@ def test_told_to_end_it_ends_everything():
         daemon = int(process.stdout.readline())
         assert not ended(daemon, 0.1)
         process.terminate()
-        process.wait(10)
+        assert process.wait(10) == 143
         assert ended(daemon)
 
 
