@@ -94,7 +94,7 @@ def status(request: Request) -> None:
         elif outcomes and outcomes[-1].status == "voided":
             say(f"round {outcomes[-1].round} was void: nothing was paid")
         if finished := [model for model, outcome in zip(models, outcomes, strict=True) if outcome.status != "open"]:
-            say(delivery_text(finished[-1]))
+            say(*delivery_text(finished[-1]).split("\n"))
         say(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)
