@@ -252,7 +252,7 @@ class ConsortiumContract:
         web3 = self.backend.web3
         with node_errors():
             until = web3.eth.block_number if last is None else last
-            entries = contract_logs(web3, self.address, first, until)
+            entries = contract_logs(web3, self.address, first, until) if first <= until else ()
         return tuple(self._decode(entry) for entry in entries)
 
     def _decode(self, entry: Mapping[str, Any]) -> Log:

@@ -102,6 +102,7 @@ __all__ = [
     "ChainLocked",
     "ChainUnavailable",
     "ContractError",
+    "DeploymentRecordWrong",
     "DisputeBondTooSmall",
     "ERC20InsufficientAllowance",
     "ERC20InsufficientBalance",
@@ -301,6 +302,10 @@ class IncompatibleChainFile(LedgerError):
 
 class NoContract(LedgerError):
     """There is no code at the deployment's address."""
+
+
+class DeploymentRecordWrong(LedgerError):
+    """The deployment record says what the chain contradicts: the ledger may be sound, the file is not."""
 
 
 class ArtifactMismatch(LedgerError):

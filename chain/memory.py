@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chain import attestation
 from chain.abi import checksum_address, keccak256
@@ -32,6 +33,9 @@ from cocogen.ledger import (
     Ruling,
     SettlementTerms,
 )
+
+if TYPE_CHECKING:
+    from chain.creation import Whereabouts
 
 __all__ = ["MemoryLedger", "MemoryProvider"]
 
@@ -119,6 +123,12 @@ class MemoryProvider:
         """Return everything an audit needs; NoContract as :meth:`connect` raises it. There are no ``receipts`` here."""
         del receipts
         return self.connect(terms, deployment).collect()
+
+    def whereabouts(self, deployment: Deployment) -> Whereabouts:
+        """Tell whether this provider holds the ledger."""
+        from chain.creation import Whereabouts
+
+        return Whereabouts("there" if deployment.address in self._ledgers else "gone")
 
     def close(self) -> None:
         """Forget all ledgers."""

@@ -13,6 +13,7 @@ from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
+    from chain.creation import Whereabouts
 
 __all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
 
@@ -31,6 +32,10 @@ class AuditableProvider(LedgerProvider, Protocol):
 
         ``receipts`` adds gas and status of every call, where there are any.
         """
+        ...
+
+    def whereabouts(self, deployment: Deployment) -> Whereabouts:
+        """Return what became of a deployment: there, under way, or gone from the chain."""
         ...
 
 

@@ -13,7 +13,8 @@ from chain.backends.base import Backend
 from chain.build import load_artifact
 from chain.bytecode import is_artifact_code
 from chain.contract import ConsortiumContract
-from chain.errors import ArtifactMismatch, NoContract, TermsMismatch, WrongChain
+from chain.creation import Whereabouts, check_creation, whereabouts
+from chain.errors import ArtifactMismatch, DeploymentRecordWrong, NoContract, TermsMismatch, WrongChain
 from chain.funding import FundedAccounts
 from chain.ledger import ChainLedger
 from chain.record import LedgerRecord
@@ -140,10 +141,26 @@ class ChainProvider:
         ------
         NoContract
             There is no code at the address.
+        WrongChain, DeploymentRecordWrong
+            The chain contradicts the deployment record, which lies on somebody's disk: that is nobody's ledger.
+        ChainUnavailable
+            The chain does not hold still, or the node does not answer.
         """
         encoded = encode(terms)
         contract, _ = self._contract(encoded, deployment)
-        return ChainLedger(terms, encoded, contract, deployment, self._accounts).collect(receipts=receipts)
+        record = ChainLedger(terms, encoded, contract, deployment, self._accounts).collect(receipts=receipts)
+        check_creation(self._backend, deployment)
+        if record.storage.terms_hash == encoded.terms_hash != bytes.fromhex(deployment.terms_hash[2:]):
+            raise DeploymentRecordWrong(
+                f"the deployment record names the terms {deployment.terms_hash}; the ledger holds the agreed ones, "
+                f"0x{encoded.terms_hash.hex()}",
+                hint="restore deployment.json from a copy",
+            )
+        return record
+
+    def whereabouts(self, deployment: Deployment) -> Whereabouts:
+        """Find out whether a deployment is there, under way or gone; raises as :func:`chain.creation.whereabouts`."""
+        return whereabouts(self._backend, deployment)
 
     def close(self) -> None:
         """Close the backend."""
@@ -155,6 +172,7 @@ class ChainProvider:
         if not code:
             raise NoContract(
                 f"there is no contract at {deployment.address} on {self._backend.location}",
-                hint=f"connect to the chain of the deployment record: {deployment.backend}",
+                hint=f"connect to the chain of the deployment record: {deployment.backend}; if a reorganization took "
+                "it back, `cocogen deploy` finds out and goes on",
             )
         return contract, code

@@ -13,14 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import rlp
 from web3 import Web3
 from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import TxParams, TxReceipt
 
-from chain.abi import checksum_address, keccak256
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors, node_message
+from chain.creation import created_address
 from chain.errors import (
     ChainUnavailable,
     FeeTooHigh,
@@ -123,7 +122,7 @@ def send_transaction(
         mined_at = eth.get_block(receipt["blockNumber"])["timestamp"]
         created = ""
         if "to" not in call:
-            created = _created_address(account.address, nonce)
+            created = created_address(account.address, nonce)
             if str(receipt["contractAddress"]).lower() != created.lower():
                 raise ChainUnavailable(
                     f"the node puts the contract at {receipt['contractAddress']}, but it can only be at {created}",
@@ -132,11 +131,6 @@ def send_transaction(
         hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
         mined = Mined(operation, hash_, int(receipt["blockNumber"]), int(mined_at), int(receipt["gasUsed"]))
     return mined, created
-
-
-def _created_address(sender: str, nonce: int) -> str:
-    """Where a creation with this nonce puts its contract, whatever a node says."""
-    return checksum_address(keccak256(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[-20:])
 
 
 class _Transaction:

@@ -11,6 +11,7 @@ from cli.options import common
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
+    from chain.accounts import KeySource
     from cli.session import Request
     from cocogen.consortium import Consortium
     from cocogen.ledger import Deployment, LedgerProvider
@@ -33,7 +34,7 @@ def deploy(request: Request) -> None:
     """
     from chain.open import EPHEMERAL, open_ledger
     from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
-    from cocogen.errors import ConfigurationError, WorkspaceError
+    from cocogen.errors import ConfigurationError
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
@@ -44,12 +45,9 @@ def deploy(request: Request) -> None:
             hint="use embedded:PATH or the URL of a node, or `cocogen run` for one go",
         )
     with workspace.locked():
-        if workspace.deployment.exists():
-            raise WorkspaceError(
-                f"{workspace.root} already holds a deployment",
-                hint="go on with it (`cocogen status`), or choose another folder with --workspace",
-            )
         keys = request.key_source(stated_addresses(consortium))
+        if workspace.deployment.exists():
+            _make_way(workspace, spec if request.ledger else None, consortium.consortium.seed, keys)
         provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
         try:
             with progress() as bars:
@@ -89,6 +87,50 @@ def deploy(request: Request) -> None:
         note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
 
     emit(data, text, as_json=request.as_json)
+
+
+def _make_way(workspace: Workspace, spec: str | None, seed: int, keys: KeySource | None) -> None:
+    """Keep the deployment of the workspace, or set it aside if its chain has taken it back; typed errors otherwise."""
+    from dataclasses import replace
+
+    from chain.deployment import load_deployment, save_deployment
+    from chain.open import open_ledger, storable
+    from cli.session import EMBEDDED, ledger_location
+    from cocogen.errors import ConfigurationError, LedgerError, WorkspaceError
+
+    refusal = WorkspaceError(
+        f"{workspace.root} already holds a deployment",
+        hint="go on with it (`cocogen status`), or choose another folder with --workspace",
+    )
+    record = load_deployment(workspace.deployment)
+    recorded = str(record.details.get("ledger", EMBEDDED))
+    # a node's URL is recorded without its secrets: the one given now may have them
+    if spec is not None and storable(spec) != recorded:
+        raise refusal
+    try:
+        provider = open_ledger(ledger_location(spec or recorded, workspace), seed=seed, keys=keys)
+    except (ConfigurationError, LedgerError):
+        raise refusal from None
+    try:
+        found = provider.whereabouts(record)
+    finally:
+        provider.close()
+    if found.state == "pending":
+        raise WorkspaceError(
+            f"the deployment in {workspace.root} is on no block: its transaction {record.details['transaction']} is "
+            "still under way, perhaps again after a reorganization",
+            hint="wait until it is mined, then go on with it (`cocogen status`)",
+        )
+    if found.state == "there":
+        if found.block is not None and found.block != record.block:
+            save_deployment(replace(record, block=found.block), workspace.deployment)
+            note(f"{workspace.deployment} is corrected: the contract was created in block {found.block}")
+        raise refusal
+    kept = workspace.set_aside()
+    note(
+        f"the contract {record.address} is no longer on its chain: a reorganization took block {record.block} back, or "
+        f"the chain was begun anew; its folder is kept in {kept}; deploying again"
+    )
 
 
 def deploy_consortium(

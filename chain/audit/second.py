@@ -18,7 +18,10 @@ from chain.replay import Finding
 
 __all__ = ["ask_second_node", "check_second"]
 
-_FACTS = ("chain_id", "address", "runtime_code", "blob_address", "terms_blob", "attester_is_contract")
+_FACTS = (
+    *("chain_id", "address", "runtime_code", "blob_address", "terms_blob", "attester_is_contract"),
+    *("created_block", "created_transaction"),
+)
 
 
 def ask_second_node(url: str, record: LedgerRecord, name: str) -> LedgerRecord:
@@ -38,6 +41,7 @@ def ask_second_node(url: str, record: LedgerRecord, name: str) -> LedgerRecord:
     from chain.backends.failures import node_errors
     from chain.collect import collect_record
     from chain.contract import ConsortiumContract
+    from chain.creation import is_creation
 
     block = record.storage.block
     with open_backend(url) as backend:
@@ -55,13 +59,16 @@ def ask_second_node(url: str, record: LedgerRecord, name: str) -> LedgerRecord:
         contract = ConsortiumContract(backend, record.address, name=name)
         if not contract.code():
             return replace(record, runtime_code=b"", terms_blob=b"", events=(), blocks=())
-        return collect_record(
+        created = is_creation(backend, record.address, record.created_block, record.created_transaction)
+        second = collect_record(
             contract,
             created_block=record.created_block,
             created_transaction=record.created_transaction,
             block=block,
             receipts=any(event.gas is not None for event in record.events),
         )
+        # a node that has pruned its past cannot tell, and contradicts nothing
+        return second if created is not False else replace(second, created_block=0, created_transaction=None)
 
 
 def check_second(record: LedgerRecord, second: LedgerRecord) -> Iterator[Finding]:

@@ -173,6 +173,17 @@ class TestLive:
         assert statuses(data)["code"] == "FAIL"
         assert "contract" in data["checks"][0]["detail"]
 
+    @pytest.mark.parametrize("shift", [-1, 1, 1_000])
+    def test_a_wrong_block_in_the_deployment_record_is_no_fault_of_the_ledger(self, folder, shift):
+        path = folder / ".cocogen" / "clinics" / "deployment.json"
+        deployment = json.loads(path.read_text())
+        path.write_text(json.dumps({**deployment, "block": deployment["block"] + shift}))
+        data = data_of("audit", code=5)
+        assert set(statuses(data).values()) == {"INCOMPLETE"}
+        detail = data["checks"][0]["detail"]
+        assert f"was created in block {deployment['block'] + shift}" in detail
+        assert f"is in block {deployment['block']}" in detail
+
     def test_data_that_is_not_there_leaves_the_terms_incomplete(self, folder, monkeypatch):
         """An auditor without the members' data cannot measure again; it contradicts nothing."""
         from cocogen.learning import holdings
