@@ -7,7 +7,7 @@ FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 SLOW := $(if $(filter true,$(CI)),-m "slow or not slow" --timeout=900,)
 
-.PHONY: help install run test check lint format prove mutate bench forge contracts-check artifacts clean
+.PHONY: help install run test check lint format prove mutate bench forge contracts-check artifacts findings clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ mutate: ## break the contracts on purpose and see that their tests notice (an ho
 
 bench: $(STAMP) ## run the benchmarks and keep their results in benchmarks/results
 	$(BIN)/python -m benchmarks
+
+findings: ## see that what we found in other people's software still holds (needs node; installs packages)
+	@for each in findings/*.sh; do echo "== $$each"; $$each || exit 1; done
 
 clean: ## remove the environment and everything built
 	rm -rf .venv build *.egg-info contracts/out contracts/cache contracts/node_modules
