@@ -27,7 +27,7 @@ import numpy as np
 from chain import kernel
 from chain.abi import checksum_address, is_address
 from chain.errors import ArgumentOutOfRange, UnencodableTerms
-from chain.terms import FIRST_LAYOUT, LAYOUT, EncodedMember, EncodedTerms, ScalarTerms, check_terms
+from chain.terms import EncodedMember, EncodedTerms, ScalarTerms, check_terms
 from cocogen.errors import FieldProblem
 from cocogen.ledger import DecodedTerms, Member, SettlementTerms
 
@@ -97,7 +97,6 @@ def encode(terms: SettlementTerms) -> EncodedTerms:
         names=tuple(member.name for member in terms.members),
         wei_per_unit=wei_per_unit,
         stand_ins=tuple(stand_ins[n] for n in order) if stand_ins else (),
-        layout=LAYOUT if stand_ins else FIRST_LAYOUT,
     )
 
 

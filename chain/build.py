@@ -5,6 +5,9 @@ audit. ``python -m chain.build`` rewrites the artifacts from ``contracts/src``; 
 compiles again and compares byte for byte. Source names are relative to ``contracts/`` and the bytecode carries no
 metadata, so every machine gets the same bytes.
 
+Contracts of earlier layouts of the terms travel too, in a folder named by the layout (``chain.terms.LAYOUT``): whoever
+deployed them can still open, settle and audit. Nothing compiles them any more.
+
 Settings are read from ``contracts/foundry.toml``: forge tests exactly the code that is shipped. Left out: linking
 (every library is internal) and deploying. Reading an artifact loads neither a compiler nor web3.
 """
@@ -26,6 +29,7 @@ from chain.abi import keccak256
 from cocogen.errors import CoCoGenError
 
 __all__ = [
+    "ARTIFACTS",
     "CONTRACTS",
     "Artifact",
     "ArtifactInvalid",
@@ -46,7 +50,7 @@ CONTRACTS = ("ConsortiumNative", "ConsortiumERC20", "VectorConsortiumNative", "V
 COMPILER = "0.8.37"
 
 _PACKAGE = Path(__file__).resolve().parent
-_ARTIFACTS = _PACKAGE / "artifacts"
+ARTIFACTS = _PACKAGE / "artifacts"
 _SOURCES = _PACKAGE.parent / "contracts"
 _IMPORT = re.compile(r"""^\s*import\s+(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']\s*;""", re.MULTILINE)
 
@@ -90,7 +94,7 @@ class Artifact:
     errors: Mapping[bytes, str]
 
 
-def load_artifact(name: str, directory: Path = _ARTIFACTS) -> Artifact:
+def load_artifact(name: str, directory: Path = ARTIFACTS) -> Artifact:
     """Read a shipped artifact.
 
     Raises
@@ -212,7 +216,7 @@ def compile_contract(name: str, sources: Path = _SOURCES, folder: str = "src") -
     }
 
 
-def build(directory: Path = _ARTIFACTS, sources: Path = _SOURCES) -> tuple[Path, ...]:
+def build(directory: Path = ARTIFACTS, sources: Path = _SOURCES) -> tuple[Path, ...]:
     """Compile every contract and write its artifact into ``directory``; return the paths."""
     paths = []
     for name in CONTRACTS:
@@ -222,14 +226,14 @@ def build(directory: Path = _ARTIFACTS, sources: Path = _SOURCES) -> tuple[Path,
     return tuple(paths)
 
 
-def check(directory: Path = _ARTIFACTS, sources: Path = _SOURCES) -> tuple[str, ...]:
+def check(directory: Path = ARTIFACTS, sources: Path = _SOURCES) -> tuple[str, ...]:
     """Compile every contract again and return what differs from the artifacts in ``directory``; empty if nothing."""
     return tuple(
         difference for name in CONTRACTS for difference in compare(name, compile_contract(name, sources), directory)
     )
 
 
-def compare(name: str, fresh: Mapping[str, Any], directory: Path = _ARTIFACTS) -> tuple[str, ...]:
+def compare(name: str, fresh: Mapping[str, Any], directory: Path = ARTIFACTS) -> tuple[str, ...]:
     """Return in what the artifact of ``name`` in ``directory`` differs from the compiled one; empty if in nothing."""
     path = directory / f"{name}.json"
     try:

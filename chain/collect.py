@@ -13,11 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from eth_typing import HexStr
+from web3 import Web3
 from web3.exceptions import BlockNotFound, TransactionNotFound
 from web3.types import BlockData
 
 from chain.answers import Place, wallet_answer
 from chain.backends.failures import node_errors
+from chain.bytecode import stand_ins_address
 from chain.calls import with_known_callers
 from chain.contract import ConsortiumContract, Log
 from chain.errors import ChainUnavailable
@@ -126,6 +128,7 @@ class _Reading:
             events=tuple(replace(event, attested=answer) for event, answer in zip(events, answers, strict=True)),
             storage=_storage(contract, block),
             blocks=tuple(_block(self._blocks[number]) for number in sorted(self._blocks)),
+            stand_ins_blob=bytes(eth.get_code(Web3.to_checksum_address(stand_ins_address(contract.address)), block)),
         )
 
     def _events(self, first: int, last: int) -> Iterator[LedgerEvent]:

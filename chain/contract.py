@@ -3,7 +3,8 @@
 Transactions are signed here, with keys that never reach the node. The node estimates the gas, so a refusal shows
 before anything is sent; should the chain move on between estimate and block, the mined failure is replayed in its
 block and raises the same error. Indices are the contract's (members sorted by address), amounts wei, times Unix
-seconds. Asset and mode decide which of the four contracts it is; they differ in ``depositSubmit`` alone. Left out: the
+seconds. Asset and mode decide which of the four contracts it is; they differ in ``depositSubmit`` alone. Contracts of
+earlier layouts answer to the same calls and emit the same events, but for those that came later. Left out: the
 token (``chain.token``), the mapping to organizations and the round's logic (``chain.ledger``).
 """
 
@@ -91,7 +92,7 @@ class ConsortiumContract:
         """Put ``terms`` on the chain. Raises the constructor's errors when they break one of its rules."""
         artifact = load_artifact(terms.contract_name)
         factory = backend.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-        creation = factory.constructor(terms.records, terms.triangle, terms.scalars.values)
+        creation = factory.constructor(terms.records, terms.triangle, terms.packed_stand_ins, terms.scalars.values)
         call: TxParams = {"data": creation.data_in_transaction, "value": Web3.to_wei(0, "wei")}
         mined, address = send_transaction(backend, call, account, "deploy", timeout)
         return cls(backend, address, name=terms.contract_name, timeout=timeout), mined

@@ -30,7 +30,8 @@ from cocogen.errors import AuditError, WorkspaceError
 __all__ = ["FORMAT", "MAX_LINE", "SCHEMA_VERSION", "Exported", "LedgerFileInvalid", "read_ledger", "write_ledger"]
 
 FORMAT = "cocogen-ledger"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: before there were stand-ins for absent members; such files are read as well."""
 MAX_LINE = 1 << 23
 """Bytes that a line may have; the longest real one, a header of 120 members, has a hundredth of it."""
 
@@ -42,6 +43,8 @@ Progress = Callable[[str, int, int], None]
 _KINDS = ("header", "event", "block", "storage", "footer")
 """The kinds of lines in their order; there can be any number of events and blocks."""
 _COLLECTIONS = ("events", "blocks", "storage")
+_LATER = {1: ("stand_ins_blob",), 2: ()}
+"""By the schema versions that are read, the header's fields that came later; they have their defaults then."""
 
 
 class LedgerFileInvalid(AuditError):
@@ -189,13 +192,12 @@ class _Parser:
         form, version = content.pop("format", None), content.pop("schema_version", None)
         if form != FORMAT:
             raise PlainInvalid(f"this is no exported ledger: its format is {ascii(form)[:80]}, not {FORMAT!r}")
-        if version != SCHEMA_VERSION or isinstance(version, bool):
-            raise PlainInvalid(
-                f"schema_version is {ascii(version)[:80]}; this version of CoCoGen reads {SCHEMA_VERSION}"
-            )
+        if isinstance(version, bool) or not isinstance(version, int) or version not in _LATER:
+            known = " and ".join(map(str, _LATER))
+            raise PlainInvalid(f"schema_version is {ascii(version)[:80]}; this version of CoCoGen reads {known}")
         own = {"artifact": _text(content, "artifact"), "terms_hash": _text(content, "terms_hash")}
         del content["artifact"], content["terms_hash"]
-        return own | read_fields(LedgerRecord, _COLLECTIONS)(content, "")
+        return own | read_fields(LedgerRecord, (*_COLLECTIONS, *_LATER[version]))(content, "")
 
     def _finish(self, footer: dict[str, Any]) -> Exported:
         counts = {"events": len(self._events), "blocks": len(self._blocks)}

@@ -384,6 +384,7 @@ class MemoryLedger:
             address=self._twin.address,
             runtime_code=None,
             blob_address=ZERO_ADDRESS,
+            stand_ins_blob=self._encoded.stand_ins_blob,
             terms_blob=self._encoded.blob,
             created_block=self._created,
             created_transaction=None,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from chain.accounts import Accounts, KeySource
 from chain.arithmetic import decode, encode
 from chain.backends.base import Backend
-from chain.build import load_artifact
-from chain.bytecode import is_artifact_code
+from chain.bytecode import in_layout_of, is_artifact_code, shipped_artifact
 from chain.contract import ConsortiumContract
 from chain.creation import Whereabouts, check_creation, whereabouts
 from chain.errors import ArtifactMismatch, DeploymentRecordWrong, NoContract, TermsMismatch, WrongChain
@@ -114,15 +113,14 @@ class ChainProvider:
         TermsMismatch
             The contract holds other terms than these, or than the deployment names.
         """
-        encoded = encode(terms)
         if deployment.chain_id != self._backend.chain_id:
             raise WrongChain(
                 f"the consortium is deployed on chain {deployment.chain_id}, but {self._backend.location} is chain "
                 f"{self._backend.chain_id}",
                 hint=f"connect to the chain of the deployment record: {deployment.backend}",
             )
-        contract, code = self._contract(encoded, deployment)
-        if not is_artifact_code(code, load_artifact(encoded.contract_name)):
+        encoded, contract, code = self._contract(terms, deployment)
+        if not is_artifact_code(code, shipped_artifact(encoded)):
             raise ArtifactMismatch(
                 f"the code at {deployment.address} is not that of the shipped {encoded.contract_name}",
                 hint="do not deposit; connect with the version of CoCoGen that deployed it, or deploy again",
@@ -146,8 +144,7 @@ class ChainProvider:
         ChainUnavailable
             The chain does not hold still, or the node does not answer.
         """
-        encoded = encode(terms)
-        contract, _ = self._contract(encoded, deployment)
+        encoded, contract, _ = self._contract(terms, deployment)
         record = ChainLedger(terms, encoded, contract, deployment, self._accounts).collect(receipts=receipts)
         check_creation(self._backend, deployment)
         if record.storage.terms_hash == encoded.terms_hash != bytes.fromhex(deployment.terms_hash[2:]):
@@ -166,7 +163,11 @@ class ChainProvider:
         """Close the backend."""
         self._backend.close()
 
-    def _contract(self, encoded: EncodedTerms, deployment: Deployment) -> tuple[ConsortiumContract, bytes]:
+    def _contract(
+        self, terms: SettlementTerms, deployment: Deployment
+    ) -> tuple[EncodedTerms, ConsortiumContract, bytes]:
+        """Return the terms in the layout of what is deployed, its client and its code."""
+        encoded = encode(terms)
         contract = ConsortiumContract(self._backend, deployment.address, name=encoded.contract_name)
         code = contract.code()
         if not code:
@@ -175,4 +176,5 @@ class ChainProvider:
                 hint=f"connect to the chain of the deployment record: {deployment.backend}; if a reorganization took "
                 "it back, `cocogen deploy` finds out and goes on",
             )
-        return contract, code
+        recorded = bytes.fromhex(deployment.terms_hash.removeprefix("0x"))
+        return in_layout_of(encoded, code, recorded), contract, code

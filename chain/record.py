@@ -122,7 +122,8 @@ class LedgerRecord:
     """Everything about one consortium that the chain holds.
 
     ``runtime_code`` is the contract's code and ``terms_blob`` that of the contract at ``blob_address`` (the leading
-    STOP byte included); ``runtime_code`` is None for a ledger in memory, which has no bytecode. ``created_block`` and
+    STOP byte included); ``stand_ins_blob`` that of the contract which holds the stand-ins for absent members, empty if
+    there is none; ``runtime_code`` is None for a ledger in memory, which has no bytecode. ``created_block`` and
     ``created_transaction`` are the deployment's. ``attester_is_contract`` tells whether there is code at the
     attester's address (then its signatures follow EIP-1271 and ``events`` hold its answers). ``events`` holds every
     event of the contract up to ``storage.block``, oldest first. ``blocks`` are the blocks of the events and that of the
@@ -140,3 +141,4 @@ class LedgerRecord:
     events: tuple[LedgerEvent, ...]
     storage: StorageView
     blocks: tuple[BlockView, ...] = ()
+    stand_ins_blob: bytes = b""

@@ -32,6 +32,7 @@ __all__ = [
     "MAX_MEMBERS",
     "MIN_MEMBERS",
     "PAIRWISE",
+    "STAND_IN_LENGTH",
     "VECTOR",
     "EncodedMember",
     "EncodedTerms",
@@ -50,6 +51,7 @@ FIRST_LAYOUT, LAYOUT = 1, 2
 """Versions of the contracts and of what the terms hash covers: without stand-ins, and with their hash behind that of
 the triangle."""
 STAND_IN_LENGTH = 16
+"""Bytes of a packed stand-in: its score as a signed integer."""
 HOUR = 3_600
 YEAR = 365 * 24 * HOUR
 
@@ -196,6 +198,18 @@ class EncodedTerms:
         """The 32-byte hash that every deposit accepts and every attestation names."""
         parts = [self.records, self.triangle, *([self.packed_stand_ins] if self.layout >= LAYOUT else [])]
         return keccak256(words(*map(keccak256, parts), *self.scalars.values))
+
+    @property
+    def stand_ins_blob(self) -> bytes:
+        """The code of the contract that stores the stand-ins: STOP, then they; empty where there is none."""
+        return b"\0" + self.packed_stand_ins if self.stand_ins else b""
+
+    def hashed_as(self, terms_hash: bytes) -> EncodedTerms:
+        """Return the same terms in the layout in which they have this hash; as they are where there is none."""
+        for layout in (LAYOUT,) if self.stand_ins else (LAYOUT, FIRST_LAYOUT):
+            if self.in_layout(layout).terms_hash == terms_hash:
+                return self.in_layout(layout)
+        return self
 
     def in_layout(self, layout: int) -> EncodedTerms:
         """Return the same terms as a contract of ``layout`` holds them.

@@ -77,10 +77,7 @@ class TwinBonds(TwinState):
         if amount > balance:
             raise WithdrawalExceedsBalance(index, amount, balance)
         if self.phase != IDLE and self.participants >> index & 1:
-            disputing = self.phase == DISPUTED and index == self.disputant
-            locked = self._dispute_needs(index) if disputing else self._liabilities[index]
-            # an absent member's forfeited bond may have taken it below its liability
-            available = max(0, balance - locked)
+            available = self.withdrawable(index)
             if amount > available:
                 raise BondLocked(index, amount, available)
         if not self._accepts(recipient, amount):
@@ -96,6 +93,15 @@ class TwinBonds(TwinState):
             "balance": self.balances[index],
         }
         return (Event("Withdrawn", args),)
+
+    def withdrawable(self, index: int) -> int:
+        """Return what no live round can still take from a member's balance, wei."""
+        if self.phase == IDLE or not self.participants >> index & 1:
+            return self.balances[index]
+        disputing = self.phase == DISPUTED and index == self.disputant
+        locked = self._dispute_needs(index) if disputing else self._liabilities[index]
+        # an absent member's forfeited bond may have taken it below its liability
+        return max(0, self.balances[index] - locked)
 
     def exit_request(self, index: int, *, sender: str, time: int) -> tuple[Event, ...]:
         """Stay out of the next rounds."""

@@ -101,7 +101,7 @@ def _offline_data(
     """Audit an exported ledger against resolved terms: two files, no chain."""
     from chain.arithmetic import encode
     from chain.audit import audit as replay
-    from chain.build import load_artifact
+    from chain.bytecode import in_layout_of, shipped_artifact
     from chain.export import read_ledger
     from cli.session import load_resolved
     from cocogen.errors import WorkspaceError
@@ -117,7 +117,8 @@ def _offline_data(
             raise click.UsageError(f"{error}; name the resolved terms with --terms FILE") from error
     exported = read_ledger(file, progress=bars)
     record, terms = exported.record, encode(resolved.settlement_terms())
-    if exported.artifact != load_artifact(terms.contract_name).input_sha256:
+    deployed = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
+    if exported.artifact != shipped_artifact(deployed).input_sha256:
         note("the ledger was exported by a version of CoCoGen with another build of the contract")
     second = None if second_node is None else _second(second_node, record, terms)
     report = replay(record, terms, second=second, offline=True, progress=bars)

@@ -34,7 +34,7 @@ def export(request: Request, output: str) -> None:
     resolved.json
     """
     from chain.arithmetic import encode
-    from chain.build import load_artifact
+    from chain.bytecode import in_layout_of, shipped_artifact
     from chain.export import write_ledger
     from cli.session import Session
 
@@ -42,7 +42,8 @@ def export(request: Request, output: str) -> None:
         bars("collecting the ledger", 0, 1)
         terms = session.resolved.settlement_terms()
         record = session.provider.inspect(terms, session.deployment, receipts=True)
-        written = write_ledger(record, Path(output), artifact=load_artifact(encode(terms).contract_name).input_sha256)
+        encoded = in_layout_of(encode(terms), record.runtime_code, record.storage.terms_hash)
+        written = write_ledger(record, Path(output), artifact=shipped_artifact(encoded).input_sha256)
         resolved = session.workspace.resolved
     data = {
         "file": output,

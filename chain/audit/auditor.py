@@ -13,7 +13,8 @@ from chain.audit.rounds import Payments, account, settled_rounds, tally
 from chain.audit.second import check_second
 from chain.audit.signatures import Signatures, check_signatures
 from chain.audit.storage import check_storage
-from chain.build import Artifact, load_artifact
+from chain.build import Artifact
+from chain.bytecode import in_layout_of, shipped_artifact
 from chain.errors import ContractError
 from chain.record import LedgerRecord
 from chain.replay import Finding, Replay, replay
@@ -37,9 +38,10 @@ def audit(
 ) -> AuditReport:
     """Judge a recorded ledger against the terms that the parties agreed.
 
-    ``artifact`` is the compiled contract to compare the code with; by default the shipped one that these terms
-    need. ``second`` is what a second node gives at the block of the record's storage, or in words why it gives
-    nothing. ``offline`` says that the record was read from a file, where whatever a node alone can know is hearsay.
+    ``artifact`` is the compiled contract to compare the code with; by default the shipped one that these terms need, or
+    the earlier one that was deployed. ``second`` is what a second node gives at the block of the record's storage, or
+    in words why it gives nothing. ``offline`` says that the record was read from a file, where whatever a node alone
+    can know is hearsay.
     ``progress`` is told (description, done, total) now and then.
 
     Raises
@@ -50,11 +52,12 @@ def audit(
         The shipped contract cannot be read.
     """
     encoded = encode(terms) if isinstance(terms, SettlementTerms) else terms
+    encoded = in_layout_of(encoded, record.runtime_code, record.storage.terms_hash)
     confirmed = second if isinstance(second, LedgerRecord) else None
     signatures = check_signatures(record, encoded, progress, offline=offline, second=confirmed)
     seen = _Evidence(record, second, signatures)
     seen.findings += [*check_terms(record, encoded), *check_log(record, encoded), *seen.signatures.findings]
-    seen.findings += check_code(record, encoded, artifact or load_artifact(encoded.contract_name))
+    seen.findings += check_code(record, encoded, artifact or shipped_artifact(encoded))
     if confirmed is not None:
         seen.findings += check_second(record, confirmed)
     if progress is not None:

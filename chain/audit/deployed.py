@@ -10,7 +10,7 @@ from chain.build import Artifact
 from chain.bytecode import blob_address, code_differences, immutable_values
 from chain.record import MEMORY_CHAIN_ID, LedgerRecord
 from chain.replay import Finding
-from chain.terms import EncodedTerms, ScalarTerms
+from chain.terms import STAND_IN_LENGTH, EncodedTerms, ScalarTerms
 
 __all__ = ["check_code", "check_terms", "shown"]
 
@@ -37,7 +37,7 @@ def check_code(record: LedgerRecord, terms: EncodedTerms, artifact: Artifact) ->
 
 
 def check_terms(record: LedgerRecord, terms: EncodedTerms) -> Iterator[Finding]:
-    """Compare the scalar terms, the terms hash, the liabilities and the terms blob."""
+    """Compare the scalar terms, the terms hash, the liabilities, the terms blob and the stand-ins."""
 
     def differs(what: str, found: object, expected: object) -> Finding:
         return Finding("terms", f"{what} is {found} on the ledger, {expected} by the terms", record.created_transaction)
@@ -56,11 +56,24 @@ def check_terms(record: LedgerRecord, terms: EncodedTerms) -> Iterator[Finding]:
     if record.terms_blob != terms.blob:
         place = _blob_field(record.terms_blob, terms)
         yield Finding("terms", f"the terms blob differs from the terms {place}", record.created_transaction)
+    if record.stand_ins_blob != terms.stand_ins_blob:
+        place = _stand_in_field(record.stand_ins_blob, terms)
+        yield Finding("terms", f"the stand-ins differ from the terms {place}", record.created_transaction)
 
 
 def shown(value: object) -> object:
     """Return bytes as hexadecimal text, anything else as it is."""
     return "0x" + value.hex() if isinstance(value, bytes) else value
+
+
+def _stand_in_field(blob: bytes, terms: EncodedTerms) -> str:
+    """Say in words where the stand-ins first differ from those that the terms give."""
+    if len(blob) != len(terms.stand_ins_blob):
+        return f"in length: {len(blob)} bytes, not {len(terms.stand_ins_blob)}"
+    at = next(i for i, (a, b) in enumerate(zip(blob, terms.stand_ins_blob, strict=True)) if a != b)
+    if at == 0:
+        return "in their STOP byte"
+    return f"for {terms.names[terms.organizations[(at - 1) // STAND_IN_LENGTH]]}"
 
 
 def _blob_field(blob: bytes, terms: EncodedTerms) -> str:

@@ -22,14 +22,17 @@ __all__ = ["Payments", "SettledRound", "account", "settled_rounds", "tally"]
 
 @dataclass(frozen=True, slots=True)
 class SettledRound:
-    """One calculated round in contract order: the contributors' scores X_i and the payoffs in wei.
+    """One calculated round in contract order: the contributors' scores X_i, those of the absent members' stand-ins, and
+    the payoffs in wei.
 
-    A score is None where the member is masked, and 0 in vector mode, where nothing follows from it.
+    A score is None where the member has not contributed, and 0 in vector mode, where nothing follows from it. A
+    stand-in is None where the member is not absent, or not charged for it; who has neither is masked.
     """
 
     number: int
     transaction: str
     scores: tuple[int | None, ...]
+    stand_ins: tuple[int | None, ...]
     payoffs: tuple[int, ...]
 
 
@@ -52,10 +55,13 @@ def settled_rounds(events: Iterable[LedgerEvent], terms: EncodedTerms) -> Iterat
     """Read the calculated rounds from the log. What is malformed is left to the checks of the log itself."""
     count, vector = len(terms.members), terms.is_vector
     scores: list[int | None] = [None] * count
+    participants = 0
     for event in events:
         args: Any = event.args
         if event.name == "RoundOpened":
             scores = [None] * count
+            opened = args.get("participants")
+            participants = opened if isinstance(opened, int) else 0
         elif event.name == "ContributionSubmitted":
             parts = [args.get(name) for name in ("index", "data", "generated", "compute")]
             if all(isinstance(part, int) for part in parts) and 0 <= parts[0] < count:
@@ -63,7 +69,10 @@ def settled_rounds(events: Iterable[LedgerEvent], terms: EncodedTerms) -> Iterat
         elif event.name == "PayoffCalculated":
             payoffs = args.get("payoffs")
             if isinstance(payoffs, tuple) and len(payoffs) == count:
-                yield SettledRound(args.get("round", 0), event.transaction, tuple(scores), payoffs)
+                absent = [score is None and participants >> i & 1 for i, score in enumerate(scores)]
+                charged = zip(absent, terms.stand_ins or (None,) * count, strict=True)
+                stand_ins = tuple(score if silent else None for silent, score in charged)
+                yield SettledRound(args.get("round", 0), event.transaction, tuple(scores), stand_ins, payoffs)
 
 
 def tally(rounds: Iterable[SettledRound], terms: EncodedTerms) -> Payments:
@@ -107,20 +116,29 @@ def account(payments: Payments, record: LedgerRecord, terms: EncodedTerms) -> Ac
 
 
 def _check_rounding(result: Payments, settled: SettledRound, terms: EncodedTerms) -> None:
-    """Compare with R_i = gamma · Σ_j k_ij (X_i − X_j) / D over integers: both sides times the denominator D."""
+    """Compare with R_i = gamma · Σ_j k_ij (X_i − X_j) / D over integers: both sides times the denominator D.
+
+    Of a pair of whom one is absent, what the other would owe counts as 0; of two who are, everything does.
+    """
     present = [i for i, score in enumerate(settled.scores) if score is not None]
     # masked members enter with weight 0: score 0 in both sums, and their own row is not asked for
     own = [score or 0 for score in settled.scores]
     here = [int(score is not None) for score in settled.scores]
-    allowed = max(len(present) - 1, 1) * TRANSFER_DIVISOR
+    absent = [(a, score) for a, score in enumerate(settled.stand_ins) if score is not None]
+    allowed = max(len(present) + len(absent) - 1, 1) * TRANSFER_DIVISOR
+    charges = [0] * len(settled.payoffs)
+    for a, stand_in in absent:
+        for m in present:
+            due = terms.pair_weights[a][m] * max(0, own[m] - stand_in)
+            charges[m] += due
+            charges[a] -= due
     largest = 0
     for i, payoff in enumerate(settled.payoffs):
-        if not here[i]:
-            distance = abs(payoff) * TRANSFER_DIVISOR
-        else:
+        difference = charges[i]
+        if here[i]:
             row = terms.pair_weights[i]
-            difference = own[i] * sum(map(mul, row, here)) - sum(map(mul, row, own))
-            distance = abs(payoff * TRANSFER_DIVISOR - terms.scalars.gamma_wad * difference)
+            difference += own[i] * sum(map(mul, row, here)) - sum(map(mul, row, own))
+        distance = abs(payoff * TRANSFER_DIVISOR - terms.scalars.gamma_wad * difference)
         largest = max(largest, distance)
     result.largest_rounding = max(result.largest_rounding, largest / TRANSFER_DIVISOR)
     if largest >= allowed:
@@ -131,7 +149,7 @@ def _check_rounding(result: Payments, settled: SettledRound, terms: EncodedTerms
 
 
 def _pairwise(result: Payments, settled: SettledRound, terms: EncodedTerms) -> list[int]:
-    """Add r_ij of every pair of contributors; returns each member's sum."""
+    """Add r_ij of every pair of contributors, and what the absent owe them; returns each member's sum."""
     gamma = terms.scalars.gamma_wad
     paid, received, pairs = result.paid, result.received, result.pairs
     net = [0] * len(settled.payoffs)
@@ -151,6 +169,19 @@ def _pairwise(result: Payments, settled: SettledRound, terms: EncodedTerms) -> l
             totals[j] += wei
             net[i] += wei
             net[j] -= wei
+    for a, stand_in in enumerate(settled.stand_ins):
+        if stand_in is None:
+            continue
+        owed = gamma * stand_in
+        for m, other in present:
+            if other <= owed:
+                continue
+            wei = terms.pair_weights[a][m] * (other - owed) // TRANSFER_DIVISOR
+            received[m] += wei
+            paid[a] += wei
+            pairs[min(a, m)][max(a, m)] += wei if m < a else -wei
+            net[m] += wei
+            net[a] -= wei
     return net
 
 

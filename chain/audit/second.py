@@ -19,7 +19,7 @@ from chain.replay import Finding
 __all__ = ["ask_second_node", "check_second"]
 
 _FACTS = (
-    *("chain_id", "address", "runtime_code", "blob_address", "terms_blob", "attester_is_contract"),
+    *("chain_id", "address", "runtime_code", "blob_address", "terms_blob", "stand_ins_blob", "attester_is_contract"),
     *("created_block", "created_transaction"),
 )
 

@@ -70,8 +70,9 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
             f"this node was started for {name!r}, which is none of {', '.join(resolved.names)}",
             hint="start it with --node-config 'organization=\"NAME\"'",
         )
-    terms_hash = encode(resolved.settlement_terms()).terms_hash
-    if "0x" + terms_hash.hex() != deployment.terms_hash:
+    recorded = bytes.fromhex(deployment.terms_hash.removeprefix("0x"))
+    terms_hash = encode(resolved.settlement_terms()).hashed_as(recorded).terms_hash
+    if terms_hash != recorded:
         raise ConfigurationError(
             f"{workspace.deployment} records the terms {deployment.terms_hash}, not those of {workspace.resolved}",
             hint="take both files from the operator, and read the terms before you agree to them",

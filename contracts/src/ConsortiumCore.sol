@@ -9,6 +9,7 @@ import {IConsortium} from "./interfaces/IConsortium.sol";
 import {Bitmap} from "./libraries/Bitmap.sol";
 import {Errors} from "./libraries/Errors.sol";
 import {PairwiseKernel} from "./libraries/PairwiseKernel.sol";
+import {StandIns} from "./libraries/StandIns.sol";
 import {TermsBlob} from "./libraries/TermsBlob.sol";
 import {TermsCheck} from "./libraries/TermsCheck.sol";
 
@@ -149,7 +150,7 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         require(_mode() == TermsCheck.PAIRWISE || _transfersSubmitted, Errors.TransfersMissing(number));
         require(reasonHash != 0, Errors.ReasonMissing(index));
         uint256 balance = _accounts[index].balance;
-        uint256 needed = liability + DISPUTE_BOND;
+        uint256 needed = _disputeNeeds(index, liability);
         require(balance >= needed, Errors.DisputeBondTooSmall(index, balance, needed));
 
         uint256 deadline = block.timestamp + ARBITER_WINDOW;
@@ -208,13 +209,13 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
     function payoffTransfer() external {
         _requirePhase(Phase.Calculated);
         uint256 count = MEMBER_COUNT;
-        uint120 submitted = _submitted();
+        uint120 settling = _settling();
         uint120 solvent_ = _solvent;
         (uint256 record, ) = TermsBlob.loadAll(TERMS_BLOB, count);
         for (uint256 i; i < count; ++i) {
-            if (submitted.has(i)) {
+            if (settling.has(i)) {
                 Account memory account = _accounts[i];
-                // A participant holds at least its liability, which no payoff exceeds: never below zero.
+                // A participant holds at least what it can be made to pay in this round: never below zero.
                 uint128 balance = uint128(int128(account.balance) + account.payoff);
                 _accounts[i] = Account({balance: balance, payoff: 0});
                 solvent_ = solvent_.set(i, balance >= TermsBlob.decodeLiability(record));
@@ -233,8 +234,10 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         uint256 balance = _accounts[index].balance;
         require(amount <= balance, Errors.WithdrawalExceedsBalance(index, amount, balance));
         if (_phase != Phase.Idle && _participants.has(index)) {
-            uint256 available = balance - liability;
-            if (_phase == Phase.Disputed && index == _disputant) available -= DISPUTE_BOND;
+            bool disputing = _phase == Phase.Disputed && index == _disputant;
+            uint256 locked = disputing ? _disputeNeeds(index, liability) : liability;
+            // An absent member's forfeited bond may have taken it below its liability.
+            uint256 available = balance > locked ? balance - locked : 0;
             require(amount <= available, Errors.BondLocked(index, amount, available));
         }
 
@@ -288,21 +291,52 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         _pull(amount);
     }
 
-    /// @dev Payoffs as the contributions give them, left pending in the accounts of those who contributed.
+    /// @dev Payoffs as the contributions and the stand-ins of who is absent give them, left pending in the accounts.
     function _pairwisePayoffs() private returns (int256[] memory payoffs) {
         uint256 count = MEMBER_COUNT;
         uint120 submitted = _submitted();
-        (uint256 record, uint256 triangle) = TermsBlob.loadAll(TERMS_BLOB, count);
-        int256[] memory scores = new int256[](count);
-        for (uint256 i; i < count; ++i) {
-            if (submitted.has(i)) scores[i] = _score(_contributions[i], record);
-            record += TermsBlob.RECORD_LENGTH;
-        }
+        uint120 absent = _absent();
+        (int256[] memory scores, uint256 triangle) = _scores(submitted, absent);
         payoffs = PairwiseKernel.transfers(GAMMA_WAD, triangle, scores, submitted);
+        if (absent != 0) {
+            PairwiseKernel.charge(GAMMA_WAD, triangle, scores, submitted, absent, payoffs);
+            emit Absent(_number, absent);
+        }
+        uint120 settling = submitted | absent;
         for (uint256 i; i < count; ++i) {
             // The liabilities bound every payoff by 2^127.
-            if (submitted.has(i)) _accounts[i].payoff = int128(payoffs[i]);
+            if (settling.has(i)) _accounts[i].payoff = int128(payoffs[i]);
         }
+    }
+
+    /// @dev X of those who contributed and, by their stand-ins, of the absent; also the pair weights' memory address.
+    function _scores(
+        uint120 submitted,
+        uint120 absent
+    ) private view returns (int256[] memory scores, uint256 triangle) {
+        uint256 count = MEMBER_COUNT;
+        uint256 record;
+        (record, triangle) = TermsBlob.loadAll(TERMS_BLOB, count);
+        uint256 standIns = absent == 0 ? 0 : StandIns.loadAll(STAND_INS);
+        scores = new int256[](count);
+        for (uint256 i; i < count; ++i) {
+            if (submitted.has(i)) scores[i] = _score(_contributions[i], record);
+            else if (absent.has(i)) scores[i] = StandIns.decode(standIns, i);
+            record += TermsBlob.RECORD_LENGTH;
+        }
+    }
+
+    /// @dev What a member must hold while its dispute is open: its bond, and what the round may still take from it. Of an
+    /// absent member that is fixed once the profile is: what it owes by its stand-in.
+    function _disputeNeeds(uint256 index, uint256 liability) private view returns (uint256 needed) {
+        if (!_absent().has(index)) return liability + DISPUTE_BOND;
+        uint120 submitted = _submitted();
+        uint120 self = uint120(0).with(index);
+        (int256[] memory scores, uint256 triangle) = _scores(submitted, self);
+        int256[] memory payoffs = new int256[](MEMBER_COUNT);
+        PairwiseKernel.charge(GAMMA_WAD, triangle, scores, submitted, self, payoffs);
+        needed = uint256(-payoffs[index]) + DISPUTE_BOND;
+        if (needed < liability) needed = liability;
     }
 
     /// @dev Payoffs as the attester signed them; they are pending in the accounts already.
@@ -315,8 +349,8 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
         }
     }
 
-    /// @dev Shares the disputant's bond among the other contributors. Nobody's solvency changes: the disputant keeps its
-    /// liability, and the others are participants, who hold theirs.
+    /// @dev Shares the disputant's bond among the other contributors. They are participants, who hold their liabilities;
+    /// so does the disputant after it, unless it is absent.
     function _forfeit(uint256 disputant) private returns (uint256 forfeited) {
         uint120 others = _submitted().without(disputant);
         uint256 receivers = others.count();
@@ -327,7 +361,10 @@ abstract contract ConsortiumCore is ConsortiumState, ReentrancyGuard {
             if (others.has(i)) _accounts[i].balance += share;
         }
         forfeited = share * receivers;
-        _accounts[disputant].balance -= uint128(forfeited);
+        uint256 balance = _accounts[disputant].balance - forfeited;
+        _accounts[disputant].balance = uint128(balance);
+        uint256 record = TermsBlob.load(TERMS_BLOB, disputant);
+        _solvent = _solvent.set(disputant, balance >= TermsBlob.decodeLiability(record));
     }
 
     function _void(uint256 number, bytes32 reason) private {

@@ -11,8 +11,9 @@ contract ConsortiumERC20 is TokenAsset {
     constructor(
         bytes memory records,
         bytes memory triangle,
+        bytes memory standIns,
         Terms memory agreed
-    ) ConsortiumState(records, triangle, agreed) {}
+    ) ConsortiumState(records, triangle, standIns, agreed) {}
 
     function _mode() internal pure override returns (uint8) {
         return TermsCheck.PAIRWISE;

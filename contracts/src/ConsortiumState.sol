@@ -7,6 +7,7 @@ import {IConsortium} from "./interfaces/IConsortium.sol";
 import {Bitmap} from "./libraries/Bitmap.sol";
 import {Errors} from "./libraries/Errors.sol";
 import {PairwiseKernel} from "./libraries/PairwiseKernel.sol";
+import {StandIns} from "./libraries/StandIns.sol";
 import {TermsBlob} from "./libraries/TermsBlob.sol";
 import {MAXIMUM_MEMBERS, TermsCheck} from "./libraries/TermsCheck.sol";
 
@@ -54,6 +55,8 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
 
     bytes32 internal immutable TERMS_HASH;
     address internal immutable TERMS_BLOB;
+    /// @dev Zero: nobody pays for being absent.
+    address internal immutable STAND_INS;
     uint256 internal immutable MEMBER_COUNT;
 
     // One slot, all that a contribution needs to know of the round. `awaited`: participants who have not contributed.
@@ -91,12 +94,20 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     /// zero, and the largest debit stands in the offset's place
     /// @param triangle 16-bit pair weights k_ij for i < j, row by row, big-endian, 65535 = the largest; empty in vector
     /// mode
-    constructor(bytes memory records, bytes memory triangle, Terms memory agreed) EIP712("CoCoGen", "1") {
+    /// @param standIns 16 bytes per member, big-endian two's complement: the score (1e18 = 1) by which it pays for a round
+    /// that it is absent from, within what its caps allow; empty if who is absent pays nothing, as always in vector mode
+    constructor(
+        bytes memory records,
+        bytes memory triangle,
+        bytes memory standIns,
+        Terms memory agreed
+    ) EIP712("CoCoGen", "1") {
         uint256 count = TermsCheck.structure(records, triangle, _mode());
+        TermsCheck.standIns(standIns, count, _mode());
         TermsCheck.beforeToken(agreed);
         _checkToken(agreed.token);
         TermsCheck.afterToken(agreed, count, _mode());
-        uint256[] memory liabilities = TermsCheck.liabilities(records, triangle, agreed, count);
+        uint256[] memory liabilities = TermsCheck.liabilities(records, triangle, standIns, agreed, count);
 
         GAMMA_WAD = agreed.gammaWad;
         GENERATED_WEIGHT_WAD = agreed.generatedWeightWad;
@@ -115,8 +126,9 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
         DISPUTE_DEFAULT = agreed.disputeDefault;
         TEST = agreed.test;
         DOCUMENT_HASH = agreed.documentHash;
-        TERMS_HASH = keccak256(abi.encode(keccak256(records), keccak256(triangle), agreed));
+        TERMS_HASH = keccak256(abi.encode(keccak256(records), keccak256(triangle), keccak256(standIns), agreed));
         TERMS_BLOB = TermsBlob.store(records, liabilities, triangle);
+        STAND_INS = _mode() == TermsCheck.VECTOR || standIns.length == 0 ? address(0) : StandIns.store(standIns);
         MEMBER_COUNT = count;
     }
 
@@ -153,6 +165,11 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     /// @inheritdoc IConsortium
     function termsBlob() external view returns (address pointer) {
         return TERMS_BLOB;
+    }
+
+    /// @inheritdoc IConsortium
+    function standInsBlob() external view returns (address pointer) {
+        return STAND_INS;
     }
 
     /// @inheritdoc IConsortium
@@ -213,8 +230,8 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     /// @inheritdoc IConsortium
     function payoffOf(uint256 index) external view returns (int256) {
         _requireIndex(index);
-        // Who has not contributed may still have a stale payoff there, from a round that was voided.
-        return _phase == Phase.Calculated && _submitted().has(index) ? _accounts[index].payoff : int128(0);
+        // Whom the round does not touch may still have a stale payoff there, from a round that was voided.
+        return _phase == Phase.Calculated && _settling().has(index) ? _accounts[index].payoff : int128(0);
     }
 
     /// @inheritdoc IConsortium
@@ -311,6 +328,16 @@ abstract contract ConsortiumState is IConsortium, EIP712 {
     /// @dev Participants who have contributed to the current round.
     function _submitted() internal view returns (uint120) {
         return _participants & ~_awaited;
+    }
+
+    /// @dev Participants who have not contributed to the current round, where they pay for that.
+    function _absent() internal view returns (uint120) {
+        return _mode() == TermsCheck.VECTOR || STAND_INS == address(0) ? 0 : _awaited;
+    }
+
+    /// @dev Members whom the current round's settlement touches.
+    function _settling() internal view returns (uint120) {
+        return _submitted() | _absent();
     }
 
     /// @dev EIP-712 struct hash of a contribution.

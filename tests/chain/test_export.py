@@ -14,7 +14,7 @@ import pytest
 
 from chain.audit import audit
 from chain.build import load_artifact
-from chain.export import FORMAT, MAX_LINE, LedgerFileInvalid, read_ledger, write_ledger
+from chain.export import FORMAT, MAX_LINE, SCHEMA_VERSION, LedgerFileInvalid, read_ledger, write_ledger
 from chain.memory import MemoryProvider
 from chain.plain import EXACT
 from chain.record import BlockView, LedgerRecord
@@ -103,7 +103,11 @@ class TestRoundTrip:
             *("header", *["event"] * len(record.events), *["block"] * len(record.blocks)),
             *("storage", "footer"),
         ]
-        assert (lines[0]["format"], lines[0]["schema_version"], lines[0]["artifact"]) == (FORMAT, 1, ARTIFACT)
+        assert (lines[0]["format"], lines[0]["schema_version"], lines[0]["artifact"]) == (
+            FORMAT,
+            SCHEMA_VERSION,
+            ARTIFACT,
+        )
         assert lines[0]["terms_hash"] == "0x" + record.storage.terms_hash.hex()
 
     def test_every_integer_survives_readers_that_know_only_floats(self, record, file):
@@ -230,7 +234,7 @@ class TestFilesThatCannotBeRead:
             (b'{"kind":"footer"}\n', "a line of kind 'footer' first"),
             (b'{"kind":"header"}\n', "its format is None"),
             (b'{"kind":"header","format":"other"}\n', "its format is 'other'"),
-            (b'{"kind":"header","format":"cocogen-ledger","schema_version":2}\n', "schema_version is 2"),
+            (b'{"kind":"header","format":"cocogen-ledger","schema_version":3}\n', "schema_version is 3"),
             (b'{"kind":"header","format":"cocogen-ledger","schema_version":true}\n', "schema_version is True"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",

@@ -2,7 +2,8 @@
 
 No chain, no keys but the attester's, no transactions: calls go straight into the virtual machine, about a hundred times
 as fast as through a node. Terms are random integers, extreme ones included; so are bonds, contributions, masks,
-disputes, rulings and signed transfers, in ether and in a token.
+disputes, rulings and signed transfers, in ether and in a token. Who is absent is masked, or pays as planned, or by all
+of its data.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -79,7 +81,8 @@ class Machine:
             self.token = terms.scalars.token
             self.evm.insert_account_info(self.token, pyrevm.AccountInfo(code=_token_code()))
         scalar_types = signature_of("terms")[2]
-        arguments = abi_encode(["bytes", "bytes", *scalar_types], [terms.records, terms.triangle, terms.scalars.values])
+        packed = [terms.records, terms.triangle, terms.packed_stand_ins, terms.scalars.values]
+        arguments = abi_encode(["bytes", "bytes", "bytes", *scalar_types], packed)
         self.in_ether = self.token is None
         self.address = self._run(lambda: self.evm.deploy(STRANGER, artifact.bytecode + arguments, gas=CALL_GAS))
         if self.token is not None:
@@ -175,9 +178,24 @@ def random_terms(rng):
         document_hash=b"\x01" * 32,
     )
     positions = tuple(range(len(members)))
-    return EncodedTerms(
+    terms = EncodedTerms(
         tuple(members), tuple(map(tuple, weights)), scalars, positions, tuple(f"o{n}" for n in positions), 1
     )
+    return replace(terms, stand_ins=random_stand_ins(terms, rng))
+
+
+def random_stand_ins(terms, rng):
+    """None (masked), a plan within the caps, or all of the data and nothing else; now and then what no caps allow."""
+    rule = "masked" if terms.is_vector else rng.choice(["planned", "planned", "least", "masked"])
+    scores = []
+    for index, member in enumerate(terms.members if rule != "masked" else ()):
+        generated, compute = (rng.randint(0, cap) for cap in (member.generated_cap, member.compute_cap))
+        parts = (member.data_cap, 0, 0) if rule == "least" else (rng.randint(0, member.data_cap), generated, compute)
+        score = terms.score(index, *parts)
+        if rng.random() < 0.002:
+            score = rng.choice([member.offset - 1, terms.largest_scores[index] + 1])
+        scores.append(min(max(score, -(1 << 127)), (1 << 127) - 1))
+    return tuple(scores[:-1] if rng.random() < 0.01 else scores)
 
 
 class Pair:
@@ -189,7 +207,8 @@ class Pair:
         self.machine = Machine(terms)
         self.twin = Twin(terms, chain_id=1, address=self.machine.address)
         self.count = len(terms.members)
-        self.seen = {"disputes": 0, "voids": 0, "masked": 0, "moved": 0, "refused": 0, "settled": 0}
+        counted = ("disputes", "appeals", "voids", "masked", "charged", "moved", "refused", "settled")
+        self.seen = dict.fromkeys(counted, 0)
 
     def both(self, function, snake, *arguments, sender, value=None):
         """Call both; they must accept, or refuse with the same values. Returns the twin's events."""
@@ -221,7 +240,7 @@ class Pair:
                 self.both("depositSubmit", "deposit_submit", *arguments, sender=sender, value=due)
 
     def contribute(self):
-        mask = self.rng.random() < 0.3
+        mask = self.rng.random() < 0.5
         for index, member in enumerate(self.terms.members):
             if mask and self.rng.random() < 0.3:
                 self.seen["masked"] += 1
@@ -253,6 +272,9 @@ class Pair:
         if not self.both("disputeRaise", "dispute_raise", index, reason, sender=self.terms.members[index].account):
             return
         self.seen["disputes"] += 1
+        if self.twin.absent >> index & 1:
+            self.seen["appeals"] += 1
+            self.withdraw(index)
         if rng.random() < 0.3:
             self.machine.time = self.twin.deadline + 1
         ruling = rng.choice([SETTLE, VOID, FORFEIT])
@@ -260,6 +282,12 @@ class Pair:
         if not self.both(*resolve, ruling, sender=rng.choice([ARBITER, ARBITER, STRANGER])):
             self.machine.time = max(self.machine.time, self.twin.deadline + 1)
             assert self.both(*resolve, self.terms.scalars.dispute_default, sender=STRANGER)
+
+    def withdraw(self, index):
+        """Try to take out what a dispute leaves free, and a wei more."""
+        sender, free = self.terms.members[index].account, self.twin.withdrawable(index)
+        self.both("withdraw", "withdraw", index, free + 1, sender, sender=sender)
+        self.both("withdraw", "withdraw", index, free, sender, sender=sender)
 
     def round(self):
         """One round from bonds to Idle; returns whether one was opened."""
@@ -278,6 +306,7 @@ class Pair:
         if twin.phase == RECORDED:
             machine.time = max(machine.time, twin.deadline + 1)
             self.both("payoffCalculate", "payoff_calculate", sender=STRANGER)
+            self.seen["charged"] += bool(twin.absent)
         if twin.phase == CALCULATED:
             payoffs = tuple(machine.view("payoffOf", index) for index in range(self.count))
             assert payoffs == tuple(twin.payoffs)
@@ -322,7 +351,8 @@ def explore(seed, rounds):
 
 
 def assert_covered(seen):
-    wanted = {*CONTRACTS, "disputes", "voids", "masked", "moved", "refused", "settled", "terms refused"}
+    wanted = {*CONTRACTS, "disputes", "appeals", "voids", "masked", "charged", "moved", "refused", "settled"}
+    wanted.add("terms refused")
     assert {name for name in wanted if not seen.get(name)} == set()
 
 

@@ -135,6 +135,10 @@ interface IConsortium {
     /// @notice The dispute is over; `forfeited` wei went from the disputant to the other contributors, in equal shares.
     event DisputeResolved(uint256 indexed round, uint256 indexed index, uint8 ruling, uint256 forfeited);
 
+    /// @notice The participants of the bitmap `bitmap` have not contributed: the payoffs that follow charge them by their
+    /// stand-ins. Where the terms have none, there is no such event.
+    event Absent(uint256 indexed round, uint256 bitmap);
+
     /// @notice The round's payoffs in wei, one for every member; they sum to zero.
     event PayoffCalculated(uint256 indexed round, bytes32 payoffHash, int256[] payoffs);
 
@@ -178,8 +182,9 @@ interface IConsortium {
         bytes calldata attesterSignature
     ) external;
 
-    /// @notice Disputes the recorded round within its window, once a round; locks the caller's dispute bond. In vector
-    /// mode only once the transfers are in.
+    /// @notice Disputes the recorded round within its window, once a round; locks the caller's dispute bond, beside its
+    /// liability or, of an absent participant that pays by its stand-in, beside what it owes. In vector mode only once the
+    /// transfers are in.
     /// @param index the caller's place in the member list; it must take part in the round
     /// @param reasonHash digest of the reason that is kept off chain; not zero
     function disputeRaise(uint256 index, bytes32 reasonHash) external;
@@ -190,8 +195,9 @@ interface IConsortium {
     /// they stand, and the dispute bond goes to the other contributors in equal shares (what cannot be shared stays)
     function disputeResolve(uint8 ruling) external;
 
-    /// @notice Computes the payoffs once the dispute window is over. In vector mode they are the transfers submitted;
-    /// without any the round is voided.
+    /// @notice Computes the payoffs once the dispute window is over: a participant without a contribution pays every
+    /// contributor what it would have owed with its stand-in, where the terms have one, and receives nothing. In vector
+    /// mode they are the transfers submitted; without any the round is voided.
     function payoffCalculate() external;
 
     /// @notice Adds the payoffs to the balances and ends the round.
@@ -215,12 +221,16 @@ interface IConsortium {
     /// @notice The scalar terms.
     function terms() external view returns (Terms memory);
 
-    /// @notice keccak256(abi.encode(keccak256(records), keccak256(triangle), terms)): no chain and no address in it, so
-    /// that the parties can agree on it before there is a contract.
+    /// @notice keccak256(abi.encode(keccak256(records), keccak256(triangle), keccak256(standIns), terms)): no chain and no
+    /// address in it, so that the parties can agree on it before there is a contract.
     function termsHash() external view returns (bytes32);
 
     /// @notice The account whose bytecode holds the members' records and the pair weights.
     function termsBlob() external view returns (address pointer);
+
+    /// @notice The account whose bytecode holds the scores that stand in for absent members; zero if who is absent pays
+    /// nothing.
+    function standInsBlob() external view returns (address pointer);
 
     /// @notice Number of members, 2 to 120.
     function memberCount() external view returns (uint256);

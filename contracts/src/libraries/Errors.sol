@@ -11,6 +11,10 @@ library Errors {
     error RecordsLengthInvalid(uint256 length);
     /// @dev The packed triangle does not hold one 16-bit weight per pair of members.
     error TriangleLengthInvalid(uint256 length, uint256 expected);
+    /// @dev The packed stand-ins are neither empty nor one 16-byte score per member; in vector mode `expected` is zero.
+    error StandInsLengthInvalid(uint256 length, uint256 expected);
+    /// @dev A stand-in scores what its member could not: less than with nothing, or more than at its caps.
+    error StandInOutOfRange(uint256 index, int256 score, int256 minimum, int256 maximum);
     /// @dev Member addresses must be non-zero and strictly ascending; `index` is the first that is not.
     error MembersNotSorted(uint256 index);
     /// @dev A scalar of the terms lies outside its range; `field` is its name in ASCII.
@@ -82,7 +86,8 @@ library Errors {
     error TransfersUnbalanced(int256 sum);
     /// @dev There are no transfers yet that could be disputed.
     error TransfersMissing(uint256 round);
-    /// @dev The balance does not cover the liability and the dispute bond.
+    /// @dev The balance does not cover the dispute bond and what the round may still take: the liability, or of an
+    /// absent member what it owes by its stand-in.
     error DisputeBondTooSmall(uint256 index, uint256 balance, uint256 needed);
     /// @dev A dispute needs the digest of its reason.
     error ReasonMissing(uint256 index);

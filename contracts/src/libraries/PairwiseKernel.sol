@@ -110,6 +110,64 @@ library PairwiseKernel {
         }
     }
 
+    /// @notice Adds to the payoffs what absent members owe by their stand-ins: max(0, r_ma) goes from every absent a to
+    /// every contributor m, nothing from one absent member to another. So who is absent never gets more than for
+    /// contributing as much as its stand-in, whatever the others do, and its liability bounds what it pays.
+    /// @param gammaWad incentive · σ_max · wei per unit · 1e18
+    /// @param triangle memory address of the pair weights
+    /// @param scores X of every member; of an absent one, its stand-in's
+    /// @param contributors bitmap of the members who contributed
+    /// @param absent bitmap of the members who pay by their stand-ins; no contributor is in it
+    /// @param payoffs of every member, wei; changed in place
+    function charge(
+        uint256 gammaWad,
+        uint256 triangle,
+        int256[] memory scores,
+        uint256 contributors,
+        uint256 absent,
+        int256[] memory payoffs
+    ) internal pure {
+        uint256 count = scores.length;
+        assembly ("memory-safe") {
+            // Where the weight of (i, 0) would be if the row were complete.
+            function rowOf(first, size, i) -> row {
+                row := sub(add(first, shl(1, mul(i, size))), add(mul(i, add(i, 1)), add(shl(1, i), 2)))
+            }
+            for {
+                let a := 0
+            } lt(a, count) {
+                a := add(a, 1)
+            } {
+                if and(shr(a, absent), 1) {
+                    let owed := mul(gammaWad, mload(add(add(scores, 0x20), shl(5, a))))
+                    let row := rowOf(triangle, count, a)
+                    let sum := 0
+                    for {
+                        let m := 0
+                    } lt(m, count) {
+                        m := add(m, 1)
+                    } {
+                        if and(shr(m, contributors), 1) {
+                            let ahead := sub(mul(gammaWad, mload(add(add(scores, 0x20), shl(5, m)))), owed)
+                            if sgt(ahead, 0) {
+                                let place := add(row, shl(1, m))
+                                if lt(m, a) {
+                                    place := add(rowOf(triangle, count, m), shl(1, a))
+                                }
+                                let transfer := div(mul(shr(240, mload(place)), ahead), SCALE)
+                                let creditor := add(add(payoffs, 0x20), shl(5, m))
+                                mstore(creditor, add(mload(creditor), transfer))
+                                sum := add(sum, transfer)
+                            }
+                        }
+                    }
+                    let debtor := add(add(payoffs, 0x20), shl(5, a))
+                    mstore(debtor, sub(mload(debtor), sum))
+                }
+            }
+        }
+    }
+
     /// @notice The most that a round can take from each member: it contributes nothing, all others their caps.
     /// @param gammaWad incentive · σ_max · wei per unit · 1e18
     /// @param triangle memory address of the pair weights

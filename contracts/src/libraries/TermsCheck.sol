@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IConsortium} from "../interfaces/IConsortium.sol";
 import {Errors} from "./Errors.sol";
 import {PairwiseKernel} from "./PairwiseKernel.sol";
+import {StandIns} from "./StandIns.sol";
 import {TermsBlob} from "./TermsBlob.sol";
 
 /// @dev With 120 members the blob has 24,361 bytes; bytecode is limited to 24,576.
@@ -45,6 +46,12 @@ library TermsCheck {
         }
     }
 
+    /// @notice Checks the size of the packed stand-ins: none at all, or one for every member; none in vector mode.
+    function standIns(bytes memory scores, uint256 count, uint8 mode) internal pure {
+        uint256 expected = mode == VECTOR ? 0 : count * StandIns.LENGTH;
+        require(scores.length == 0 || scores.length == expected, Errors.StandInsLengthInvalid(scores.length, expected));
+    }
+
     /// @notice Checks the scalars up to the token, which each contract checks for itself.
     function beforeToken(IConsortium.Terms memory terms) internal pure {
         inRange("attester", uint160(terms.attester), 1, type(uint160).max);
@@ -67,15 +74,18 @@ library TermsCheck {
     }
 
     /// @notice Every member's liability, wei: computed, or in vector mode as agreed. Checks that all settlements stay
-    /// computable.
+    /// computable, and that every stand-in scores what its member can.
     function liabilities(
         bytes memory records,
         bytes memory triangle,
+        bytes memory scores,
         IConsortium.Terms memory terms,
         uint256 count
     ) internal pure returns (uint256[] memory worst) {
         worst =
-            terms.mode == VECTOR ? agreedDebits(records, terms, count) : worstDebits(records, triangle, terms, count);
+            terms.mode == VECTOR
+                ? agreedDebits(records, terms, count)
+                : worstDebits(records, triangle, scores, terms, count);
         uint256 total;
         for (uint256 i; i < count; ++i) {
             total += worst[i];
@@ -102,6 +112,7 @@ library TermsCheck {
     function worstDebits(
         bytes memory records,
         bytes memory triangle,
+        bytes memory scores,
         IConsortium.Terms memory terms,
         uint256 count
     ) private pure returns (uint256[] memory worst) {
@@ -130,7 +141,21 @@ library TermsCheck {
             PairwiseKernel.isSpreadBounded(terms.gammaWad, uint256(highest - lowest)),
             Errors.ArithmeticBound("spread")
         );
+        if (scores.length != 0) reachable(scores, offsets, largest);
         worst = PairwiseKernel.liabilities(terms.gammaWad, contentOf(triangle), largest, offsets);
+    }
+
+    /// @dev With its stand-in's score a member pays no more than with nothing, which its liability covers, and the bound on
+    /// the spread holds for it too.
+    function reachable(bytes memory scores, int256[] memory offsets, int256[] memory largest) private pure {
+        uint256 content = contentOf(scores);
+        for (uint256 i; i < offsets.length; ++i) {
+            int256 score = StandIns.decode(content, i);
+            require(
+                score >= offsets[i] && score <= largest[i],
+                Errors.StandInOutOfRange(i, score, offsets[i], largest[i])
+            );
+        }
     }
 
     function inRange(bytes32 field, uint256 value, uint256 minimum, uint256 maximum) private pure {

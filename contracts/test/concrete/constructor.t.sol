@@ -40,6 +40,11 @@ abstract contract ConstructorFixture is ConsortiumFixture {
 }
 
 contract ConstructorTest is ConstructorFixture {
+    /// @dev External, so that its revert can be caught.
+    function attemptWith(bytes memory standIns_) external {
+        create(creation(records(members), triangle(4), standIns_, agreed()));
+    }
+
     uint256 private constant RECORD_LENGTH = 68;
 
     function test_RevertWhen_TheRecordsAreNotWhole() external {
@@ -63,6 +68,50 @@ contract ConstructorTest is ConstructorFixture {
         bytes4 selector = Errors.TriangleLengthInvalid.selector;
         expectFailure(records(members), new bytes(10), agreed(), abi.encodeWithSelector(selector, 10, 12));
         expectFailure(records(members), new bytes(13), agreed(), abi.encodeWithSelector(selector, 13, 12));
+    }
+
+    function test_RevertWhen_TheStandInsHaveAnotherLength() external {
+        for (uint256 length = 1; length <= 80; ++length) {
+            if (length == 64) continue;
+            expectRefusal(new bytes(length), abi.encodeWithSelector(Errors.StandInsLengthInvalid.selector, length, 64));
+        }
+    }
+
+    function test_RevertWhen_AStandInIsBeyondWhatItsMemberCanReach() external {
+        int256[] memory scores = new int256[](4);
+        for (uint256 who; who < 4; ++who) {
+            IConsortium.Member memory terms = termsOf(members[who], who);
+            int256 most = scoreOf(who, IConsortium.Contribution(terms.dataCap, terms.generatedCap, terms.computeCap));
+            for (uint256 i; i < 4; ++i) {
+                scores[i] = standIn(i);
+            }
+            for (uint256 end; end < 2; ++end) {
+                scores[who] = end == 0 ? int256(terms.offset) : most;
+                create(creation(records(members), triangle(4), packScores(scores), agreed()));
+                scores[who] = end == 0 ? int256(terms.offset) - 1 : most + 1;
+                bytes4 selector = Errors.StandInOutOfRange.selector;
+                expectRefusal(
+                    packScores(scores),
+                    abi.encodeWithSelector(selector, who, scores[who], terms.offset, most)
+                );
+            }
+        }
+    }
+
+    function test_ItKeepsTheStandInsInABlobOfTheirOwn() external {
+        vm.assertEq(consortium.standInsBlob(), address(0), "none");
+        bytes32 without = consortium.termsHash();
+        charging = true;
+        consortium = deploy(records(members), triangle(4), agreed());
+        vm.assertEq(consortium.standInsBlob().code, bytes.concat(hex"00", standIns(4)), "blob");
+        bytes memory expected = abi.encode(
+            keccak256(records(members)),
+            keccak256(triangle(4)),
+            keccak256(standIns(4)),
+            agreed()
+        );
+        vm.assertEq(consortium.termsHash(), keccak256(expected), "terms hash");
+        vm.assertTrue(consortium.termsHash() != without, "other terms");
     }
 
     function test_RevertWhen_MembersAreNotAscending() external {
@@ -244,8 +293,8 @@ contract ConstructorTest is ConstructorFixture {
             abi.encode(terms.quorum, terms.minMembers, terms.maxRounds, terms.disputeBond, terms.disputeDefault),
             abi.encode(terms.test, terms.mode, terms.documentHash)
         );
-        bytes32 expected = keccak256(bytes.concat(keccak256(records(members)), keccak256(triangle(4)), scalars));
-        vm.assertEq(consortium.termsHash(), expected, "terms hash");
+        bytes memory hashes = bytes.concat(keccak256(records(members)), keccak256(triangle(4)), keccak256(standIns(4)));
+        vm.assertEq(consortium.termsHash(), keccak256(bytes.concat(hashes, scalars)), "terms hash");
     }
 
     function test_ItStartsIdle() external view {
@@ -266,6 +315,7 @@ contract ConstructorTest is ConstructorFixture {
     }
 
     function test_ItDeploysWith120MembersWithinTheLimits() external {
+        charging = true;
         members = accounts(120);
         bytes memory code = creation(records(members), triangle(120), agreed());
         vm.assertLe(code.length, 49_152, "creation code, EIP-3860");
@@ -275,6 +325,7 @@ contract ConstructorTest is ConstructorFixture {
         // A transaction also pays its base and its calldata, at most 16 gas a byte.
         vm.assertLe(used + 16 * code.length + 21_000, 16_777_216, "gas of one transaction, EIP-7825");
         vm.assertEq(consortium.termsBlob().code.length, 24_361, "blob");
+        vm.assertEq(consortium.standInsBlob().code.length, 1_921, "stand-ins");
         uint256[] memory expected = expectedLiabilities();
         for (uint256 i; i < 120; ++i) {
             vm.assertEq(consortium.member(i).liability, expected[i], "liability");
@@ -303,6 +354,14 @@ contract ConstructorTest is ConstructorFixture {
         return bytes.concat(packed, record(last));
     }
 
+    function expectRefusal(bytes memory standIns_, bytes memory reason) private {
+        try this.attemptWith(standIns_) {
+            vm.assertTrue(false, "deployed with invalid stand-ins");
+        } catch (bytes memory actual) {
+            vm.assertEq(actual, reason, "reason");
+        }
+    }
+
     function expectUnsorted(address[] memory list, uint256 index) private {
         bytes memory reason = abi.encodeWithSelector(Errors.MembersNotSorted.selector, index);
         expectFailure(records(list), triangle(4), agreed(), reason);
@@ -328,6 +387,12 @@ contract VectorConstructorTest is ConstructorFixture {
     function test_RevertWhen_ThereIsATriangle() external {
         bytes memory reason = abi.encodeWithSelector(Errors.TriangleLengthInvalid.selector, 12, 0);
         expectFailure(records(members), new bytes(12), agreed(), reason);
+    }
+
+    function test_RevertWhen_ThereAreStandIns() external {
+        charging = true;
+        bytes memory reason = abi.encodeWithSelector(Errors.StandInsLengthInvalid.selector, 64, 0);
+        expectFailure(records(members), "", agreed(), reason);
     }
 
     function test_RevertWhen_TheTermsArePairwise() external {
@@ -386,7 +451,7 @@ contract VectorConstructorTest is ConstructorFixture {
 
     function test_ItHashesTheTermsAsPassed() external view {
         bytes32 empty = keccak256("");
-        bytes32 expected = keccak256(abi.encode(keccak256(records(members)), empty, agreed()));
+        bytes32 expected = keccak256(abi.encode(keccak256(records(members)), empty, empty, agreed()));
         vm.assertEq(consortium.termsHash(), expected, "terms hash");
     }
 

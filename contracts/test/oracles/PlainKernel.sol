@@ -23,6 +23,28 @@ library PlainKernel {
         }
     }
 
+    /// @notice Adds to `payoffs` what every absent member owes every contributor: the positive part of what its stand-in
+    /// would have, were the two alone.
+    function charge(
+        uint256 gammaWad,
+        uint16[][] memory weights,
+        int256[] memory scores,
+        bool[] memory contributed,
+        bool[] memory absent,
+        int256[] memory standIns,
+        int256[] memory payoffs
+    ) internal pure {
+        for (uint256 a; a < scores.length; ++a) {
+            for (uint256 m; m < scores.length; ++m) {
+                if (!absent[a] || !contributed[m]) continue;
+                int256 owed = (int256(uint256(weights[m][a])) * (int256(gammaWad) * (scores[m] - standIns[a]))) / SCALE;
+                if (owed <= 0) continue;
+                payoffs[a] -= owed;
+                payoffs[m] += owed;
+            }
+        }
+    }
+
     /// @notice L_i = Σ_j max(0, trunc(gammaWad · k_ij · (largest_j − offset_i) / (65535 · 1e36))).
     function liabilities(
         uint256 gammaWad,

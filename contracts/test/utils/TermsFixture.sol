@@ -20,6 +20,9 @@ abstract contract TermsFixture is TestBase {
     /// @dev Whether the attester signs the payoffs.
     bool internal vector;
 
+    /// @dev Whether absent members pay by their stand-ins; set like `vector`.
+    bool internal charging;
+
     /// @dev The asset; ether if there is none.
     Token internal token;
 
@@ -138,6 +141,29 @@ abstract contract TermsFixture is TestBase {
         return vector ? bytes("") : PlainKernel.pack(weights(count));
     }
 
+    /// @dev The score of member `index`'s stand-in: half of its data, a third of what it may generate.
+    function standIn(uint256 index) internal view returns (int256) {
+        IConsortium.Member memory terms = termsOf(address(0), index);
+        return scoreOf(index, IConsortium.Contribution(terms.dataCap / 2, terms.generatedCap / 3, 0));
+    }
+
+    function standIns(uint256 count) internal view returns (bytes memory) {
+        if (!charging) return "";
+        int256[] memory scores = new int256[](count);
+        for (uint256 i; i < count; ++i) {
+            scores[i] = standIn(i);
+        }
+        return packScores(scores);
+    }
+
+    function packScores(int256[] memory scores) internal pure returns (bytes memory) {
+        bytes[] memory parts = new bytes[](scores.length);
+        for (uint256 i; i < scores.length; ++i) {
+            parts[i] = abi.encodePacked(int128(scores[i]));
+        }
+        return join(parts);
+    }
+
     function deploy(
         bytes memory records_,
         bytes memory triangle_,
@@ -165,7 +191,16 @@ abstract contract TermsFixture is TestBase {
         bytes memory triangle_,
         IConsortium.Terms memory terms
     ) internal view returns (bytes memory) {
-        return bytes.concat(vm.getCode(artifact()), abi.encode(records_, triangle_, terms));
+        return creation(records_, triangle_, standIns(records_.length / 68), terms);
+    }
+
+    function creation(
+        bytes memory records_,
+        bytes memory triangle_,
+        bytes memory standIns_,
+        IConsortium.Terms memory terms
+    ) internal view returns (bytes memory) {
+        return bytes.concat(vm.getCode(artifact()), abi.encode(records_, triangle_, standIns_, terms));
     }
 
     /// @dev The contract under test.
@@ -178,7 +213,7 @@ abstract contract TermsFixture is TestBase {
     }
 
     function scoreOf(uint256 index, IConsortium.Contribution memory contribution) internal view returns (int256) {
-        IConsortium.Member memory terms = termsOf(members[index], index);
+        IConsortium.Member memory terms = termsOf(address(0), index);
         IConsortium.Terms memory scalars = agreed();
         return
             PlainKernel.score(

@@ -128,6 +128,7 @@ class Life:
             events=tuple(self.events),
             storage=self.twin.storage(block=self.block),
             blocks=tuple(self.blocks),
+            stand_ins_blob=self.encoded.stand_ins_blob,
         )
 
 
@@ -151,7 +152,7 @@ def live(life: Life) -> Iterator[tuple[str, LedgerRecord]]:
     life.submit(0, 1, 2, 4)
     life.call(life.account(0), twin.withdraw, 0, 5, STRANGER)
     life.record()
-    # member 3 is masked, which it disputes
+    # member 3 is absent, which it disputes
     life.dispute(3, SETTLE)
     life.settle()
     life.open()
@@ -213,6 +214,10 @@ def record_life(make_terms: Callable[..., SettlementTerms]) -> Callable[..., Rec
         terms = make_terms(5, maximum_rounds=9, dispute_bond=1_003, mode=mode, **windows, **changes)
         if mode == "vector":
             members = tuple(replace(m, max_debit=1_000 + 10 * n) for n, m in enumerate(terms.members))
+            terms = replace(terms, members=members)
+        else:
+            stand_ins = [(m.data_cap // 2, m.generated_cap // 3, m.compute_cap // 2) for m in terms.members]
+            members = tuple(replace(m, stand_in=s) for m, s in zip(terms.members, stand_ins, strict=True))
             terms = replace(terms, members=members)
         encoded = encode(terms)
         life = Life(terms, encoded, Twin(encoded, chain_id=CHAIN_ID, address=ADDRESS))

@@ -149,7 +149,7 @@ class TestHonestLedgers:
             if e["type"] == "event"
         }
         # declared by OpenZeppelin's EIP712, whose domain never changes here
-        assert declared | {"Absent": ("round", "bitmap")} == {**EVENT_ARGUMENTS, "EIP712DomainChanged": ()}
+        assert declared == {**EVENT_ARGUMENTS, "EIP712DomainChanged": ()}
 
     def test_the_record_is_plain_data(self, chain_record, memory_record):
         for event in (*chain_record.events, *memory_record.events):
@@ -255,6 +255,13 @@ class TestTerms:
         blob[at] ^= 1
         assert place in audit(replace(memory_record, terms_blob=bytes(blob)), terms).checks[1].detail
 
+    def test_the_organization_whose_stand_in_differs_is_named(self, record_life):
+        recorded = record_life("pairwise")
+        encoded, blob = recorded.encoded, bytearray(recorded.done.stand_ins_blob)
+        blob[1 + 16 * 3 + 15] ^= 1
+        report = audit(replace(recorded.done, stand_ins_blob=bytes(blob)), encoded)
+        assert report.checks[1].detail.endswith(f"for {encoded.names[encoded.organizations[3]]}")
+
     def test_a_blob_of_another_length(self, memory_record, terms):
         longer = replace(memory_record, terms_blob=memory_record.terms_blob + b"\0")
         assert failed(audit(longer, terms)) == {"terms"}
@@ -300,15 +307,33 @@ class TestWrongKernel:
         scores = tuple(10**18 if i < contributors else None for i in range(5))
         allowed = max(contributors - 1, 1)
         for wei, fails in ((allowed - 1, False), (1 - allowed, False), (allowed, True), (-allowed, True)):
-            settled = SettledRound(1, "0x", scores, (wei, 0, 0, 0, 0))
+            settled = SettledRound(1, "0x", scores, (None,) * 5, (wei, 0, 0, 0, 0))
             payments = tally([settled], replace(recorded.encoded, scalars=replace(recorded.encoded.scalars, mode=0)))
             assert any(finding.check == "rounding" for finding in payments.findings) == fails
             assert payments.largest_rounding == abs(wei)
 
     def test_the_exact_payoff_of_a_masked_member_is_zero(self, recorded):
-        settled = SettledRound(1, "0x", (10**18, 10**18, None, None, None), (0, 0, 0, 0, 1))
+        settled = SettledRound(1, "0x", (10**18, 10**18, None, None, None), (None,) * 5, (0, 0, 0, 0, 1))
         payments = tally([settled], replace(recorded.encoded, scalars=replace(recorded.encoded.scalars, mode=0)))
         assert {finding.check for finding in payments.findings} == {"rounding", "transfers"}
+
+    def test_an_absent_member_owes_what_its_stand_in_would_and_is_owed_nothing(self, record_life):
+        encoded = record_life("pairwise").encoded
+        scores, stand_ins = (9 * 10**19, 0, None, None, None), (None, None, 10**19, 5 * 10**19, None)
+        payoffs = kernel.payoffs(encoded.pair_weights, encoded.scalars.gamma_wad, scores, stand_ins)
+        assert tally([SettledRound(1, "0x", scores, stand_ins, payoffs)], encoded).findings == []
+        receiving = kernel.payoffs(encoded.pair_weights, encoded.scalars.gamma_wad, (*scores[:2], *stand_ins[2:]))
+        masked = kernel.payoffs(encoded.pair_weights, encoded.scalars.gamma_wad, scores)
+        for wrong in (receiving, masked):
+            payments = tally([SettledRound(1, "0x", scores, stand_ins, wrong)], encoded)
+            assert {finding.check for finding in payments.findings} == {"rounding", "transfers"}
+
+    @pytest.mark.parametrize(("wei", "fails"), [(1, False), (2, True), (-1, False), (-2, True)])
+    def test_the_allowance_counts_the_absent(self, record_life, wei, fails):
+        scores, stand_ins = (10**18, 10**18, None, None, None), (None, None, 10**18, None, None)
+        settled = SettledRound(1, "0x", scores, stand_ins, (0, 0, wei, 0, 0))
+        payments = tally([settled], record_life("pairwise").encoded)
+        assert any(finding.check == "rounding" for finding in payments.findings) == fails
 
 
 class TestAccounting:

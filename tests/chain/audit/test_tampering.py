@@ -67,6 +67,8 @@ EXPECTED: dict[tuple[str, str], str] = {
     ("DisputeResolved", "round"): "events",
     ("DisputeResolved", "index"): "events",
     ("DisputeResolved", "forfeited"): "balances",
+    ("Absent", "round"): "events",
+    ("Absent", "bitmap"): "settlement",
     ("PayoffCalculated", "round"): "events",
     ("PayoffCalculated", "payoffHash"): "settlement",
     ("PayoffCalculated", "payoffs"): "settlement",
@@ -182,7 +184,7 @@ class TestEvents:
 
     def test_every_event_of_the_contract_occurs(self, recorded):
         emitted = {event.name for event in recorded.done.events}
-        assert emitted == set(EVENT_ARGUMENTS) - (set() if recorded.encoded.is_vector else {"TransfersSubmitted"})
+        assert emitted == set(EVENT_ARGUMENTS) - {"Absent" if recorded.encoded.is_vector else "TransfersSubmitted"}
         rulings = {(e.args["ruling"], e.args["forfeited"] > 0) for e in recorded.done.events if "ruling" in e.args}
         assert rulings == {(0, False), (1, False), (2, True)}
 
@@ -255,9 +257,10 @@ class TestEvents:
             late = event.name == "ContributionSubmitted" and event.time >= opened + relay_from
             by_anyone = event.name in PERMISSIONLESS or late or event.sender == OTHER
             before = recorded.done.events[position - 1]
-            voided = event.name == "RoundVoided" and before.name == "DisputeResolved"
+            # the two events of one call name one sender
+            second = (before.name, event.name) in (("DisputeResolved", "RoundVoided"), ("Absent", "PayoffCalculated"))
             report = audit(edited(recorded.done, position, sender=ANOTHER), recorded.encoded)
-            if voided or not by_anyone:
+            if second or event.name == "Absent" or not by_anyone:
                 expected = "limits" if event.name == "DisputeResolved" else "events"
                 assert expected in failed(report), (position, event.name)
             else:
@@ -484,6 +487,7 @@ class TestTerms:
     def test_the_other_mode(self, recorded):
         vector = recorded.encoded.is_vector
         members = tuple(replace(member, max_debit=0 if vector else 1_000) for member in recorded.terms.members)
+        members = tuple(replace(member, stand_in=None) for member in members)
         other = replace(recorded.terms, mode="pairwise" if vector else "vector", members=members)
         assert {"code", "terms"} <= failed(audit(recorded.done, other))
 
@@ -511,6 +515,74 @@ class TestTerms:
         for at in range(0, len(blob), step):
             tampered = blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :]
             assert failed(audit(replace(recorded.done, terms_blob=tampered), recorded.encoded)) == {"terms"}
+
+    def test_every_byte_of_the_stand_ins(self, recorded):
+        blob = recorded.done.stand_ins_blob
+        assert len(blob) == (0 if recorded.encoded.is_vector else 1 + 16 * 5)
+        for at in range(len(blob)):
+            tampered = blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :]
+            assert failed(audit(replace(recorded.done, stand_ins_blob=tampered), recorded.encoded)) == {"terms"}
+        for tampered in {blob[:-1], blob + b"\0", b"", b"\0"} - {blob}:
+            assert failed(audit(replace(recorded.done, stand_ins_blob=tampered), recorded.encoded)) == {"terms"}
+
+    def test_any_other_stand_in_agreed_on(self, recorded):
+        if recorded.encoded.is_vector:
+            return
+        for index in range(5):
+            scores = [*recorded.encoded.stand_ins]
+            scores[index] -= 1
+            report = audit(recorded.done, replace(recorded.encoded, stand_ins=tuple(scores)))
+            assert "terms" in failed(report)
+
+
+class TestAbsent:
+    """The event that says who is charged: it stands before the payoffs of its call, or there are findings."""
+
+    def places(self, record):
+        return [position for position, event in enumerate(record.events) if event.name == "Absent"]
+
+    def test_removed(self, record_life):
+        recorded = record_life("pairwise")
+        for place in self.places(recorded.done):
+            events = recorded.done.events[:place] + recorded.done.events[place + 1 :]
+            assert "events" in failed(audit(replace(recorded.done, events=events), recorded.encoded))
+
+    def test_added_where_nobody_is_absent(self, record_life):
+        recorded = record_life("pairwise")
+        events, place = recorded.done.events, self.places(recorded.done)[0]
+        full = next(
+            position
+            for position, event in enumerate(events)
+            if event.name == "PayoffCalculated" and events[position - 1].name != "Absent"
+        )
+        event = events[full]
+        args = {"round": event.args["round"], "bitmap": 1}
+        forged = replace(events[place], args=args, **{f: getattr(event, f) for f in ("block", "time", "transaction")})
+        forged = replace(forged, sender=event.sender, value=event.value, log_index=event.log_index - 1)
+        longer = replace(recorded.done, events=(*events[:full], forged, *events[full:]))
+        assert "events" in failed(audit(longer, recorded.encoded))
+
+    def test_moved_behind_the_payoffs(self, record_life):
+        recorded = record_life("pairwise")
+        events, place = [*recorded.done.events], self.places(recorded.done)[0]
+        first, second = events[place : place + 2]
+        events[place : place + 2] = [
+            replace(second, log_index=first.log_index),
+            replace(first, log_index=second.log_index),
+        ]
+        assert "events" in failed(audit(replace(recorded.done, events=tuple(events)), recorded.encoded))
+
+    def test_payoffs_that_charge_nobody_fail_all_checks_that_compute_them(self, record_life):
+        recorded = record_life("pairwise")
+        place = self.places(recorded.done)[0] + 1
+        payoffs = [*recorded.done.events[place].args["payoffs"]]
+        absent = recorded.done.events[place - 1].args["bitmap"].bit_length() - 1
+        assert payoffs[absent] < 0
+        richest = payoffs.index(max(payoffs))
+        payoffs[richest] += payoffs[absent]
+        payoffs[absent] = 0
+        report = audit(edited(recorded.done, place, args={"payoffs": tuple(payoffs)}), recorded.encoded)
+        assert failed(report) >= {"settlement", "rounding", "transfers"}
 
 
 class TestCode:
