@@ -103,7 +103,8 @@ def gas_of_ours(machine: _Machine, encoded: EncodedTerms) -> dict[str, int]:
     artifact = load_artifact(encoded.contract_name)
     w3 = Web3()
     constructor = w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor
-    creation = constructor(encoded.records, encoded.triangle, encoded.scalars.values).data_in_transaction
+    packed = (encoded.records, encoded.triangle, encoded.packed_stand_ins, encoded.scalars.values)
+    creation = constructor(*packed).data_in_transaction
     address, deployment = machine.deploy(creation)
     contract = w3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact.abi)
     domain = Domain(machine.backend.chain_id, contract.address)
