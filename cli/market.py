@@ -95,7 +95,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
         split=0,
         folders=request.folders(consortium),
     )
-    return register(consortium, provider, task, progress=bars).resolved
+    return register(consortium.without_accounts(), provider, task, progress=bars).resolved
 
 
 def _stated(terms: DataMarket) -> OpenMarket:

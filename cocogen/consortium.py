@@ -103,7 +103,16 @@ class Consortium(TermsSection):
 
     def with_incentive(self, strength: float) -> Consortium:
         """The same terms under the published rule with a stated strength, currency per unit of score difference."""
-        copy = self.model_copy(update={"incentive": Incentive(strength=strength)})
+        return self._with(incentive=Incentive(strength=strength))
+
+    def without_accounts(self) -> Consortium:
+        """The same terms with every address left open: to be played where nobody's keys are, for a comparison."""
+        organizations = tuple(organization.model_copy(update={"address": None}) for organization in self.organization)
+        settlement = self.settlement.model_copy(update={"attester": None, "arbiter": None})
+        return self._with(organization=organizations, settlement=settlement)
+
+    def _with(self, **changes: object) -> Consortium:
+        copy = self.model_copy(update=changes)
         copy._source, copy._file, copy._competition = self._source, self._file, self._competition
         return copy
 

@@ -74,7 +74,7 @@ class StudyRun:
     Parameters
     ----------
     consortium
-        Valid terms.
+        Valid terms; addresses that they state do not matter, since nobody's key signs here.
     incentive
         Currency per effective sample; replaces "auto", so that all folds play the agreed game. An optimal
         redistribution is designed anew in each fold, as its weights follow from the members' samples.
@@ -101,7 +101,7 @@ class StudyRun:
     ) -> None:
         self._splits = consortium.learning.splits
         uniform = consortium.incentive.redistribution == "uniform"
-        agreed = consortium.with_incentive(incentive) if uniform else consortium
+        agreed = (consortium.with_incentive(incentive) if uniform else consortium).without_accounts()
         play = partial(_fold, agreed, provider, first_fold, folders)
         jobs = min(self._splits, processes or os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None

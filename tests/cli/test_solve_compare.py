@@ -97,3 +97,11 @@ def test_a_tradefl_market_is_not_run(run, command):
 def test_a_missing_terms_file_is_named(run, command):
     assert "none.toml" in json.loads(run(command, "none.toml", "--format", "json", code=2))["error"]["message"]
     assert "no terms file" in json.loads(run(command, "--format", "json", code=2))["error"]["message"]
+
+
+def test_terms_that_state_addresses_are_solved_without_anybodys_key(run, tmp_path):
+    text = (TRADEFL.parent / "clinics.toml").read_text()
+    stated = text.replace('name = "north"\n', f'name = "north"\naddress = "0x{7:040x}"\n')
+    assert stated != text
+    (tmp_path / "clinics.toml").write_text(stated)
+    assert _data(run("solve", tmp_path / "clinics.toml", "--format", "json"))["epsilon"] <= 1e-6

@@ -64,6 +64,22 @@ def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(
     assert none[-1].evaluation["accuracy"] == task.train_together(2).accuracy
 
 
+def test_terms_that_state_addresses_are_compared_without_anybodys_key(tmp_path):
+    path = short(tmp_path, rounds=1)
+    stated = path.read_text()
+    for number, name in enumerate(("north", "attester", "arbiter"), start=1):
+        line = f'name = "{name}"\n' if name == "north" else "[settlement]\n"
+        field = "address" if name == "north" else name
+        stated = stated.replace(line, f'{line}{field} = "0x{number:040x}"\n')
+    open_terms, provider = load_consortium(path), partial(MemoryProvider, 7)
+    path.write_text(stated)
+    terms = load_consortium(path)
+    assert (terms.organization[0].address, terms.settlement.attester) == (f"0x{1:040x}", f"0x{2:040x}")
+    assert terms.without_accounts().source_digest == terms.source_digest
+    fold = StudyRun(terms, 3.0, provider, processes=1)._folds
+    assert next(fold) == next(StudyRun(open_terms, 3.0, provider, processes=1)._folds)
+
+
 def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=1))
     run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), first_fold=False, processes=1)
