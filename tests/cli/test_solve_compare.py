@@ -99,6 +99,7 @@ def test_a_missing_terms_file_is_named(run, command):
     assert "no terms file" in json.loads(run(command, "--format", "json", code=2))["error"]["message"]
 
 
+@pytest.mark.slow
 def test_terms_that_state_addresses_are_solved_without_anybodys_key(run, tmp_path):
     text = (TRADEFL.parent / "clinics.toml").read_text()
     for old, new in (
