@@ -18,15 +18,17 @@ from typing import Any
 from web3 import Web3
 from web3.types import TxParams
 
-from chain.abi import WORD, checksum_address, is_address
+from chain.abi import WORD, checksum_address, is_address, keccak256
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors
 from chain.backends.logs import contract_logs
 from chain.build import load_artifact
+from chain.earlier import find_earlier
 from chain.errors import ArgumentOutOfRange
+from chain.journal import DEPLOY, Intent
 from chain.record import Event, EventValue, RoundView
 from chain.terms import EncodedTerms, ScalarTerms
-from chain.transactions import Mined, Sender, send_transaction
+from chain.transactions import ContractWallet, Mined, Sender, send_transaction
 
 __all__ = ["ConsortiumContract", "Log", "MemberView", "Mined"]
 
@@ -94,7 +96,7 @@ class ConsortiumContract:
         factory = backend.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
         creation = factory.constructor(terms.records, terms.triangle, terms.packed_stand_ins, terms.scalars.values)
         call: TxParams = {"data": creation.data_in_transaction, "value": Web3.to_wei(0, "wei")}
-        mined, address = send_transaction(backend, call, account, "deploy", timeout)
+        mined, address = send_transaction(backend, call, account, DEPLOY, timeout)
         return cls(backend, address, name=terms.contract_name, timeout=timeout), mined
 
     def code(self) -> bytes:
@@ -112,8 +114,12 @@ class ConsortiumContract:
                 {"from": sender, "value": Web3.to_wei(value, "wei")}, "pending"
             )
 
-    def transact(self, function: str, *arguments: Any, account: Sender, value: int = 0) -> Mined:
+    def transact(
+        self, function: str, *arguments: Any, account: Sender, value: int = 0, amount: int | None = None
+    ) -> Mined:
         """Send one transaction to the named function and wait until it is mined.
+
+        ``amount``: what it moves, if it would each time; see :func:`chain.transactions.send_transaction`.
 
         Raises
         ------
@@ -126,12 +132,20 @@ class ConsortiumContract:
         """
         data = self._contract.encode_abi(function, args=self._encodable(function, arguments, value))
         call: TxParams = {"to": self.address, "data": data, "value": Web3.to_wei(value, "wei")}
-        return send_transaction(self.backend, call, account, function, self._timeout)[0]
+        return send_transaction(self.backend, call, account, function, self._timeout, amount=amount)[0]
+
+    def check_not_sent(self, function: str, *, account: Sender) -> None:
+        """Raise what :func:`chain.earlier.find_earlier` raises if an interrupted command called the function."""
+        if isinstance(account, ContractWallet):
+            return
+        nothing = "0x" + keccak256(b"").hex()
+        wanted = Intent(function, account.address, self.backend.chain_id, self.address, 0, nothing, 0, 0)
+        find_earlier(self.backend, wanted, self._timeout)
 
     def deposit_submit(self, index: int, terms_hash: bytes, *, account: Sender, value: int) -> Mined:
         """Accept the terms and add ``value``, wei or approved units of the token, to the member's bond."""
         arguments, sent = self.deposit_arguments(index, terms_hash, value)
-        return self.transact("depositSubmit", *arguments, account=account, value=sent)
+        return self.transact("depositSubmit", *arguments, account=account, value=sent, amount=value)
 
     def deposit_arguments(self, index: int, terms_hash: bytes, value: int) -> tuple[tuple[Any, ...], int]:
         """Return the arguments of ``depositSubmit`` and the wei to send along: a token's contract names the amount."""
@@ -185,7 +199,7 @@ class ConsortiumContract:
 
     def withdraw(self, index: int, amount: int, to: str, *, account: Sender) -> Mined:
         """Pay ``amount`` wei of the member's balance out to ``to``."""
-        return self.transact("withdraw", index, amount, to, account=account)
+        return self.transact("withdraw", index, amount, to, account=account, amount=amount)
 
     def exit_request(self, index: int, *, account: Sender) -> Mined:
         """Stay out of the next round."""

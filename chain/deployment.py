@@ -7,8 +7,6 @@ or not at all, and never changes afterwards. Left out: the terms and anything se
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chain.abi import LARGEST_WORD
+from chain.files import write_whole
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.ledger import Deployment
 
@@ -45,20 +44,7 @@ def save_deployment(deployment: Deployment, path: Path) -> None:
         The file cannot be written.
     """
     content = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(deployment)}, indent=2) + "\n"
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise WorkspaceError(
-            f"the deployment record {path} cannot be written: {error}",
-            hint="check that the folder exists, that you may write to it, and that the disk has space",
-        ) from error
+    write_whole(path, content, "the deployment record")
 
 
 def load_deployment(path: Path) -> Deployment:

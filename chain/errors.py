@@ -14,6 +14,7 @@
     ├── TooLittleEther               an account cannot pay what it is to send
     ├── FeeTooHigh                   a node asks more for gas than the user allows
     ├── WalletMustSend               a transaction is asked of a contract wallet; it says which
+    ├── AlreadySent                  an earlier command sent the same and could not say what became of it
     ├── MalformedSignature           bytes that are no signature
     └── backends: ChainUnavailable, ChainLocked, IncompatibleChainFile, NoContract, ArtifactMismatch, WrongChain,
         NodeNotInstalled, NotALocalChain, TransactionPending, TransactionRejected, TransactionReplaced,
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from chain.contract_errors import (
     AlreadyExiting,
@@ -89,9 +91,13 @@ from chain.foreign_errors import (
 from chain.reverts import CONTRACT_ERRORS, ContractError, decode_revert
 from cocogen.errors import FieldProblem, KeyUnavailable, LedgerError
 
+if TYPE_CHECKING:
+    from chain.journal import Intent
+
 __all__ = [
     "CONTRACT_ERRORS",
     "AlreadyExiting",
+    "AlreadySent",
     "AlreadySubmitted",
     "ArgumentOutOfRange",
     "ArithmeticBound",
@@ -326,6 +332,31 @@ class TransactionRejected(LedgerError):
 
 class TransactionPending(LedgerError):
     """The account has earlier transactions under way; sending another could do the same thing twice."""
+
+
+class AlreadySent(LedgerError):
+    """An earlier command sent the same, and nobody was told what became of it; nothing was sent now.
+
+    ``intents`` is what the earlier command wrote down (:class:`chain.journal.Intent`).
+    """
+
+    def __init__(
+        self, intents: Sequence[Intent], reason: str, *, transaction: str | None = None, block: int | None = None
+    ) -> None:
+        self.intents = tuple(intents)
+        first = self.intents[0]
+        self.details = {
+            "operation": first.operation,
+            "account": first.account,
+            "amount": str(first.amount),
+            "nonce": first.nonce,
+            "transaction": transaction or (first.hashes[-1] if first.hashes else None),
+            "block": block,
+        }
+        super().__init__(
+            f"{reason}. Nothing was sent now",
+            hint="`cocogen status` shows the balances; to do it once more, give --yes to the same command",
+        )
 
 
 class TransactionReplaced(LedgerError):

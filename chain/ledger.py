@@ -183,11 +183,14 @@ class ChainLedger:
             The member holds fewer tokens; nothing was sent.
         UnsupportedToken
             What the terms name as the token is none, or keeps a part of what is transferred.
+        AlreadySent
+            An interrupted command deposited already; nothing was sent.
         """
         position, terms_hash = self._position(index), self._encoded.terms_hash
         in_ether = self._encoded.scalars.token == ZERO_ADDRESS
         account = self._member(index, amount if in_ether else 0)
         if not in_ether:
+            self._contract.check_not_sent("depositSubmit", account=account)
             self._allow_deposit(position, amount, account)
         return _receipt(self._contract.deposit_submit(position, terms_hash, account=account, value=amount))
 

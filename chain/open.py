@@ -14,6 +14,7 @@ from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
 if TYPE_CHECKING:
     from chain.accounts import KeySource
     from chain.creation import Whereabouts
+    from chain.journal import Journal
 
 __all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
 
@@ -48,7 +49,12 @@ def storable(specification: str) -> str:
 
 
 def open_ledger(
-    specification: str, *, seed: int, lock_timeout: float = 0.0, keys: KeySource | None = None
+    specification: str,
+    *,
+    seed: int,
+    lock_timeout: float = 0.0,
+    keys: KeySource | None = None,
+    journal: Journal | None = None,
 ) -> AuditableProvider:
     """Open the settlement system that ``specification`` names; whatever it needs is imported only then.
 
@@ -66,6 +72,8 @@ def open_ledger(
         Seconds to wait for another process to let go of an embedded chain.
     keys
         Keystores, for addresses that the terms name and for chains that are not local.
+    journal
+        Where deposits, withdrawals and deployments are written down before they are sent.
 
     Raises
     ------
@@ -97,7 +105,7 @@ def open_ledger(
     backend = open_backend(specification, lock_timeout=lock_timeout, confirmations=confirmations)
     if not backend.local:
         backend.fee_limit = fee_limit
-    return ChainProvider(backend, seed, keys)
+    return ChainProvider(backend, seed, keys, journal)
 
 
 def _number(variable: str, default: int, largest: int, what: str) -> int:

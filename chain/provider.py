@@ -15,6 +15,7 @@ from chain.contract import ConsortiumContract
 from chain.creation import Whereabouts, check_creation, whereabouts
 from chain.errors import ArtifactMismatch, DeploymentRecordWrong, NoContract, TermsMismatch, WrongChain
 from chain.funding import FundedAccounts
+from chain.journal import Journal
 from chain.ledger import ChainLedger
 from chain.record import LedgerRecord
 from chain.terms import EncodedTerms, check_terms
@@ -35,10 +36,16 @@ class ChainProvider:
         Any integer; names and seed determine the development accounts.
     keys
         Keystores, for addresses that the terms name and for chains that are not local.
+    journal
+        Where deposits, withdrawals and deployments are written down before they are sent; by default in memory.
     """
 
-    def __init__(self, backend: Backend, seed: int, keys: KeySource | None = None) -> None:
+    def __init__(
+        self, backend: Backend, seed: int, keys: KeySource | None = None, journal: Journal | None = None
+    ) -> None:
         self._backend = backend
+        if journal is not None:
+            backend.journal = journal
         accounts = Accounts(seed, local=backend.local, source=keys)
         self._addresses = accounts
         self._accounts = FundedAccounts(backend, accounts)
@@ -79,7 +86,7 @@ class ChainProvider:
         self._accounts.ready(self._accounts.signer("operator"))
 
     def deploy(self, terms: SettlementTerms) -> ChainLedger:
-        """Put a consortium on the chain, paid by the operator.
+        """Put a consortium on the chain, paid by the operator; one that an interrupted call put there is gone on with.
 
         Raises
         ------

@@ -2,24 +2,27 @@
 
 A transaction is signed here, with a key that never reaches the node, and has one nonce for its whole life: it is
 sent again as the same bytes, or raised in price under the same nonce, so at most one of its versions is ever mined.
-Nothing is kept on disk: after an interruption the chain itself says what happened, and an account with transactions
-still under way sends nothing new. Left out: what is called (``chain.contract``) and reading.
+An account with transactions still under way sends nothing new. What would move money a second time is written down
+before it leaves (``chain.journal``), and looked for before it is sent again (``chain.earlier``). Left out: what is
+called (``chain.contract``) and reading.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from web3 import Web3
-from web3.exceptions import TransactionNotFound, Web3RPCError
+from web3.exceptions import Web3RPCError
 from web3.types import TxParams, TxReceipt
 
+from chain.abi import keccak256
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors, node_message
 from chain.creation import created_address
+from chain.earlier import find_earlier, known_transaction, mined_receipt
 from chain.errors import (
     ChainUnavailable,
     FeeTooHigh,
@@ -30,6 +33,7 @@ from chain.errors import (
     UnknownRevert,
     WalletMustSend,
 )
+from chain.journal import Intent
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -79,12 +83,14 @@ Sender: TypeAlias = "LocalAccount | ContractWallet"
 
 
 def send_transaction(
-    backend: Backend, call: TxParams, account: Sender, operation: str, timeout: float
+    backend: Backend, call: TxParams, account: Sender, operation: str, timeout: float, *, amount: int | None = None
 ) -> tuple[Mined, str]:
     """Estimate, sign, send and wait; returns what was mined and the address of a created contract, else "".
 
     ``call`` holds ``data``, ``value`` (wei) and, unless it creates a contract, ``to``; ``timeout`` is in seconds and
-    counts from the moment of sending, confirmations included.
+    counts from the moment of sending, confirmations included. ``amount``: what is moved, of calls that would move it
+    again each time; those and creations are kept in the backend's journal until their outcome is known. A creation that
+    an interrupted command sent already is not sent again.
 
     Raises
     ------
@@ -92,6 +98,8 @@ def send_transaction(
         The contract refuses, in the estimate (nothing was sent) or in its block.
     WalletMustSend
         The account is a contract wallet, and the call would pass; the error holds the transaction.
+    AlreadySent
+        An interrupted command moved the same already; nothing was sent.
     TransactionPending
         Earlier transactions of the account are, or were until now, under way; nothing was sent.
     TransactionRejected
@@ -105,38 +113,79 @@ def send_transaction(
         The node is gone; once something was sent, the message holds the transaction's hash.
     """
     eth = backend.web3.eth
+    intent = None
+    if not isinstance(account, ContractWallet) and ("to" not in call or amount is not None):
+        intent = _intent(backend, call, account.address, operation, amount or 0)
+        if (found := find_earlier(backend, intent, timeout)) is not None:
+            return _outcome(backend, *found)
     with node_errors():
         # a call on the pending block meets what the transaction will meet, its time above all
         estimate = eth.estimate_gas({**call, "from": Web3.to_checksum_address(account.address)}, "pending")
         if isinstance(account, ContractWallet):
             raise WalletMustSend(account.name, account.address, str(call["to"]), int(call["value"]), str(call["data"]))
-        nonce = _free_nonce(backend, account.address, timeout)
+        nonce = _free_nonce(backend, account.address, timeout, intent)
         # a quarter more: state that other transactions change meanwhile can cost more than was estimated
         gas = min(estimate * 5 // 4, max(estimate, _GAS_CAP))
         complete = {**call, "chainId": backend.chain_id, "nonce": nonce, "gas": gas}
-        transaction = _Transaction(backend, complete, account, timeout)
+        if intent is not None:
+            time_ = int(eth.get_block("latest")["timestamp"])
+            intent = replace(intent, nonce=nonce, time=time_)
+        transaction = _Transaction(backend, complete, account, timeout, intent)
         receipt = transaction.mined()
         if receipt["status"] != 1:
+            if transaction.intent is not None:
+                backend.journal.forget([transaction.intent])
             eth.call({**call, "from": account.address, "gas": gas}, receipt["blockNumber"])
             raise UnknownRevert(b"")
-        mined_at = eth.get_block(receipt["blockNumber"])["timestamp"]
-        created = ""
-        if "to" not in call:
-            created = created_address(account.address, nonce)
+        if transaction.intent is None:
+            return _mined(backend, receipt, operation), ""
+        return _outcome(backend, transaction.intent, receipt)
+
+
+def _intent(backend: Backend, call: TxParams, account: str, operation: str, amount: int) -> Intent:
+    """The call as it is written down, without nonce and hash."""
+    data = Web3.to_bytes(hexstr=call["data"]) if isinstance(call["data"], str) else bytes(call["data"])
+    return Intent(
+        operation=operation,
+        account=account,
+        chain_id=backend.chain_id,
+        contract=str(call.get("to", "")),
+        amount=amount,
+        call="0x" + keccak256(data).hex(),
+        nonce=0,
+        time=0,
+    )
+
+
+def _outcome(backend: Backend, intent: Intent, receipt: TxReceipt) -> tuple[Mined, str]:
+    """What a transaction that was written down did: what was mined, and the address of a created contract."""
+    with node_errors():
+        mined, created = _mined(backend, receipt, intent.operation), ""
+        if not intent.contract:
+            created = created_address(intent.account, intent.nonce)
             if str(receipt["contractAddress"]).lower() != created.lower():
                 raise ChainUnavailable(
                     f"the node puts the contract at {receipt['contractAddress']}, but it can only be at {created}",
                     hint="do not use this node",
                 )
-        hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
-        mined = Mined(operation, hash_, int(receipt["blockNumber"]), int(mined_at), int(receipt["gasUsed"]))
+    backend.journal.done(intent)
     return mined, created
+
+
+def _mined(backend: Backend, receipt: TxReceipt, operation: str) -> Mined:
+    mined_at = backend.web3.eth.get_block(receipt["blockNumber"])["timestamp"]
+    hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
+    return Mined(operation, hash_, int(receipt["blockNumber"]), int(mined_at), int(receipt["gasUsed"]))
 
 
 class _Transaction:
     """One transaction in all its versions (equal but for the price)."""
 
-    def __init__(self, backend: Backend, call: dict[str, Any], account: LocalAccount, timeout: float) -> None:
+    def __init__(
+        self, backend: Backend, call: dict[str, Any], account: LocalAccount, timeout: float, intent: Intent | None
+    ) -> None:
+        self.intent = intent
+        self._journal = backend.journal
         self._eth = backend.web3.eth
         self._confirmations = backend.confirmations
         self._fee_limit = backend.fee_limit
@@ -161,8 +210,7 @@ class _Transaction:
         except ChainUnavailable as error:
             raise ChainUnavailable(
                 f"{error}; the transaction {self._shown()} may have been sent",
-                hint="look for it on the node, and at `cocogen status`, before you repeat the command: a deposit or "
-                "withdrawal that went through would be made a second time",
+                hint="run the same command again once the node answers: it looks first for what became of it",
             ) from None
 
     def _offer(self) -> None:
@@ -178,10 +226,15 @@ class _Transaction:
         signed = self._account.sign_transaction({**self._call, **kind, **self._price})
         self._hashes.append(bytes(signed.hash))
         self._bytes = bytes(signed.raw_transaction)
+        if self.intent is not None:
+            self.intent = replace(self.intent, hashes=(*self.intent.hashes, self._shown()))
+            self._journal.write(self.intent)
         try:
             self._broadcast()
         except Web3RPCError:
             if first:
+                if self.intent is not None:
+                    self._journal.forget([self.intent])
                 raise
             # the earlier version is still under way, and the next one offers more
 
@@ -198,7 +251,7 @@ class _Transaction:
         patience, offers, misses, pause, told = self._timeout / _OFFERS, 1, 0, 0.002, ""
         while True:
             head = self._eth.block_number
-            receipt = self._receipt()
+            receipt = mined_receipt(self._eth, self._versions)
             if receipt is not None:
                 if head >= receipt["blockNumber"] + self._confirmations:
                     return receipt
@@ -207,7 +260,8 @@ class _Transaction:
                 misses += 1
                 if misses >= _MISSES:
                     raise self._replaced()
-            elif self._forgotten():
+            elif not known_transaction(self._eth, self._versions):
+                # a reorganization dropped it, or the pool was full
                 self._broadcast()
             waited = time.monotonic() - started
             if waited >= self._timeout:
@@ -222,23 +276,9 @@ class _Transaction:
             time.sleep(min(pause, self._timeout - waited))
             pause = min(pause * 1.6, self._ceiling)
 
-    def _receipt(self) -> TxReceipt | None:
-        for hash_ in reversed(self._hashes):
-            try:
-                return self._eth.get_transaction_receipt(hash_)  # type: ignore[arg-type]
-            except TransactionNotFound:
-                continue
-        return None
-
-    def _forgotten(self) -> bool:
-        """Whether the node knows no version: a reorganization dropped it, or its pool was full."""
-        for hash_ in self._hashes:
-            try:
-                self._eth.get_transaction(hash_)  # type: ignore[arg-type]
-            except TransactionNotFound:
-                continue
-            return False
-        return True
+    @property
+    def _versions(self) -> tuple[str, ...]:
+        return tuple("0x" + hash_.hex() for hash_ in self._hashes)
 
     def _shown(self) -> str:
         return "0x" + self._hashes[-1].hex() if self._hashes else "(not yet signed)"
@@ -252,14 +292,15 @@ class _Transaction:
         return TransactionReplaced(
             f"another transaction of {self._account.address} with nonce {self._call['nonce']} was mined in the place "
             f"of {self._shown()}, which did nothing",
-            hint="somebody else uses this account; look at the state (`cocogen status`) and run the command again",
+            hint="somebody else uses this account, or a wallet sent the same at another price; look at the state "
+            "(`cocogen status`) before you run the command again",
         )
 
     def _late(self, receipt: TxReceipt | None) -> TransactionTimeout:
         if receipt is None:
             return TransactionTimeout(
                 f"the transaction {self._shown()} was sent but not mined within {self._timeout:g} seconds",
-                hint="it may still be mined: look for it on the node before you run the command again",
+                hint="it may still be mined: the same command, run again, looks first for what became of it",
             )
         hash_ = "0x" + bytes(receipt["transactionHash"]).hex()
         outcome = "took effect" if receipt["status"] == 1 else "was mined, failed and moved nothing"
@@ -280,17 +321,21 @@ def _market_price(eth: Any) -> dict[str, int]:
     return {"maxPriorityFeePerGas": tip, "maxFeePerGas": 2 * base + tip}
 
 
-def _free_nonce(backend: Backend, address: str, timeout: float) -> int:
+def _free_nonce(backend: Backend, address: str, timeout: float, intent: Intent | None) -> int:
     """The account's next nonce; waits for transactions under way, but does not send in their wake.
 
-    An interrupted command may have left them, and this one may have been asked for the same thing: what it does must
-    be judged by the chain after them.
+    They were sent elsewhere, and may be what this command was asked for. If that moves money (``intent``) it is written
+    down, so that the same command asks before it sends.
     """
     eth: Any = backend.web3.eth
     mined, pending = eth.get_transaction_count(address), eth.get_transaction_count(address, "pending")
     if pending <= mined:
         return int(mined)
-    started, number = time.monotonic(), pending - mined
+    started, first, last = time.monotonic(), mined, pending - 1
+    if intent is not None and intent.contract:
+        seen = replace(intent, nonce=last, time=int(eth.get_block("latest")["timestamp"]))
+        if not any(each.same_account(seen) and each.nonce == last and each.hashes for each in backend.journal.intents):
+            backend.journal.write(seen)
     while pending > mined and time.monotonic() - started < timeout:
         time.sleep(0.05 if backend.local else 2.0)
         mined, pending = eth.get_transaction_count(address), eth.get_transaction_count(address, "pending")
@@ -298,9 +343,10 @@ def _free_nonce(backend: Backend, address: str, timeout: float) -> int:
         raise TransactionPending(
             f"{pending - mined} earlier transactions of {address} are still under way, from nonce {mined} on; nothing "
             "was sent",
-            hint="wait until they are mined, or replace them with a wallet; then run the same command again",
+            hint="wait until they are mined, or replace them with a wallet; then see at `cocogen status` whether they "
+            "did what you want before you run the command again",
         )
     raise TransactionPending(
-        f"{number} earlier transactions of {address} were under way and are mined now; nothing was sent",
-        hint="run the same command again: it goes on from the state of the chain",
+        f"{last - first + 1} earlier transactions of {address} were under way and are mined now; nothing was sent",
+        hint="see at `cocogen status` whether they did what you want before you run the command again",
     )

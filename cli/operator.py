@@ -12,6 +12,7 @@ from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
+    from chain.journal import Journal
     from cli.session import Request
     from cocogen.consortium import Consortium
     from cocogen.ledger import Deployment, LedgerProvider
@@ -32,6 +33,7 @@ def deploy(request: Request) -> None:
     On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
     CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account.
     """
+    from chain.journal import Journal
     from chain.open import EPHEMERAL, open_ledger
     from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
     from cocogen.errors import ConfigurationError
@@ -48,10 +50,16 @@ def deploy(request: Request) -> None:
         keys = request.key_source(stated_addresses(consortium))
         if workspace.deployment.exists():
             _make_way(workspace, spec if request.ledger else None, consortium.consortium.seed, keys)
-        provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
+        journal = Journal(workspace.sent)
+        provider = open_ledger(
+            ledger_location(spec, workspace),
+            seed=consortium.consortium.seed,
+            keys=keys,
+            journal=journal,
+        )
         try:
             with progress() as bars:
-                deployment = deploy_consortium(consortium, workspace, provider, spec, bars, request.data_dir)
+                deployment = deploy_consortium(consortium, workspace, provider, spec, bars, request.data_dir, journal)
             resolved = load_resolved(workspace)
             liabilities = provider.decode(resolved.settlement_terms()).liabilities
         finally:
@@ -140,8 +148,12 @@ def deploy_consortium(
     spec: str,
     bars: Progress,
     data_dir: str | None = None,
+    journal: Journal | None = None,
 ) -> Deployment:
-    """Register, deploy and write the workspace; the deployment record comes last, so a kill leaves none."""
+    """Register, deploy and write the workspace; the deployment record comes last, so a kill leaves none.
+
+    ``journal`` then still holds the contract's creation, so that the next try goes on with that contract.
+    """
     from dataclasses import replace
 
     from chain.deployment import save_deployment
@@ -166,6 +178,8 @@ def deploy_consortium(
         registration.shared.save(workspace.initial_model)
         write_atomically(workspace.terms, consortium.source)
         write_atomically(workspace.resolved, registration.resolved.to_json().encode())
+        if journal is not None:
+            journal.deferred = True
         ledger = provider.deploy(registration.resolved.settlement_terms())
     except UnencodableTerms as error:
         raise ConfigurationError(
@@ -177,4 +191,6 @@ def deploy_consortium(
     details = {**ledger.deployment.details, "ledger": storable(spec), "config": str(Path(consortium.file).resolve())}
     deployment = replace(ledger.deployment, details=details)
     save_deployment(deployment, workspace.deployment)
+    if journal is not None:
+        journal.release()
     return deployment

@@ -9,6 +9,7 @@ import click
 
 from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, say, table, units
+from cli.repeats import once, once_by_state, yes_option
 
 if TYPE_CHECKING:
     from cli.session import Request, Session
@@ -36,11 +37,13 @@ def _receipt_text(receipt: Receipt) -> str:
 @click.option(
     "--amount", type=click.IntRange(min=0), metavar="WEI", help="Wei to add.  [default: up to twice the bond needed]"
 )
+@yes_option
 @common()
-def deposit(request: Request, organization: str, amount: int | None) -> None:
+def deposit(request: Request, organization: str, amount: int | None, yes: bool) -> None:
     """Accept the deployed terms and add AMOUNT wei to the organization's bond.
 
-    Without --amount nothing is sent where the balance covers two worst rounds already.
+    Without --amount nothing is sent where the balance covers two worst rounds already. With it, a deposit that an
+    interrupted command made already is shown first: a person is asked whether to make another, a script gives --yes.
 
     With --config FILE it first compares the deployed terms with the organization's own copy of the terms file.
 
@@ -58,7 +61,12 @@ def deposit(request: Request, organization: str, amount: int | None) -> None:
                     f"the deployed terms are not those of {request.config}; they differ in {', '.join(found)}",
                     hint="do not deposit before the parties agree; read the resolved terms in the workspace",
                 )
-        receipt, added = top_up(session, n, amount)
+        session.journal.deferred = True
+        if amount is None:
+            receipt, added = once_by_state(session.journal, lambda: top_up(session, n))
+        else:
+            made = once(session.journal, lambda: top_up(session, n, amount), yes=yes, ask=not request.as_json)
+            receipt, added = made or (None, 0)
         state = session.ledger.state()
     liability, balance = state.liabilities[n], state.balances[n]
     unit = session.resolved.settlement.wei_per_unit
@@ -71,7 +79,8 @@ def deposit(request: Request, organization: str, amount: int | None) -> None:
         "runway_rounds": runway,
         "receipt": None if receipt is None else receipt_data(receipt),
     }
-    done = "has nothing to deposit" if receipt is None else f"deposited {units(added, unit)} ({added} wei)"
+    nothing = "has nothing to deposit" if amount is None else "deposited nothing more"
+    done = nothing if receipt is None else f"deposited {units(added, unit)} ({added} wei)"
     sent = "" if receipt is None else f"\n{_receipt_text(receipt)}"
     emit(
         data,
@@ -79,6 +88,7 @@ def deposit(request: Request, organization: str, amount: int | None) -> None:
         f"{'any number of' if runway is None else runway} worst-case rounds{sent}",
         as_json=request.as_json,
     )
+    session.journal.release()
 
 
 def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt | None, int]:
@@ -258,16 +268,20 @@ def submit(request: Request, organization: str, sender: str | None) -> None:
 @click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="Wei to take.  [default: all above the bond]")
 @click.option("--all", "everything", is_flag=True, help="Take the bond too; without it no round is joined.")
 @click.option("--to", metavar="ADDRESS", help="Recipient.  [default: the organization's own account]")
+@yes_option
 @common()
-def withdraw(request: Request, organization: str, amount: int | None, everything: bool, to: str | None) -> None:
+def withdraw(
+    request: Request, organization: str, amount: int | None, everything: bool, to: str | None, yes: bool
+) -> None:
     """Withdraw wei from the organization's balance: by default what the bond does not need.
 
     During a round the bond stays whatever is asked for. Between rounds --all takes everything, and the organization
-    then takes no part in rounds until it deposits again. Run twice, an --amount is paid twice.
+    then takes no part in rounds until it deposits again. An --amount that an interrupted command has paid already is
+    shown first: a person is asked whether to pay it again, a script gives --yes.
     """
     from chain.abi import checksum_address, is_address
     from cli.session import Session
-    from cocogen.errors import ConfigurationError, LedgerError
+    from cocogen.errors import ConfigurationError
 
     if everything and amount is not None:
         raise ConfigurationError("give either --amount or --all")
@@ -278,21 +292,20 @@ def withdraw(request: Request, organization: str, amount: int | None, everything
         )
     with Session.opened(request) as session:
         n = session.index(organization)
+        session.journal.deferred = True
+
+        def take() -> tuple[Receipt, int]:
+            wei = free_amount(session, n, everything=everything) if amount is None else amount
+            return session.ledger.withdraw(n, wei, to=to), wei
+
+        made: tuple[Receipt, int] | None
+        if amount is None:
+            made = once_by_state(session.journal, take)
+        else:
+            made = once(session.journal, take, yes=yes, ask=not request.as_json)
+        receipt, taken = made or (None, 0)
         state = session.ledger.state()
-        live = state.phase != "idle" and state.participants[n]
-        leaving = state.exiting[n] or state.round >= session.resolved.consortium.rounds
-        kept = state.liabilities[n] if live or not (everything or leaving) else 0
-        if state.disputant == n:
-            kept += session.resolved.settlement.dispute_bond
-        free = max(0, state.balances[n] - kept)
-        if amount is None and free == 0:
-            raise LedgerError(
-                f"{organization} has nothing to withdraw: {state.balances[n]} wei, and its bond takes {kept} wei",
-                hint="wait until the running round is settled" if live else "--all takes the bond too",
-            )
-        taken = free if amount is None else amount
-        receipt = session.ledger.withdraw(n, taken, to=to)
-        balance = session.ledger.state().balances[n]
+        balance = state.balances[n]
         open_rounds = session.resolved.consortium.rounds > state.round
     if balance < state.liabilities[n] and open_rounds:
         note(f"{organization} is below its bond and takes no part in the next round unless it deposits again")
@@ -302,14 +315,37 @@ def withdraw(request: Request, organization: str, amount: int | None, everything
         "withdrawn": str(taken),
         "balance": str(balance),
         "to": to or session.resolved.organization[n].address,
-        "receipt": receipt_data(receipt),
+        "receipt": None if receipt is None else receipt_data(receipt),
     }
     emit(
         data,
-        f"{organization} withdrew {units(taken, unit)} ({taken} wei); balance {units(balance, unit)}\n"
-        f"{_receipt_text(receipt)}",
+        f"{organization} withdrew "
+        + ("nothing more" if receipt is None else f"{units(taken, unit)} ({taken} wei)")
+        + f"; balance {units(balance, unit)}"
+        + ("" if receipt is None else f"\n{_receipt_text(receipt)}"),
         as_json=request.as_json,
     )
+    session.journal.release()
+
+
+def free_amount(session: Session, index: int, *, everything: bool) -> int:
+    """Wei that an organization can take now: what its bond does not need, or ``everything`` that no round holds."""
+    from cocogen.errors import LedgerError
+
+    state = session.ledger.state()
+    live = state.phase != "idle" and state.participants[index]
+    leaving = state.exiting[index] or state.round >= session.resolved.consortium.rounds
+    kept = state.liabilities[index] if live or not (everything or leaving) else 0
+    if state.disputant == index:
+        kept += session.resolved.settlement.dispute_bond
+    free = max(0, state.balances[index] - kept)
+    if free == 0:
+        name = session.resolved.names[index]
+        raise LedgerError(
+            f"{name} has nothing to withdraw: {state.balances[index]} wei, and its bond takes {kept} wei",
+            hint="wait until the running round is settled" if live else "--all takes the bond too",
+        )
+    return free
 
 
 @click.command("exit", short_help="Leave the consortium after this round.")

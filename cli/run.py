@@ -9,6 +9,7 @@ import click
 
 from cli.options import common, device_option
 from cli.output import emit, note, progress, say, table, units
+from cli.repeats import once_by_state
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
@@ -104,6 +105,7 @@ def _session(
     ``played``: the run in the workspace is this command's own.
     """
     from chain.deployment import load_deployment
+    from chain.journal import Journal
     from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
     from cli.session import Session, ledger_location, load_resolved
@@ -127,11 +129,14 @@ def _session(
         recorded = str(record.details["ledger"])
         # a node's URL is recorded without its secrets: the one given now may have them
         spec = spec if storable(spec) == recorded else recorded
-    provider = open_ledger(ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys)
+    journal = Journal(workspace.sent)
+    provider = open_ledger(
+        ledger_location(spec, workspace), seed=consortium.consortium.seed, keys=keys, journal=journal
+    )
     stack.callback(provider.close)
     if not deployed:
-        record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir)
-    session = Session(workspace, load_resolved(workspace), provider, record, data_dir)
+        record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir, journal)
+    session = Session(workspace, load_resolved(workspace), provider, record, data_dir, journal)
     session.progress = bars
     return session
 
@@ -189,7 +194,7 @@ def _play(
         if done >= rounds:
             break
         if state.phase == "idle":
-            loop.bond()
+            once_by_state(session.journal, loop.bond)
         report = loop.play()
         found = f", accuracy {report.evaluation['accuracy']:.4f}" if report.evaluation else ""
         note(f"round {report.round} of {rounds} {report.status}{found}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chain.deployment import load_deployment
 from chain.errors import ContractError
+from chain.journal import Journal
 from chain.open import AuditableProvider, open_ledger
 from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
@@ -156,12 +157,14 @@ class Session:
         provider: AuditableProvider,
         deployment: Deployment,
         data_dir: str | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.workspace = workspace
         self.resolved = resolved
         self.provider = provider
         self.deployment = deployment
         self.data_dir = data_dir
+        self.journal = journal or Journal(workspace.sent)
         self.progress: Progress | None = None
 
     @classmethod
@@ -178,8 +181,11 @@ class Session:
             resolved = load_resolved(workspace)
             spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))
             keys = request.key_source(stated_addresses(resolved))
-            provider = open_ledger(ledger_location(spec, workspace), seed=resolved.consortium.seed, keys=keys)
-            session = cls(workspace, resolved, provider, deployment, request.data_dir)
+            journal = Journal(workspace.sent)
+            provider = open_ledger(
+                ledger_location(spec, workspace), seed=resolved.consortium.seed, keys=keys, journal=journal
+            )
+            session = cls(workspace, resolved, provider, deployment, request.data_dir, journal)
             try:
                 yield session
             except ContractError as error:

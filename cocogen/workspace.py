@@ -107,6 +107,11 @@ class Workspace:
         return self.root / "deployment.json"
 
     @property
+    def sent(self) -> Path:
+        """What was sent to the ledger and nobody was told of yet."""
+        return self.root / "sent.json"
+
+    @property
     def chain(self) -> Path:
         return self.root / "chain.sqlite"
 

@@ -16,6 +16,8 @@ from cocogen.errors import ConfigurationError, FieldProblem
 if TYPE_CHECKING:
     from web3 import Web3
 
+    from chain.journal import Journal
+
 __all__ = ["BACKENDS", "Backend", "open_backend"]
 
 BACKENDS = {
@@ -48,6 +50,8 @@ class Backend(Protocol):
         Wei that one transaction may pay for gas at most: a node names the price, and could name any.
     confirmations
         Blocks that must follow a transaction's block before it counts.
+    journal
+        What was sent and nobody was told of yet; whoever has a place for it puts one there that lasts.
     """
 
     @property
@@ -60,6 +64,7 @@ class Backend(Protocol):
     def local(self) -> bool: ...
 
     fee_limit: int
+    journal: Journal
 
     @property
     def confirmations(self) -> int: ...

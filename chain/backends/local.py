@@ -12,6 +12,7 @@ from chain.backends.clock import MovableClock
 from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
 from chain.errors import ChainUnavailable
+from chain.journal import Journal
 
 __all__ = ["LocalBackend"]
 
@@ -26,6 +27,7 @@ class LocalBackend(MovableClock):
     def __init__(self, evm: LocalEvm, kind: str, location: str) -> None:
         self.kind = kind
         self.location = location
+        self.journal = Journal()
         self._evm = evm
         self._web3: Web3 | None = Web3(LocalProvider(LocalTester(evm)))
 

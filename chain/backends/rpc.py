@@ -20,6 +20,7 @@ from chain.abi import LARGEST_WORD
 from chain.backends.failures import node_errors
 from chain.backends.provider import NodeProvider
 from chain.errors import ChainUnavailable, NotALocalChain
+from chain.journal import Journal
 
 __all__ = ["CONFIRMATIONS", "FEE_LIMIT", "RpcBackend"]
 
@@ -61,6 +62,7 @@ class RpcBackend:
         self.location = provider.location
         self.confirmations = confirmations
         self.fee_limit = FEE_LIMIT
+        self.journal = Journal()
         self._provider = provider
         self._web3: Web3 | None = Web3(provider)
         try:

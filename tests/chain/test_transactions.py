@@ -192,7 +192,7 @@ class TestStuck:
             pay(unmined, timeout=2.0)
         assert len(set(versions)) == 4
         assert pool(unmined)["0"]["hash"] in str(error.value)
-        assert "look for it" in error.value.hint
+        assert "looks first for what became of it" in error.value.hint
 
     def test_replacement_that_the_node_refuses_leaves_the_first_waiting(self, unmined, monkeypatch):
         price = unmined.web3.eth.get_block("latest")["baseFeePerGas"]
@@ -424,7 +424,7 @@ class TestConnection:
             with pytest.raises(ChainUnavailable, match=r"transaction 0x[0-9a-f]{64} may have been sent") as error:
                 pay(backend)
             killer.join()
-        assert "before you repeat the command" in error.value.hint
+        assert "looks first for what became of it" in error.value.hint
 
     def test_provider_and_backend_say_that_they_are_closed(self, backend):
         provider = NodeProvider(str(backend.web3.provider.endpoint_uri))
