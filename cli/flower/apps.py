@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.repeats import once_by_state
 from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
 from cocogen.attested import canonical_json
 from cocogen.errors import CoCoGenError, ConfigurationError
@@ -139,7 +140,7 @@ def serve(grid: Grid, context: Context) -> None:
                 context.run_id,
                 deadline=float(context.run_config["deadline"]),
                 patience=float(context.run_config["patience"]),
-                before_round=session.loop.bond,
+                before_round=partial(once_by_state, session.journal, session.loop.bond),
             )
             left = rounds - (state.round if state.phase == "idle" else state.round - 1)
             if left > 0:
