@@ -21,6 +21,7 @@ from cocogen.ledger import Deployment
 __all__ = ["SCHEMA_VERSION", "load_deployment", "save_deployment"]
 
 SCHEMA_VERSION = 1
+_MAXIMUM_BYTES = 1_000_000
 
 
 class _Record(BaseModel):
@@ -58,7 +59,8 @@ def load_deployment(path: Path) -> Deployment:
         The file is no deployment record of this schema version; every field at fault is named.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        with path.open("rb") as stream:
+            content = stream.read(_MAXIMUM_BYTES).decode("utf-8")  # what is longer is cut, hence no record
     except FileNotFoundError as error:
         raise WorkspaceError(f"there is no deployment record {path}", hint="deploy the consortium first") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,9 +89,10 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
 
 def _read_signatures(path: Path) -> dict[str, bytes]:
     from cocogen.errors import ConfigurationError
+    from cocogen.reading import parse_json, read_bounded
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_bounded(path))
         return {name: bytes.fromhex(text.removeprefix("0x")) for name, text in content.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(

@@ -168,11 +168,12 @@ def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord
 
 def _resolved(path: Path) -> ResolvedTerms:
     from cocogen.errors import ConfigurationError
+    from cocogen.reading import read_bounded
     from cocogen.resolved import ResolvedTerms
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bounded(path).decode("utf-8")
+    except (OSError, ValueError) as error:
         hint = "name the resolved.json that the operator's workspace holds"
         raise ConfigurationError(f"the resolved terms cannot be read: {error}", file=str(path), hint=hint) from error
     return ResolvedTerms.from_json(text, file=str(path))

@@ -17,6 +17,7 @@ from chain.open import AuditableProvider, open_ledger
 from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.ledger import Contribution, Deployment, Ledger
+from cocogen.reading import read_bounded
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace
@@ -265,7 +266,7 @@ def contribution_data(contribution: Contribution | None) -> Any:
 def load_resolved(workspace: Workspace) -> ResolvedTerms:
     """The resolved terms of a workspace; typed errors when they are missing or malformed."""
     try:
-        text = workspace.resolved.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bounded(workspace.resolved).decode("utf-8")
+    except (OSError, ValueError) as error:
         raise WorkspaceError(f"{workspace.resolved} cannot be read: {error}", hint="restore it from a copy") from error
     return ResolvedTerms.from_json(text, file=str(workspace.resolved))

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.game.calibrated import Calibrated, fit_accuracy
+from cocogen.reading import read_bounded
 from cocogen.sections import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
 from cocogen.terms_file import field_problems
 from cocogen.workspace import write_atomically
@@ -157,16 +158,12 @@ def read_record(path: Path) -> CalibrationRecord:
     """Read :func:`write_record`'s file; ConfigurationError naming it, and every field at fault, when it is none."""
     hint = "name a file that `cocogen calibrate` wrote, or write it anew"
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAXIMUM_FILE_BYTES + 1)
-        if len(content) > _MAXIMUM_FILE_BYTES:
-            raise ConfigurationError(f"larger than {_MAXIMUM_FILE_BYTES:,} bytes", file=str(path), hint=hint)
-        return CalibrationRecord.model_validate_json(content)
+        return CalibrationRecord.model_validate_json(read_bounded(path, _MAXIMUM_FILE_BYTES))
     except ValidationError as error:
         raise ConfigurationError(
             "not a calibration:", file=str(path), problems=field_problems(error), hint=hint
         ) from error
-    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
+    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have, or too much in it
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"cannot be read: {reason}", file=str(path), hint=hint) from error
 

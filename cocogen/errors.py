@@ -61,6 +61,8 @@ __all__ = [
 ]
 
 
+_SHOWN = 30
+"""Problems in one message."""
 _FIELD = 160
 """Characters of a field's path, or of its value: both may be a stranger's."""
 _REASON = 600
@@ -101,12 +103,15 @@ class FieldProblem:
 
 
 class ConfigurationError(CoCoGenError):
-    """A terms file or an argument is wrong. ``problems`` names every field at fault, not only the first."""
+    """A terms file or an argument is wrong. ``problems`` names every field at fault; the message shows the first 30."""
 
     def __init__(self, message: str, *, file: str = "", problems: Sequence[FieldProblem] = (), hint: str = "") -> None:
         self.file = file
         self.problems = tuple(problems)
-        self._lines = (f"{file}: {message}" if file else message, *(f"  {problem}" for problem in self.problems))
+        shown = [f"  {problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            shown.append(f"  and {len(self.problems) - _SHOWN:,} more")
+        self._lines = (f"{file}: {message}" if file else message, *shown)
         super().__init__("\n".join(self._lines), hint=hint)
 
     @property

@@ -90,7 +90,11 @@ class ResolvedTerms(TermsSection):
 
     @classmethod
     def from_json(cls, text: str, *, file: str = "resolved terms") -> ResolvedTerms:
-        """Parse :meth:`to_json`; ConfigurationError when the text is malformed, or says something twice."""
+        """Parse :meth:`to_json`.
+
+        ConfigurationError when the text is malformed, says something twice, or is not the very text whose digest is
+        :attr:`document_hash`.
+        """
         try:
             resolved = cls.model_validate_json(text)
         except ValidationError as error:
@@ -100,6 +104,7 @@ class ResolvedTerms(TermsSection):
         # only after validation, which bounds the depth; numbers are left as text, since they are valid already
         try:
             json.loads(text, object_pairs_hook=_unambiguous, parse_int=str, parse_float=str)
+            _require_own_text(text, resolved.to_json())
         except _Ambiguous as error:
             raise ConfigurationError(
                 f"not valid resolved terms: {error}", file=file, hint="restore the file"
@@ -213,3 +218,13 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> None:
         if isinstance(value, str) and not value.isprintable():
             raise _Ambiguous(f"{ascii(key)[:80]} is {ascii(value)[:80]}, which holds control characters")
         seen.add(key)
+
+
+def _require_own_text(text: str, canonical: str) -> None:
+    """Whoever hashes the file must find the digest that is on the ledger."""
+    if text == canonical:
+        return
+    found, wanted = text.splitlines(), canonical.splitlines()
+    line = next((n for n, pair in enumerate(zip(found, wanted, strict=False)) if pair[0] != pair[1]), len(wanted))
+    first = ascii(found[line] if line < len(found) else "")[:80]
+    raise _Ambiguous(f"line {line + 1}, {first}, is not as these terms are written, so its digest is another")

@@ -5,7 +5,6 @@ Left out: what the fields mean (``consortium``, ``data_market``), and what must 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cocogen.errors import ConfigurationError, FieldProblem
+from cocogen.reading import parse_toml, read_bounded
 
 __all__ = ["field_problems", "read_terms", "validate_terms"]
 
@@ -25,8 +25,8 @@ def read_terms(path: str | Path) -> tuple[bytes, dict[str, Any]]:
     file = Path(path)
     source = _read(file)
     try:
-        return source, tomllib.loads(source.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        return source, parse_toml(source.decode("utf-8"))
+    except ValueError as error:
         raise ConfigurationError(
             f"not a TOML file: {error}", file=str(file), hint="see examples/clinics.toml for a complete terms file"
         ) from error
@@ -36,8 +36,6 @@ def validate_terms(model: type[Model], document: Mapping[str, Any], path: str | 
     """Validate a document; ConfigurationError naming every field at fault, its value and its valid range."""
     try:
         return model.model_validate(document)
-    except RecursionError as error:
-        raise ConfigurationError("nested too deeply: not a terms file", file=str(path)) from error
     except ValidationError as error:
         raise ConfigurationError(
             "the terms are not valid:",
@@ -49,17 +47,13 @@ def validate_terms(model: type[Model], document: Mapping[str, Any], path: str | 
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            source = stream.read(_MAXIMUM_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
+        return read_bounded(file, _MAXIMUM_FILE_BYTES)
+    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have, or too much in it
         raise ConfigurationError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}",
             file=str(file),
-            hint="name an existing terms file (TOML)",
+            hint="name an existing terms file (TOML) of at most a megabyte",
         ) from error
-    if len(source) > _MAXIMUM_FILE_BYTES:
-        raise ConfigurationError(f"larger than {_MAXIMUM_FILE_BYTES:,} bytes: not a terms file", file=str(file))
-    return source
 
 
 _ACCURACY_KINDS = ("power-law", "square-root", "saturating", "calibrated")

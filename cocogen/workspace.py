@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from cocogen.errors import WorkspaceError
+from cocogen.reading import parse_json, read_bounded
 
 __all__ = ["Workspace", "link_or_copy", "write_atomically"]
 
@@ -188,7 +189,7 @@ class Workspace:
     def read_json(self, path: Path) -> Any:
         """The content of a JSON file of this workspace; WorkspaceError when it is missing or malformed."""
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return parse_json(read_bounded(path))
         except FileNotFoundError:
             raise WorkspaceError(
                 f"{path} is not there", hint="run the step that writes it first; `cocogen status` names the next one"

@@ -338,6 +338,14 @@ class TestOffline:
         assert "resolved.json" in err
         assert "\x1b" not in out + err
 
+    def test_resolved_terms_in_another_text_are_refused(self, elsewhere):
+        path = elsewhere / "resolved.json"
+        path.write_text(json.dumps(json.loads(path.read_text())))
+        code, _, err = cocogen("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
+        assert code == 2
+        assert "resolved.json" in err
+        assert "line 1" in err
+
     def test_two_files_are_enough(self, elsewhere):
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
         assert statuses(data) == dict.fromkeys(statuses(data), "PASS") | {"cross-check": "SKIPPED"}
@@ -360,7 +368,7 @@ class TestOffline:
         path = elsewhere / "resolved.json"
         resolved = json.loads(path.read_text())
         resolved["organization"][0]["data_cap"] += 1
-        path.write_text(json.dumps(resolved))
+        path.write_text(json.dumps(resolved, sort_keys=True, indent=1) + "\n")
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=1)
         assert statuses(data)["terms"] == "FAIL"
 
@@ -368,7 +376,7 @@ class TestOffline:
         path = elsewhere / "resolved.json"
         resolved = json.loads(path.read_text())
         resolved["organization"][0]["data_cap"] = -1
-        path.write_text(json.dumps(resolved))
+        path.write_text(json.dumps(resolved, sort_keys=True, indent=1) + "\n")
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=5)
         assert "data_cap" in data["checks"][0]["detail"]
 

@@ -222,6 +222,17 @@ def test_a_file_that_is_not_toml_is_a_configuration_error(tmp_path, content):
         load_consortium(path)
 
 
+def test_of_very_many_problems_the_first_are_shown_and_the_rest_counted(altered):
+    """A file of a megabyte must not become a message of many."""
+    path = altered('name = "north"', "".join(f"k{n} = 1\n" for n in range(5000)) + 'name = "north"')
+    with pytest.raises(ConfigurationError) as caught:
+        load_consortium(path)
+    assert len(caught.value.problems) == 5000
+    assert len(str(caught.value)) < 5000
+    assert "k0 = 1: unknown key" in str(caught.value)
+    assert str(caught.value).endswith("\n  and 4,970 more")
+
+
 def test_a_missing_file_a_folder_and_an_oversized_file_are_configuration_errors(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_consortium(tmp_path / "none.toml")

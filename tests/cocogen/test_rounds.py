@@ -65,7 +65,41 @@ def test_the_document_hash_covers_every_number_of_every_organization(registratio
         if isinstance(value, float | int):
             altered = json.loads(resolved.to_json())
             altered["organization"][2][field] = value + 1
-            assert ResolvedTerms.from_json(json.dumps(altered)).document_hash != resolved.document_hash
+            assert ResolvedTerms.from_json(canonical(altered)).document_hash != resolved.document_hash
+
+
+def canonical(content) -> str:
+    return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: text.rstrip("\n"),
+        lambda text: text + "\n",
+        lambda text: text.replace("\n ", "\n  "),
+        lambda text: json.dumps(json.loads(text), indent=1) + " ",
+        lambda text: json.dumps(dict(reversed(json.loads(text).items())), indent=1) + "\n",
+        lambda text: text.replace('"ceiling": 1.0', '"ceiling": 1.00'),
+        lambda text: text.replace('"ceiling": 1.0', '"ceiling": 1'),
+        lambda text: text.replace('"name": "north"', '"name": "n\\u006frth"'),
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+    ],
+)
+def test_resolved_terms_that_are_not_their_own_text_are_refused(registration, rewrite):
+    """They say the same and have the same document hash; their file has another."""
+    text = registration.resolved.to_json()
+    assert rewrite(text) != text
+    with pytest.raises(ConfigurationError, match="not valid resolved terms"):
+        ResolvedTerms.from_json(rewrite(text))
+
+
+def test_the_line_that_is_written_otherwise_is_named(registration):
+    text = registration.resolved.to_json()
+    number = text.splitlines().index('  "ceiling": 1.0,') + 1
+    with pytest.raises(ConfigurationError, match=rf"line {number}, '  \"ceiling\": 1.00,', is not"):
+        ResolvedTerms.from_json(text.replace('"ceiling": 1.0', '"ceiling": 1.00'))
 
 
 def test_resolved_terms_that_are_malformed_are_named(registration):

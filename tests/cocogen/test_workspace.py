@@ -48,7 +48,9 @@ def test_an_unwritable_place_is_a_typed_error(tmp_path):
         pytest.fail("a file is not a folder")
 
 
-@pytest.mark.parametrize("content", ["", "{", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "\x00", "[" * 10**6, "[" * 17 + "]" * 17, "9" * 5000, " " * 16_000_001 + "{}"]
+)
 def test_a_malformed_json_file_is_named(tmp_path, content):
     workspace = Workspace(tmp_path)
     workspace.report.write_text(content)

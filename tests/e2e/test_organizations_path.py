@@ -85,7 +85,7 @@ class TestAfterARound:
         resolved["organization"][0][field] = (
             resolved["organization"][0][field] * 0.5 if field == "quality" else (resolved["organization"][0][field] + 1)
         )
-        path.write_text(json.dumps(resolved))
+        path.write_text(json.dumps(resolved, sort_keys=True, indent=1) + "\n")
         audit = settled.json("audit", code=1)
         assert "terms" in [check["name"] for check in audit["checks"] if check["status"] == "FAIL"]
         assert settled.json("status", code=3)["code"] == "TermsMismatch"

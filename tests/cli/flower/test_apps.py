@@ -60,7 +60,7 @@ def test_a_member_signs_as_the_ledger_expects(workspace):
 def agree_on_privacy(workspace):
     record, content = json.loads(workspace.deployment.read_text()), json.loads(workspace.resolved.read_text())
     content["learning"]["privacy"] = {"clip": 1.0, "noise_multiplier": 1.0, "delta": 1e-5}
-    workspace.resolved.write_text(json.dumps(content))
+    workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
     workspace.deployment.write_text(json.dumps(record))
 
@@ -123,7 +123,7 @@ def test_a_node_must_name_one_of_the_organizations(workspace, configuration):
 def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
     content = json.loads(workspace.resolved.read_text())
     content["organization"][0]["generated_cap"] += 1
-    workspace.resolved.write_text(json.dumps(content))
+    workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     with pytest.raises(ConfigurationError, match="records the terms"):
         open_member({"organization": "north"})
 
@@ -138,7 +138,7 @@ def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
     record, content = json.loads(workspace.deployment.read_text()), json.loads(workspace.resolved.read_text())
     record["details"]["config"] = str(tmp_path / "terms" / "market.toml")
     content["learning"]["dataset"] = "ours.npz"
-    workspace.resolved.write_text(json.dumps(content))
+    workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
     workspace.deployment.write_text(json.dumps(record))
     assert open_member({"organization": "north"}).task().registered.sum() == 385
