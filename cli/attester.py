@@ -68,7 +68,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
                     "to be signed" if name in unsigned else "signed",
                 ]
             )
-            rows.append([name, *counts[:2], f"{quality:.3f}", counts[2]])
+            rows.append([name, *counts[:2], "-" if quality is None else f"{quality:.3f}", counts[2]])
         table(
             f"{session.resolved.consortium.name}, round {attested.round}: attested contributions",
             ["organization", "real", "effective synthetic", "next κ", "verdict"],

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cocogen.consortium import Consortium
 from cocogen.sections import Incentive
 
@@ -59,7 +57,6 @@ def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenM
     provider = MemoryProvider(consortium.consortium.seed)
     resolved = _resolved(request, consortium, provider, bars)
     ledger = provider.deploy(resolved.settlement_terms())
-    quality = np.array([organization.quality for organization in resolved.organization])
     encoding = encoding_of(resolved, provider.decode)
     return OpenMarket(
         name=resolved.consortium.name,
@@ -67,7 +64,7 @@ def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenM
         seed=resolved.consortium.seed,
         incentive=resolved.incentive,
         wei_per_unit=resolved.settlement.wei_per_unit,
-        market=market(resolved, ledger.decoded, quality),
+        market=market(resolved, ledger.decoded, resolved.quality),
         ledger=ledger,
         uniform=encoding,
         optimal=encoding,
@@ -93,6 +90,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
         consortium.names,
         consortium.consortium.seed,
         split=0,
+        generates=consortium.generates,
         folders=request.folders(consortium),
     )
     return register(consortium.without_accounts(), provider, task, progress=bars).resolved

@@ -83,7 +83,13 @@ def deploy(request: Request) -> None:
 
     def text() -> None:
         rows = [
-            [o.name, str(o.local), f"{o.heterogeneity:.3f}", f"{o.quality:.3f}", units(liability, unit)]
+            [
+                o.name,
+                str(o.local),
+                f"{o.heterogeneity:.3f}",
+                "-" if o.quality is None else f"{o.quality:.3f}",
+                units(liability, unit),
+            ]
             for o, liability in zip(resolved.organization, liabilities, strict=True)
         ]
         table(
@@ -171,8 +177,12 @@ def deploy_consortium(
         consortium.names,
         consortium.consortium.seed,
         split=0,
+        generates=consortium.generates,
         folders=data_folders(consortium.folder, data_dir),
     )
+    if task.doubt is not None:
+        note(f"warning: {task.doubt[0]}")
+        note(f"hint: {task.doubt[1]}")
     try:
         registration = register(consortium, provider, task, progress=bars)
         registration.shared.save(workspace.initial_model)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from cocogen.errors import WorkspaceError
 from cocogen.ledger import Contribution
 
-__all__ = ["Attested", "canonical_json", "evidence_hash"]
+__all__ = ["Attested", "canonical_json", "evidence_hash", "measured_quality"]
 
 
 def canonical_json(value: Any) -> bytes:
@@ -27,20 +29,26 @@ def evidence_hash(document: dict[str, Any]) -> bytes:
     return hashlib.sha256(canonical_json(document)).digest()
 
 
+def measured_quality(values: Iterable[float]) -> tuple[float | None, ...]:
+    """κ as documents state it: None for NaN, where nobody generates and nothing was measured."""
+    return tuple(None if math.isnan(value) else float(value) for value in values)
+
+
 @dataclass(frozen=True, slots=True)
 class Attested:
     """What the attester made of a round: per organization the contribution with its signature, or None, and why not.
 
     A contribution without a signature waits for the owners of an attester that is a contract wallet.
-    ``quality``: κ per organization for the next round, shape (N,). ``evaluation``: accuracy and loss of the
-    aggregated model on the test fold. ``documents``: the evidence whose digest each contribution carries.
+    ``quality``: κ per organization for the next round, shape (N,), None where nobody generates. ``evaluation``:
+    accuracy and loss of the aggregated model on the test fold. ``documents``: the evidence whose digest each
+    contribution carries.
     """
 
     round: int
     contributions: tuple[Contribution | None, ...]
     signatures: tuple[bytes | None, ...]
     rejected: dict[str, str]
-    quality: tuple[float, ...]
+    quality: tuple[float | None, ...]
     evaluation: dict[str, float]
     documents: tuple[dict[str, Any] | None, ...]
 
@@ -85,7 +93,7 @@ class Attested:
                 ),
                 signatures=tuple(None if s is None else bytes.fromhex(s) for s in value["signatures"]),
                 rejected=dict(value["rejected"]),
-                quality=tuple(float(q) for q in value["quality"]),
+                quality=tuple(None if q is None else float(q) for q in value["quality"]),
                 evaluation={key: float(number) for key, number in value["evaluation"].items()},
                 documents=tuple(None if d is None else dict(d) for d in value["documents"]),
             )

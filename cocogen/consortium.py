@@ -44,7 +44,7 @@ class Organization(TermsSection):
     name: Slug
     profitability: Annotated[float, Field(gt=0, le=1e15)]
     generation_cost: GenerationCost
-    generation_maximum: Annotated[int, Field(ge=1, lt=2**53, strict=True)] | None = None
+    generation_maximum: Annotated[int, Field(ge=0, lt=2**53, strict=True)] | None = None
     address: Address | None = None
 
 
@@ -99,7 +99,13 @@ class Consortium(TermsSection):
 
     def generation_maximum(self) -> tuple[int, ...]:
         """g_max per organization, raw samples a round."""
-        return tuple(o.generation_maximum or self.generation.maximum for o in self.organization)
+        common = self.generation.maximum
+        return tuple(common if o.generation_maximum is None else o.generation_maximum for o in self.organization)
+
+    @property
+    def generates(self) -> bool:
+        """Whether anybody may generate synthetic samples; otherwise there is no generator and no κ."""
+        return self.consortium.mechanism != "vcfl" and any(self.generation_maximum())
 
     def with_incentive(self, strength: float) -> Consortium:
         """The same terms under the published rule with a stated strength, currency per unit of score difference."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.attested import measured_quality
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
@@ -80,7 +81,7 @@ def register(
     arbiter = consortium.settlement.arbiter or provider.account("arbiter")
     provider.check_deployer()
     shared = task.pretrain(progress)
-    quality = task.measure_quality(shared)
+    quality = measured_quality(task.measure_quality(shared))
     heterogeneity = np.asarray(task.heterogeneity, dtype=np.float64)
     local = np.asarray(task.registered, dtype=np.int64)
     organizations = tuple(
@@ -93,7 +94,7 @@ def register(
             local=int(local[n]),
             label_mix=tuple(float(share) for share in task.label_mix[n]),
             heterogeneity=float(heterogeneity[n]),
-            quality=float(quality[n]),
+            quality=quality[n],
             data_cap=int(local[n]),
             generated_cap=maximum,
             compute_cap=0,
@@ -171,7 +172,13 @@ def measurement_disagreements(
     from cocogen.learning.task import LearningTask
 
     task = LearningTask(
-        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, 0, folders=folders
+        consortium.learning,
+        consortium.generation,
+        consortium.names,
+        consortium.consortium.seed,
+        0,
+        folders=folders,
+        generates=False,  # counts are compared, nothing is measured
     )
     local = np.asarray(task.registered, dtype=np.int64)
     skew = np.asarray(task.heterogeneity, dtype=np.float64)
@@ -203,7 +210,7 @@ def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerm
 
 def encoding_of(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Encoding:
     """The market of these measurements with its redistribution open, for any rule."""
-    quality = np.array([organization.quality for organization in resolved.organization])
+    quality = resolved.quality
 
     def decoded(incentive: float, weights: Array, offsets: Array) -> DecodedTerms:
         return decode(resolved.with_rule(incentive, weights.tolist(), offsets.tolist()).settlement_terms())
@@ -248,9 +255,12 @@ def market(
 ) -> Market:
     """One round's market: the resolved terms, the κ in force (shape (N,)) and who takes part (default: everyone).
 
-    ``local`` (int64, shape (N,)) replaces the registered samples by those that were contributed.
+    Whoever has no κ (NaN) cannot generate. ``local`` (int64, shape (N,)) replaces the registered samples by those that
+    were contributed.
     """
     organizations = resolved.organization
+    measured = ~np.isnan(quality)
+    maximum = np.array([o.generation_maximum for o in organizations], dtype=np.float64)
     return Market(
         names=resolved.names,
         profitability=np.array([o.profitability for o in organizations]),
@@ -259,11 +269,11 @@ def market(
         heterogeneity=np.array([o.heterogeneity for o in organizations]),
         resources=GenerationResources(
             local=np.array([o.local for o in organizations], dtype=np.int64) if local is None else local,
-            quality=np.asarray(quality, dtype=np.float64),
+            quality=np.where(measured, quality, 1.0),
             cost_linear=np.array([o.generation_cost.linear for o in organizations]),
             cost_quadratic=np.array([o.generation_cost.quadratic for o in organizations]),
             cost_fixed=np.array([o.generation_cost.fixed for o in organizations]),
-            maximum=np.array([o.generation_maximum for o in organizations], dtype=np.float64),
+            maximum=np.where(measured, maximum, 0.0),
             data_cap=np.array([o.data_cap for o in organizations], dtype=np.int64),
             generated_cap=np.array([o.generated_cap for o in organizations], dtype=np.int64),
         ),

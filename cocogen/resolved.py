@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from cocogen.consortium import Consortium
@@ -35,7 +37,10 @@ __all__ = ["ResolvedOrganization", "ResolvedTerms"]
 
 
 class ResolvedOrganization(TermsSection):
-    """One organization of the resolved terms; counts are samples, ``label_mix`` sums to 1."""
+    """One organization of the resolved terms; counts are samples, ``label_mix`` sums to 1.
+
+    ``quality``: κ, None where nobody generates, so that nothing was measured.
+    """
 
     name: str
     address: str
@@ -45,7 +50,7 @@ class ResolvedOrganization(TermsSection):
     local: int
     label_mix: tuple[float, ...]
     heterogeneity: float
-    quality: float
+    quality: float | None
     data_cap: int
     generated_cap: int
     compute_cap: int
@@ -83,6 +88,16 @@ class ResolvedTerms(TermsSection):
     def names(self) -> tuple[str, ...]:
         """Organization names, in the order of the terms file."""
         return tuple(organization.name for organization in self.organization)
+
+    @property
+    def quality(self) -> NDArray[np.float64]:
+        """κ at registration, shape (N,); NaN where nobody generates."""
+        return np.array([math.nan if o.quality is None else o.quality for o in self.organization])
+
+    @property
+    def generates(self) -> bool:
+        """Whether there is a generator."""
+        return any(organization.quality is not None for organization in self.organization)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, shortest exact floats; equal terms give equal text."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import Attested, evidence_hash
+from cocogen.attested import Attested, evidence_hash, measured_quality
 from cocogen.delivery import deliver, held_rounds
 from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
@@ -56,7 +56,7 @@ class RoundReport:
     plan: Plan
     market: Market
     evaluation: dict[str, float]
-    quality: tuple[float, ...]
+    quality: tuple[float | None, ...]
     contributions: tuple[Contribution | None, ...]
     payoffs: tuple[float | None, ...]
     transfers: tuple[int, ...]
@@ -121,6 +121,7 @@ class RoundLoop:
             resolved.consortium.seed,
             self.split,
             folders=self._folders,
+            generates=resolved.generates,
         )
 
     @cached_property
@@ -144,11 +145,12 @@ class RoundLoop:
         return self._plans[key]
 
     def _quality(self, number: int) -> NDArray[np.float64]:
-        quality = np.array([organization.quality for organization in self.resolved.organization])
+        quality = self.resolved.quality
         for outcome in self.ledger.outcomes():
             if outcome.round < number and outcome.status not in ("voided", "open"):
                 for n, document in self._recorded_documents(outcome).items():
-                    quality[n] = float(document["measurement"]["quality"])
+                    if (measured := document["measurement"]["quality"]) is not None:
+                        quality[n] = float(measured)
         return quality
 
     def _recorded_documents(self, outcome: RoundOutcome) -> dict[int, dict[str, Any]]:
@@ -343,7 +345,7 @@ class RoundLoop:
                 for n, c in enumerate(contributions)
             ),
             rejected={**rejected, **evidence.rejected},
-            quality=tuple(float(q) for q in evidence.quality_next),
+            quality=measured_quality(evidence.quality_next),
             evaluation=asdict(evidence.evaluation),
             documents=tuple(evidence.documents),
         )
@@ -447,7 +449,7 @@ class RoundLoop:
             plan=self.plan(number, outcome.participants),
             market=self.market(number, outcome.participants),
             evaluation=attested.evaluation if attested and outcome.status != "voided" else {},
-            quality=tuple(float(q) for q in self._quality(number)),
+            quality=measured_quality(self._quality(number)),
             contributions=outcome.contributions,
             payoffs=self._payoffs(number, outcome),
             transfers=outcome.transfers,

@@ -226,13 +226,14 @@ class Generation(TermsSection):
 
     ``training`` "federated": pretrained by federated averaging, so that an organization can generate what it lacks;
     "local": each alone, then it generates only classes that it holds. ``maximum``: the most samples an organization may
-    generate in a round (g_max). ``components``: Gaussians of a class of the mixture.
+    generate in a round (g_max); where it is 0 for all there is no generator. ``components``: Gaussians of a class of
+    the mixture.
     """
 
     generator: Literal["cvae", "mixture", "diffusion"] = "cvae"
     training: Literal["federated", "local"] = "federated"
     components: Annotated[int, Field(ge=1, le=32, strict=True)] = 1
-    maximum: Annotated[int, Field(ge=1, lt=2**53, strict=True)] = 300
+    maximum: Annotated[int, Field(ge=0, lt=2**53, strict=True)] = 300
     pretraining_rounds: Annotated[int, Field(ge=1, le=1000, strict=True)] = 30
     epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 1
     latent: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8

@@ -181,7 +181,13 @@ def _fold(
     from cocogen.learning.task import LearningTask
 
     task = LearningTask(
-        consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, split, folders=folders
+        consortium.learning,
+        consortium.generation,
+        consortium.names,
+        consortium.consortium.seed,
+        split,
+        folders=folders,
+        generates=consortium.generates,
     )
     registration = register(consortium, provider(), task)
 

@@ -122,7 +122,14 @@ def _task(resolved: ResolvedTerms, folders: DataFolders, salt: Callable[[], byte
     salts = [salt()] * len(resolved.names) if resolved.learning.privacy else None
     seed = resolved.consortium.seed
     return LearningTask(
-        resolved.learning, resolved.generation, resolved.names, seed, split=0, salts=salts, folders=folders
+        resolved.learning,
+        resolved.generation,
+        resolved.names,
+        seed,
+        split=0,
+        salts=salts,
+        folders=folders,
+        generates=resolved.generates,
     )
 
 

@@ -16,7 +16,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -28,13 +28,17 @@ from cocogen.workspace import write_atomically
 
 __all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "read_arrays", "write_arrays"]
 
+Acceptance = Callable[[str, "np.dtype[np.generic]"], None]
+"""Takes the name and the type of an array, and raises when it is not to be read."""
+
 MAXIMUM_BYTES = 256 * 2**20
 MAXIMUM_ENTRIES = 4096
 _MAXIMUM_HEADER = 4096
 _MAXIMUM_DIRECTORY = MAXIMUM_ENTRIES * 512  # bytes; an entry has 46 and its name
 _END, _END64_LOCATOR = struct.Struct("<4s4H2LH"), 20
 _PIECE = 2**20
-_TYPES = ("float32", "int64", "uint8")
+_TYPES = {np.dtype(kind).newbyteorder("<") for kind in ("float32", "int64", "uint8")}
+_NAMES = "float32, int64 or uint8"
 _ZIP_FAILURES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -75,18 +79,20 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def read_arrays(
-    path: Path, *, maximum_bytes: int = MAXIMUM_BYTES, types: Sequence[str] = _TYPES, packed: bool = False
+    path: Path, *, maximum_bytes: int = MAXIMUM_BYTES, packed: bool = False, accept: Acceptance | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays of an npz file, C-contiguous and writeable; little-endian and of one of ``types``.
+    """The arrays of an npz file, C-contiguous and writeable.
 
-    ``packed``: deflate is taken too, as ``numpy.savez_compressed`` writes it; else everything must be stored.
+    Ours are little-endian float32, int64 or uint8, stored as they are and row by row. ``packed``: deflate is taken too,
+    as ``numpy.savez_compressed`` writes it. ``accept``: raises for the name and type of an array that is not wanted;
+    then whatever else numpy writes is taken: any type without objects, in any byte order, column by column.
 
     Raises
     ------
     LearningError
         When the file is missing, no regular file, truncated, larger than ``maximum_bytes`` (also once unpacked),
-        compressed though it must not be, of too many entries, or holds anything but arrays of these types; the message
-        says which.
+        compressed though it must not be, of too many entries, or holds anything but such arrays; the message says
+        which.
     """
     try:
         status = path.stat()
@@ -108,7 +114,7 @@ def read_arrays(
             names = [entry.filename.removesuffix(".npy") for entry in entries]
             if len(set(names)) != len(names):
                 raise _malformed(path, "an entry appears twice")
-            return {name: _read(path, archive, entry, types) for name, entry in zip(names, entries, strict=True)}
+            return {name: _read(path, archive, entry, accept) for name, entry in zip(names, entries, strict=True)}
     except OSError as error:
         raise LearningError(
             f"{path} cannot be read: {error.strerror or error}", hint="check the path and its permissions"
@@ -150,21 +156,30 @@ def _check_compression(path: Path, entries: Sequence[zipfile.ZipInfo], *, packed
             raise _malformed(path, f"{entry.filename} is neither stored nor deflated (method {entry.compress_type})")
 
 
-def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, types: Sequence[str]) -> NDArray[np.generic]:
+def _read(
+    path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, accept: Acceptance | None
+) -> NDArray[np.generic]:
     with archive.open(entry) as stream:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
             raise _malformed(path, f"{entry.filename} has npy version {version}, not (1, 0)")
         shape, fortran, dtype = _header(path, entry, stream)
-        if dtype not in {np.dtype(kind).newbyteorder("<") for kind in types}:
-            raise _malformed(path, f"{entry.filename} holds {dtype}, not {', '.join(types[:-1])} or {types[-1]}")
-        if fortran:
+        if accept is not None:
+            accept(entry.filename.removesuffix(".npy"), dtype)
+        elif dtype not in _TYPES:
+            raise _malformed(path, f"{entry.filename} holds {dtype}, not {_NAMES}")
+        elif fortran:
             raise _malformed(path, f"{entry.filename} is stored column by column (Fortran order)")
+        if dtype.hasobject:
+            raise _malformed(path, f"{entry.filename} holds {dtype}")
         # A read without a size unpacks all that is there, whatever the entry claims; one with a size no more than that.
         content = b"".join(iter(lambda: stream.read(_PIECE), b""))
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         raise _malformed(path, f"{entry.filename} claims shape {shape}, but holds {len(content):,} bytes")
-    return np.frombuffer(content, dtype=dtype).reshape(shape).copy()
+    if not math.prod(shape) or not dtype.itemsize:
+        return np.zeros(shape, dtype=dtype)
+    flat = np.frombuffer(content, dtype=dtype)
+    return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), order="C")
 
 
 def _header(

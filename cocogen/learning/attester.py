@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import evidence_hash
+from cocogen.attested import evidence_hash, measured_quality
 from cocogen.errors import EvidenceRejected
 from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
@@ -50,6 +50,8 @@ class Attester:
     ``streams`` are public: the draws of synthetic samples and panels follow from the seed of the terms, so that the
     attester repeats them. ``held``: the classes of each organization if each trains its own generator alone: κ is
     then that of these classes, the shared generator stays as it is, and how far theirs moved says nothing.
+    ``panel``: samples of each class that organizations hand in; None where nobody generates: then κ is NaN, and the
+    holdout need not be one on which it can be measured.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Attester:
         server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
         *,
         held: Sequence[NDArray[np.int64]] | None = None,
+        panel: int | None = None,
     ) -> None:
         self.classifier = classifier
         self.generator = generator
@@ -72,8 +75,9 @@ class Attester:
         self.aggregation = aggregation or Aggregation()
         self.server = server
         self.held = held
-        self.meter = QualityMeter(holdout.features, holdout.labels, classes)
-        self.comparison = Comparison(classifier, generator, holdout, streams, generators=held is None)
+        self.meter = None if panel is None else QualityMeter(holdout.features, holdout.labels, classes, panel)
+        self._compares_generators = held is None and self.meter is not None
+        self.comparison = Comparison(classifier, generator, holdout, streams, generators=self._compares_generators)
 
     def verify(
         self,
@@ -102,7 +106,8 @@ class Attester:
             )
         check_drawn(bundle, index, expected, self.generator, self.streams)
         measured = self.measure_panel(bundle.panel, index)
-        check_worth(bundle, expected, measured, quality)
+        if self.meter is not None:
+            check_worth(bundle, expected, measured, quality, self.meter.standard_error(quality))
         return measured
 
     def attest(
@@ -156,6 +161,8 @@ class Attester:
         aggregated = self._remember(pool.step(self.server), accepted, credit, expectations)
         digest = aggregated.digest()
 
+        in_force = measured_quality(quality)
+        found = dict(zip(measured, measured_quality(measured.values()), strict=True))
         quality_next = np.array(quality, dtype=np.float64)
         measurements: list[Measurement | None] = [None] * total
         contributions: list[Contribution | None] = [None] * total
@@ -169,8 +176,8 @@ class Attester:
                 generated=given.generated,
                 compute=given.compute,
                 raw=len(bundle.synthetic.labels),
-                quality_in_force=float(quality[n]),
-                quality=measured[n],
+                quality_in_force=in_force[n],
+                quality=found[n],
                 update_ratio=movements[n].ratio,
                 gain=gains[n],
                 bundle=bundle.digest().hex(),
@@ -191,7 +198,9 @@ class Attester:
         )
 
     def measure_panel(self, panel: Samples, index: int) -> float:
-        """κ in [0.01, 1] of the panel of organization ``index``."""
+        """κ in [0.01, 1] of the panel of organization ``index``; NaN where nobody generates."""
+        if self.meter is None:
+            return math.nan
         known = None if self.held is None else self.held[index]
         return self.meter.measure(panel.features, panel.labels, known)
 
@@ -211,7 +220,7 @@ class Attester:
         bases: list[SharedModel] = [expected.base for expected in expectations]
         tolerance = {n: SUSPECT_TOLERANCE if n in suspicions else GAIN_TOLERANCE for n in accepted}
         while True:
-            pool = Pool(accepted, credit, bases, self.aggregation, generators=self.held is None)
+            pool = Pool(accepted, credit, bases, self.aggregation, generators=self._compares_generators)
             gains = pool.gains(self._held_out_loss)
             harmful = [n for n, gain in gains.items() if not gain >= -tolerance[n]]  # a gain that is no number is harm
             if not harmful:

@@ -148,7 +148,7 @@ def _learning_task(
     # The first repeats use the folds of the terms' own seed; further ones cut the data anew.
     seed = task.seed if block == 0 else int(np.random.SeedSequence(task.seed, spawn_key=(block,)).generate_state(1)[0])
     names = [str(n) for n in range(task.organizations)]
-    return LearningTask(learning, Generation(), names, seed, split, folders=folders)
+    return LearningTask(learning, Generation(), names, seed, split, folders=folders, generates=False)
 
 
 def _shares(total: int, proportions: tuple[int, ...]) -> tuple[int, ...]:

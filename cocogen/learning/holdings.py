@@ -7,12 +7,13 @@ samplers (:mod:`cocogen.learning.splits`, :mod:`cocogen.learning.partition`) and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.errors import LearningError
+from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.datasets import DataFolders, load
 from cocogen.learning.evidence import Samples
 from cocogen.learning.feature_shift import add_noise, noise_level
@@ -25,7 +26,7 @@ from cocogen.learning.partition import (
     shard_partition,
 )
 from cocogen.learning.scaling import federated_scale
-from cocogen.learning.splits import limit_samples, stratified_split
+from cocogen.learning.splits import Split, limit_samples, stratified_split
 from cocogen.learning.streams import Purpose, Streams
 from cocogen.sections import Learning
 
@@ -53,13 +54,19 @@ class Holdings:
 
 
 def distribute(
-    learning: Learning, organizations: int, streams: Streams, folders: DataFolders | None = None
+    learning: Learning,
+    organizations: int,
+    streams: Streams,
+    folders: DataFolders | None = None,
+    *,
+    least: int = 0,
 ) -> Holdings:
     """Cut the data set of the terms among ``organizations`` members, the attester and the test fold.
 
-    ``folders``: where its files are. With the partition "feature-shift" the members' samples carry noise from the
-    stream of each; test fold and holdout are clean. A set of n samples of d features occupies 4nd bytes afterwards,
-    and while it is cut nd more for images, 4nd for tables.
+    ``folders``: where its files are. ``least``: samples of every class that the attester needs, in every test fold: a
+    run that compares over all of them is not to end in the last. With the partition "feature-shift" the members'
+    samples carry noise from the stream of each; test fold and holdout are clean. A set of n samples of d features
+    occupies 4nd bytes afterwards, and while it is cut nd more for images, 4nd for tables.
 
     Raises
     ------
@@ -74,15 +81,10 @@ def distribute(
         test_from=dataset.test_from,
     )
     labels = dataset.labels[used]
-    cut = stratified_split(
-        labels,
-        folds=learning.splits,
-        fold=streams.split,
-        holdout_fraction=learning.holdout_fraction,
-        fold_rng=streams.shared(Purpose.FOLDS),
-        holdout_rng=streams.get(Purpose.HOLDOUT),
-        test_from=None if dataset.test_from is None else int(np.searchsorted(used, dataset.test_from)),
-    )
+    test_from = None if dataset.test_from is None else int(np.searchsorted(used, dataset.test_from))
+    if least:
+        _check_holdouts(learning, labels, dataset.classes, streams, test_from, least)
+    cut = _cut(learning, labels, streams, test_from)
     owned = [cut.pool[part] for part in _partition(learning, labels[cut.pool], organizations, streams)]
     scale = federated_scale((dataset.features[used[own]] for own in owned), dataset.shape)
 
@@ -95,6 +97,59 @@ def distribute(
         holdout=samples(cut.holdout),
         shape=dataset.shape,
         classes=len(dataset.classes),
+    )
+
+
+def _cut(
+    learning: Learning,
+    labels: NDArray[np.int64],
+    streams: Streams,
+    test_from: int | None,
+    fraction: float | None = None,
+) -> Split:
+    return stratified_split(
+        labels,
+        folds=learning.splits,
+        fold=streams.split,
+        holdout_fraction=fraction or learning.holdout_fraction,
+        fold_rng=streams.shared(Purpose.FOLDS),
+        holdout_rng=streams.get(Purpose.HOLDOUT),
+        test_from=test_from,
+    )
+
+
+def _check_holdouts(
+    learning: Learning,
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...],
+    streams: Streams,
+    test_from: int | None,
+    least: int,
+) -> None:
+    """Every test fold leaves the attester ``least`` samples of every class; DatasetError says what would do."""
+
+    def fewest(fraction: float | None = None) -> tuple[int, int, int]:
+        """The fewest samples of a class in a holdout, which class, and in which test fold."""
+        found = []
+        for split in range(learning.splits):
+            cut = _cut(learning, labels, Streams(streams.seed, split), test_from, fraction)
+            counts = np.bincount(labels[cut.holdout], minlength=len(classes))
+            found.append((int(counts.min()), int(counts.argmin()), split))
+        return min(found)
+
+    count, label, split = fewest()
+    if count >= least:
+        return
+    whole = int((labels == label).sum())
+    first = max(learning.holdout_fraction, (least - 0.5) / whole)
+    steps = range(math.ceil(first * 100), 61)
+    enough = next((step / 100 for step in steps if fewest(step / 100)[0] >= least), None)
+    instead = f"learning.holdout_fraction = {enough:g} would do; or" if enough else "none is large enough:"
+    raise DatasetError(
+        f"of the {whole} samples of class {classes[label]} the attester's holdout has {count} in test fold {split}, "
+        f"but needs {least} to measure generators",
+        hint=f"{instead} merge the class with another, leave it out, or set generation.maximum = 0: then nothing is "
+        "measured",
     )
 
 

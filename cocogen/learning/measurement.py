@@ -48,7 +48,8 @@ class Credit:
 
 def credit_of(bundle: Bundle, quality: float, caps: Caps, planned: int | None = None) -> Credit:
     """Counts of a checked ``bundle`` at κ = ``quality``, no more than ``caps`` and ``planned`` effective samples."""
-    generated = min(effective_samples(len(bundle.synthetic.labels), float(quality)), caps.generated_cap)
+    raw = len(bundle.synthetic.labels)
+    generated = min(effective_samples(raw, float(quality)), caps.generated_cap) if raw else 0
     if planned is not None:
         generated = min(generated, planned)
     return Credit(
@@ -64,9 +65,9 @@ class Measurement:
 
     ``data``: real samples used; ``raw``: synthetic samples used; ``generated``: ⌊κ · raw⌋ with κ =
     ``quality_in_force``; ``compute``: gradient steps; all capped by the terms but ``raw``. ``quality``: κ measured now,
-    in force next round. ``update_ratio``: distance of the update over the reference distance (limit
-    :data:`cocogen.learning.outliers.UPDATE_FACTOR`). ``gain``: held-out loss of the aggregate without this organization
-    minus with it, nats. ``bundle``: digest of the bundle, hexadecimal.
+    in force next round; both None where nobody generates. ``update_ratio``: distance of the update over the reference
+    distance (limit :data:`cocogen.learning.outliers.UPDATE_FACTOR`). ``gain``: held-out loss of the aggregate without
+    this organization minus with it, nats. ``bundle``: digest of the bundle, hexadecimal.
     """
 
     organization: str
@@ -74,8 +75,8 @@ class Measurement:
     generated: int
     compute: int
     raw: int
-    quality_in_force: float
-    quality: float
+    quality_in_force: float | None
+    quality: float | None
     update_ratio: float
     gain: float
     bundle: str
@@ -97,8 +98,8 @@ class RoundEvidence:
     """A round as attested; everything is in the order of the organizations, None for those without contribution.
 
     ``rejected``: reason by organization. ``aggregated``: the shared model of the accepted updates.
-    ``evaluation``: of that model on the test fold. ``quality_next``: κ in force next round, shape (N,).
-    ``documents``: the JSON objects whose digests the ``contributions`` carry.
+    ``evaluation``: of that model on the test fold. ``quality_next``: κ in force next round, shape (N,), NaN where
+    nobody generates. ``documents``: the JSON objects whose digests the ``contributions`` carry.
     """
 
     measurements: tuple[Measurement | None, ...]

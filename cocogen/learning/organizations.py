@@ -46,7 +46,8 @@ class Organizations:
     """All organizations of a task.
 
     ``names``, ``salts``: of each, in the order of the terms; a salt is the secret of one organization. ``holdings``:
-    who holds which samples. ``initial``: the untrained generator. ``privacy``: of the updates, None when not agreed.
+    who holds which samples. ``initial``: the untrained generator. ``generation``: with no pretraining and no panel
+    where nobody generates. ``privacy``: of the updates, None when not agreed.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class Organizations:
             self._start_generators([self._initial] * len(self.names), range(len(self.names)), progress)
             return self._initial
         state, rounds = self._initial, self._generation.pretraining_rounds
+        if not rounds:
+            return state
         for number in range(rounds):
             report(progress, "training the generator", number, rounds)
             fitted = self._fit_generators([state] * len(self.names), self._own, Purpose.PRETRAINING, number)
@@ -125,7 +128,8 @@ class Organizations:
         for n in at_work:
             self._check_assignment(n, assignments[n])
         count = len(at_work)
-        advance = _counter(progress, f"round {round_number}: training generators", 0, 3 * count)
+        listener = progress if self._generation.panel else None  # without it there is no generator
+        advance = _counter(listener, f"round {round_number}: training generators", 0, 3 * count)
         chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
         own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
         starts = self._start_generators([bases[n].generator for n in at_work], at_work)

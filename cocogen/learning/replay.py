@@ -45,21 +45,22 @@ def check_drawn(bundle: Bundle, index: int, expected: Expectation, generator: Ge
             )
 
 
-def check_worth(bundle: Bundle, expected: Expectation, measured: float, credited: float) -> None:
-    """The synthetic samples are still worth half of what they are credited at.
+def check_worth(bundle: Bundle, expected: Expectation, measured: float, credited: float, error: float) -> None:
+    """The synthetic samples are still worth half of what they are credited at, as far as the holdout can tell.
 
     ``credited``: κ in force, which was measured on an earlier generator; ``measured``: κ of the one handed in, which
-    :func:`check_drawn` has shown to be the one that made the samples. Both in [0.01, 1].
+    :func:`check_drawn` has shown to be the one that made the samples. Both in [0.01, 1]. ``error``: standard error of
+    ``credited``.
 
     Raises
     ------
     EvidenceRejected
-        When the generator has lost more than half of that worth.
+        When the generator has lost more than half of that worth and one standard error.
     """
-    if bundle.synthetic.labels.size and measured < LEAST_QUALITY_KEPT * credited:
+    if bundle.synthetic.labels.size and measured < LEAST_QUALITY_KEPT * credited - error:
         raise EvidenceRejected(
             expected.organization,
             f"its synthetic samples are worth {measured:g}, less than {LEAST_QUALITY_KEPT:g} of the {credited:g} "
-            "that they would be credited at",
+            f"that they would be credited at, by more than the standard error {error:.2g} of that",
             hint="retrain the generator",
         )

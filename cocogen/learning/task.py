@@ -7,6 +7,7 @@ all organizations and the attester; the methods name what each of them would do 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -24,8 +25,9 @@ from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import Generator
-from cocogen.learning.generators.choice import build_generator
+from cocogen.learning.generators.choice import NoGenerator, build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
+from cocogen.learning.generators.quality import LEAST_OF_A_CLASS
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.heterogeneity import heterogeneity, label_mix
 from cocogen.learning.holdings import distribute
@@ -55,6 +57,7 @@ class LearningTask:
     folders : where the files of the data set are looked for.
     device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
     generator : used in place of the one that the terms name, to measure what another would be worth.
+    generates : False where nobody generates: there is no generator then, and no κ.
 
     Attributes
     ----------
@@ -80,11 +83,13 @@ class LearningTask:
         folders: DataFolders | None = None,
         device: str | None = None,
         generator: Generator | None = None,
+        generates: bool = True,
     ) -> None:
         self.names = tuple(names)
         self._device = choose_device(device)
         self._streams = Streams(seed, split)
-        holdings = distribute(learning, len(self.names), self._streams, folders)
+        least = LEAST_OF_A_CLASS if generates else 0
+        holdings = distribute(learning, len(self.names), self._streams, folders, least=least)
         self._own, self._test = list(holdings.own), holdings.test
         self._classes = holdings.classes
         counts = holdings.counts
@@ -93,7 +98,7 @@ class LearningTask:
         self.heterogeneity = heterogeneity(counts)
 
         self._scaffold = learning.scaffold
-        self._generation = generation
+        self._holdout_fraction = learning.holdout_fraction
         agreed = learning.privacy
         self._privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta) if agreed else None
         self._schedule = Schedule(
@@ -111,7 +116,12 @@ class LearningTask:
         self._classifier = build_classifier(
             learning.model, shape=holdings.shape, classes=self._classes, hidden=learning.hidden
         )
-        generator = generator or build_generator(generation, shape=holdings.shape, classes=self._classes)
+        if generates:
+            generator = generator or build_generator(generation, shape=holdings.shape, classes=self._classes)
+        else:
+            generator = NoGenerator(math.prod(holdings.shape))
+            generation = generation.model_copy(update={"training": "federated", "pretraining_rounds": 0, "panel": 0})
+        self._generation, self._generates = generation, generates
         self._shared_generator = generation.training == "federated"
         self._initial = SharedModel(
             self._classifier.initial_state(self._streams.get(Purpose.CLASSIFIER)),
@@ -140,7 +150,18 @@ class LearningTask:
                 Aggregation(learning.aggregation, learning.trim, learning.clip_norm),
                 self._server,
                 held=None if self._shared_generator else [np.unique(own.labels) for own in self._own],
+                panel=generation.panel if generates else None,
             )
+
+    @property
+    def doubt(self) -> tuple[str, str] | None:
+        """Why κ tells little on this holdout, and what would do; None when it does, or nobody generates."""
+        meter = self.attester.meter
+        if meter is None or meter.doubt is None:
+            return None
+        enough = math.ceil(100 * self._holdout_fraction * meter.enough) / 100 if meter.enough < 100 else math.inf
+        advice = f"learning.holdout_fraction = {enough:g} would do" if enough <= 0.6 else "it takes more samples"
+        return meter.doubt, f"{advice}; or set generation.maximum = 0, and nothing is generated or measured"
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""
@@ -155,7 +176,9 @@ class LearningTask:
             return SharedModel(self._initial.classifier, self._organizations.pretrain(progress))
 
     def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]:
-        """κ of each organization before the first round, shape (N,), in [0.01, 1]."""
+        """κ of each organization before the first round, shape (N,), in [0.01, 1]; NaN where nobody generates."""
+        if not self._generates:
+            return np.full(len(self.names), math.nan)
         with one_thread():
             panels = self._organizations.first_panels(shared.generator)
             return np.array([self.attester.measure_panel(panel, n) for n, panel in enumerate(panels)])
@@ -221,7 +244,7 @@ class LearningTask:
                 round=round_number,
                 terms_hash=terms_hash,
                 registered=int(self.registered[n]),
-                maximum=caps[n].generated_cap,
+                maximum=caps[n].generated_cap if self._generates else 0,
                 base=bases[n],
                 inputs=inputs,
                 classes=self._classes,
@@ -329,6 +352,8 @@ class LearningTask:
         LearningError
             When each organization trains its own generator, so that none is shared, or no class has a gradient.
         """
+        if not self._generates:
+            raise LearningError("θ is that of a generator, but nobody generates", hint="set generation.maximum above 0")
         if not self._shared_generator:
             raise LearningError(
                 "θ is that of one generator for all, but every organization trains its own",

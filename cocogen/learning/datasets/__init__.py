@@ -16,8 +16,12 @@ from cocogen.learning.datasets.fashion import fashion_mnist
 from cocogen.learning.datasets.folders import DataFolders
 from cocogen.learning.datasets.images import read_image_folder
 from cocogen.learning.datasets.table import read_table
+from cocogen.learning.scaling import Features
 
 __all__ = ["DataFolders", "Dataset", "load"]
+
+_ROWS = 1024
+"""Samples that are compared at once."""
 
 
 def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
@@ -27,7 +31,7 @@ def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
     ------
     DatasetError
         When there is none, when its files are neither there nor to be had, when they are malformed, or when all
-        samples are of one class; the message says which file, and what to put where.
+        samples are of one class or the same; the message says which file, and what to put where.
     """
     data = _read(dataset, folders or DataFolders())
     if len(np.unique(data.labels)) < 2:
@@ -35,7 +39,18 @@ def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
             f"every sample of {dataset} is of one class, {data.classes[int(data.labels[0])]}",
             hint="learning to tell classes apart needs samples of two at least",
         )
+    if not _varies(data.features):
+        raise DatasetError(
+            f"all {len(data.labels):,} samples of {dataset} are the same: none of their "
+            f"{data.features.shape[1]:,} numbers varies",
+            hint="check how the data set was made: nothing tells the classes apart",
+        )
     return data
+
+
+def _varies(features: Features) -> bool:
+    """Whether any row differs from the first."""
+    return any((features[start : start + _ROWS] != features[0]).any() for start in range(0, len(features), _ROWS))
 
 
 def _read(dataset: str, folders: DataFolders) -> Dataset:

@@ -19,6 +19,7 @@ import numpy as np
 
 from cocogen.errors import DatasetError
 from cocogen.learning.datasets.base import MAXIMUM_BYTES, Dataset
+from cocogen.learning.datasets.pixels import is_colour, read_pixels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,8 +29,6 @@ __all__ = ["read_image_folder"]
 # Pillow logs what it thinks of damaged files; without a handler Python would print that on stderr beside our error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_GREY = ("1", "L")
-_COLOUR = ("P", "RGB", "RGBA")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "PPM", "WEBP")
 _FAILURES = (
     zlib.error,
@@ -51,15 +50,16 @@ _FAILURES = (
 def read_image_folder(folder: Path) -> Dataset:
     """Every image of every sub-folder, in the order of names; the sub-folders are the classes, in that order too.
 
-    Grey images give one channel, unless there are colour images among them: then all are converted to three.
-    Transparency is dropped; files whose name begins with a dot are ignored. Sizes are checked before pixels are read.
-    PNG, JPEG, BMP, GIF, TIFF, PPM and WebP are read, by content rather than name; of several frames, the first.
+    Grey images give one channel, unless there are colour images among them: then all are converted to three. Files
+    whose name begins with a dot are ignored. Sizes are checked before pixels are read. PNG, JPEG, BMP, GIF, TIFF, PPM
+    and WebP are read, by content rather than name, as they say that they are to be read
+    (:mod:`~cocogen.learning.datasets.pixels`).
 
     Raises
     ------
     DatasetError
-        When there are fewer than two classes, a class is empty, a file is no image of these formats, or
-        images differ in size.
+        When there are fewer than two classes, a class is empty, a file is no image of these formats or says something
+        of itself that is not read, or images differ in size.
     """
     folders = _entries(folder, Path.is_dir)
     if len(folders) < 2:
@@ -75,14 +75,15 @@ def read_image_folder(folder: Path) -> Dataset:
             raise DatasetError(f"{own} holds no image", hint="put images into it, or remove it")
         files += found
         labels += [label] * len(found)
-    shape = _common_shape(files)
-    features = np.empty((len(files), math.prod(shape)), dtype=np.uint8)
+    channels, size = _common(files)
+    features = np.empty((len(files), channels * math.prod(size)), dtype=np.uint8)
+    shape: tuple[int, ...] = ()
     for row, file in enumerate(files):
         with _opened(file) as image:
-            # By way of RGBA: palettes may have transparency, which is to be dropped and not blended.
-            full = image.convert("RGBA") if image.mode == "P" else image
-            pixels = np.asarray(full.convert("L" if shape[0] == 1 else "RGB"))
-        features[row] = (pixels if shape[0] == 1 else pixels.transpose(2, 0, 1)).ravel()
+            pixels = read_pixels(file, image, channels)
+        shape = shape or pixels.shape
+        _check_size(file, pixels.shape[:0:-1], files[0], shape[:0:-1])
+        features[row] = pixels.ravel()
     return Dataset(
         name=folder.name,
         features=features,
@@ -99,25 +100,17 @@ def _entries(folder: Path, kind: Callable[[Path], bool]) -> list[Path]:
         raise DatasetError(f"{folder} cannot be read: {error.strerror or error}", hint="check the path") from error
 
 
-def _common_shape(files: list[Path]) -> tuple[int, int, int]:
-    """(channels, height, width) of all files, from their headers."""
-    channels, common, first = 1, (0, 0), files[0]
+def _common(files: list[Path]) -> tuple[int, tuple[int, int]]:
+    """Channels and size of all files, from their headers; which side is the width, only the pixels show."""
+    colour, common, first = False, (0, 0), files[0]
     for file in files:
         with _opened(file) as image:
-            size, mode = image.size, image.mode
-        if mode not in _GREY + _COLOUR:
-            raise DatasetError(
-                f"{file} has pixels of kind {mode}, not one of {', '.join(_GREY + _COLOUR)}",
-                hint="convert it to 8 bits, grey or RGB",
-            )
-        if file is first:
-            common = size
-        elif size != common:
-            raise DatasetError(
-                f"{file} is {size[0]} x {size[1]} pixels, but {first} {common[0]} x {common[1]}",
-                hint="bring all images to one size",
-            )
-        channels = 3 if mode in _COLOUR else channels
+            size = image.size
+            colour |= is_colour(file, image)
+        common = size if file is first else common
+        if sorted(size) != sorted(common):
+            _check_size(file, size, first, common)
+    channels = 3 if colour else 1
     width, height = common
     if width < 1 or height < 1:
         raise DatasetError(f"{first} is {width} x {height} pixels, which are none", hint="replace or remove it")
@@ -128,7 +121,15 @@ def _common_shape(files: list[Path]) -> tuple[int, int, int]:
             f"{MAXIMUM_BYTES:,}",
             hint="scale them down, or use fewer",
         )
-    return channels, height, width
+    return channels, common
+
+
+def _check_size(file: Path, size: tuple[int, ...], first: Path, common: tuple[int, ...]) -> None:
+    if size != common:
+        raise DatasetError(
+            f"{file} is {size[0]} x {size[1]} pixels, but {first} {common[0]} x {common[1]}",
+            hint="bring all images to one size",
+        )
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_cifar_is_downloaded_unpacked_and_found_again(
     labels = {name: label for label, name in enumerate(cifar.CIFAR_10.files, start=2)}
     names = "".join(f"name_{n}\n" for n in range(10)).encode()
     members = {
-        f"top/{name}": names if name.endswith("txt") else bytes([label, *bytes(3072)]) for name, label in labels.items()
+        f"top/{name}": names if name.endswith("txt") else bytes([label] * 3073) for name, label in labels.items()
     }
     remote = published("cifar-10-binary.tar.gz", archive(members))
     monkeypatch.setattr("cocogen.learning.datasets.CIFAR_10", replace(cifar.CIFAR_10, archive=remote))
@@ -142,7 +142,8 @@ def test_an_interrupted_download_of_several_files_is_completed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arrays = [np.zeros((20, 28, 28)), np.arange(20) % 10, np.zeros((10, 28, 28)), np.arange(10)]
+    pixels = np.arange(20 * 28 * 28).reshape(20, 28, 28) % 251
+    arrays = [pixels, np.arange(20) % 10, pixels[:10], np.arange(10)]
     remotes = [
         published(name, gzip.compress(idx(array), mtime=0))
         for (name, _, _), array in zip(fashion._FILES, arrays, strict=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -60,14 +62,76 @@ def test_reference_is_the_accuracy_of_real_data(meter: QualityMeter) -> None:
 
 def test_a_holdout_without_a_class_is_refused() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(LearningError, match="1 samples of a class"):
+    with pytest.raises(LearningError, match="1 samples of class 1"):
         QualityMeter(rng.standard_normal((20, 3)).astype(np.float32), np.repeat([0, 1], (19, 1)), 2)
 
 
-def test_a_holdout_that_tells_nothing_apart_is_refused() -> None:
-    rng = np.random.default_rng(1)
-    with pytest.raises(LearningError, match="above chance"):
-        QualityMeter(rng.standard_normal((40, 3)).astype(np.float32), np.tile([0, 1], 20), 2)
+def noise(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(1).standard_normal((count, 3)).astype(np.float32), np.tile([0, 1], count // 2)
+
+
+def test_a_holdout_that_shows_that_there_is_nothing_to_learn_is_refused() -> None:
+    with pytest.raises(LearningError, match="no better than chance") as caught:
+        QualityMeter(*noise(20_000), 2)
+    assert "generation.maximum = 0" in caught.value.hint
+
+
+def test_a_small_holdout_that_shows_nothing_is_doubted_rather_than_refused() -> None:
+    meter = QualityMeter(*noise(40), 2)
+    assert "holdout of 40 samples tells little" in str(meter.doubt)
+    assert meter.enough == math.inf
+
+
+def test_a_clear_signal_is_not_doubted(meter: QualityMeter) -> None:
+    assert meter.doubt is None
+    assert meter.enough < 1.0
+
+
+def test_samples_that_are_all_alike_are_refused() -> None:
+    for width in (3, 400):
+        with pytest.raises(LearningError, match="all alike"):
+            QualityMeter(np.ones((40, width), dtype=np.float32), np.tile([0, 1], 20), 2)
+
+
+def ranked(count: int, positives: int, seed: int, distance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes, ``positives`` of the second, whose means lie ``distance`` apart in the first of four columns."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(count, dtype=np.int64)
+    labels[:positives] = 1
+    features = rng.standard_normal((count, 4))
+    features[:, 0] += distance * labels
+    return features.astype(np.float32), labels
+
+
+@pytest.mark.parametrize(
+    ("count", "positives", "distance"),
+    [(120, 36, 1.1), (250, 60, 0.65), (500, 4, 1.2), (3000, 1500, 0.3)],
+    ids=["as German credit", "as ACTG175", "as abalone19", "weak but many"],
+)
+def test_weak_and_rare_signals_are_measured(count: int, positives: int, distance: float) -> None:
+    panel_ = np.concatenate([ranked(200, c * 200, 100 + c, distance)[0] for c in (0, 1)]), panel_labels(2, 200)
+    junk = np.random.default_rng(0).standard_normal((400, 4)).astype(np.float32), panel_[1]
+    values = []
+    for seed in range(3):
+        meter = QualityMeter(*ranked(count, positives, seed, distance), 2, 200)
+        values.append([meter.measure(*samples) for samples in (panel_, junk)])
+    real, nothing = np.mean(values, axis=0)
+    assert real > 0.6
+    assert nothing < 0.5 * real
+
+
+def test_blocks_hold_as_many_of_each_class_as_real_training_sets() -> None:
+    meter = QualityMeter(*ranked(500, 5, 0, 1.5), 2)
+    blocks = meter._blocks(panel_labels(2, 100))
+    labels = panel_labels(2, 100)
+    assert {tuple(np.bincount(labels[rows])) for rows in blocks} == {(100, 4)}
+    assert len(np.unique(np.concatenate(blocks))) > 100 + 70
+
+
+def test_equal_samples_tie_wherever_they_stand(meter: QualityMeter, table) -> None:
+    features, labels = panel(table, 0.0)
+    scores = meter._predict(features, labels, np.tile(table[0][:7], (33, 1)))
+    assert len(np.unique(scores)) == 7
 
 
 def test_panel_labels_are_balanced_and_sorted() -> None:
