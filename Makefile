@@ -2,30 +2,27 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+# Make .venv anew for another Python only when one is named: make run PYTHON=python3.12
+INSTALL := $(PYTHON) tools/install.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
 FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 SLOW := $(if $(filter true,$(CI)),-m "slow or not slow" --timeout=900,)
 
-.PHONY: help install run test check lint format prove mutate bench forge contracts-check artifacts findings clean
+.PHONY: help core install run test check lint format prove mutate bench forge contracts-check artifacts findings clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## create .venv and install everything, pinned by constraints.txt
+core: # what a run needs
+	@$(INSTALL) run
 
-$(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("CoCoGen needs Python >= 3.11; set PYTHON=...") if sys.version_info < (3, 11) else None'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $(STAMP)
+install: ## create .venv with what tests and checks need too, pinned by constraints.txt
+	@$(INSTALL) dev
 
-run: $(STAMP) ## run the main job: six clinics, real data, embedded chain, audit
+run: core ## run the main job: six clinics, real data, embedded chain, audit
 	@$(BIN)/cocogen run examples/clinics.toml
 
-test: $(STAMP) forge ## the default test suite on JOBS cores (all); with CI=true the slow tests too
+test: install forge ## the default test suite on JOBS cores (all); with CI=true the slow tests too
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(SLOW)
 
 forge: ## the contract's own tests (needs node: cd contracts && npm ci)
@@ -33,25 +30,25 @@ forge: ## the contract's own tests (needs node: cd contracts && npm ci)
 	elif [ "$(CI)" = true ]; then echo "forge tests must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
 	else echo "SKIPPED: forge tests (install them with: cd contracts && npm ci)"; fi
 
-check: $(STAMP) lint contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
+check: install lint contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-lint: $(STAMP) ## ruff: style and format
+lint: install ## ruff: style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(STAMP) ## rewrite the Python sources in the project's format
+format: install ## rewrite the Python sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-contracts-check: $(STAMP)
+contracts-check: install
 	@if [ -x $(FORGE) ]; then \
 	  (cd contracts && npm run --silent lint) && $(BIN)/python -m chain.build --check; \
 	elif [ "$(CI)" = true ]; then echo "contract checks must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
 	else echo "SKIPPED: solhint and artifact check (install them with: cd contracts && npm ci)"; fi
 
-artifacts: $(STAMP) ## recompile the contract into chain/artifacts (needs node)
+artifacts: install ## recompile the contract into chain/artifacts (needs node)
 	$(BIN)/python -m chain.build
 
 prove: ## proofs of the kernel and static analysis of the contracts (needs node, and PyPI for the tools)
@@ -60,7 +57,7 @@ prove: ## proofs of the kernel and static analysis of the contracts (needs node,
 mutate: ## break the contracts on purpose and see that their tests notice (an hour; needs node)
 	cd contracts && $(PYTHON) script/mutate.py
 
-bench: $(STAMP) ## run the benchmarks and keep their results in benchmarks/results
+bench: install ## run the benchmarks and keep their results in benchmarks/results
 	$(BIN)/python -m benchmarks
 
 findings: ## see that what we found in other people's software still holds (needs node; installs packages)

@@ -177,13 +177,18 @@ def compile_contract(name: str, sources: Path = _SOURCES, folder: str = "src") -
     Raises
     ------
     CompilerUnavailable
-        There is no compiler, or not all sources.
+        There is no compiler, no py-solc-x to drive it, or not all sources.
     CompilationFailed
         The compiler rejected the sources; its messages are in the error.
     """
     # Only compiling needs it; importing it takes longer than reading an artifact.
-    import solcx
-    from solcx.exceptions import SolcError
+    try:
+        import solcx
+        from solcx.exceptions import SolcError
+    except ImportError as error:
+        raise CompilerUnavailable(
+            "contracts are compiled through py-solc-x, which is not installed", hint="install it: make install"
+        ) from error
     from solcx.wrapper import get_solc_version
 
     request = standard_json(name, sources, folder)

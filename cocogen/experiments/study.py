@@ -20,7 +20,7 @@ import numpy as np
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.experiments.claims import Claim
 from cocogen.experiments.table import Row, Table, stack
-from cocogen.report.style import figure_style, save_figure
+from cocogen.report.style import figure_style, require_matplotlib, save_figure
 from cocogen.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def run_study(
     Raises
     ------
     ConfigurationError
-        A number is out of range.
+        A number is out of range, or matplotlib is not installed.
     WorkspaceError
         The folder cannot be written.
     """
@@ -137,6 +137,7 @@ def run_study(
         if value < least:
             problem = FieldProblem(field, str(value), f"at least {least}")
             raise ConfigurationError("the study cannot be run", problems=[problem])
+    require_matplotlib()
     _prepare(output)
     claims: list[Claim] = []
     files: list[Path] = []

@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 from collections.abc import Iterator
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MARKERS", "PALETTE", "colour", "figure_format", "figure_style", "marker", "new_figure", "save_figure"]
+__all__ = [
+    "MARKERS",
+    "PALETTE",
+    "colour",
+    "figure_format",
+    "figure_style",
+    "marker",
+    "new_figure",
+    "require_matplotlib",
+    "save_figure",
+]
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -105,11 +116,22 @@ def new_figure(
     return figure, list(grid.ravel())
 
 
+def require_matplotlib() -> None:
+    """Raise ConfigurationError where figures cannot be drawn; ask before a long computation."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigurationError(
+            "figures are drawn by matplotlib, which is not installed",
+            hint="install it: pip install 'cocogen[figures]', in a clone make install",
+        )
+
+
 def figure_format(path: str | os.PathLike[str]) -> str:
-    """The format that the suffix of ``path`` names; ConfigurationError when figures have no such format.
+    """The format that the suffix of ``path`` names; ConfigurationError when figures have no such format, or cannot be
+    drawn.
 
     Ask before a long computation, so that a wrong name is not found at its end.
     """
+    require_matplotlib()
     name = Path(path).name
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in _FORMATS:

@@ -135,7 +135,13 @@ def _check_size(file: Path, size: tuple[int, ...], first: Path, common: tuple[in
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     """The image, whose pixels are decoded inside the block; what Pillow raises there is a DatasetError too."""
-    from PIL import Image
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DatasetError(
+            "images are read by Pillow, which is not installed",
+            hint="install it: pip install 'cocogen[images]', in a clone make install",
+        ) from error
 
     try:
         with warnings.catch_warnings():

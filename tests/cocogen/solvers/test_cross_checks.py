@@ -46,11 +46,11 @@ def _ours(game, profile, grids):
 
 
 def _pure_by_pygambit(tables):
-    table = pygambit.Game.from_arrays(*tables)
-    found = pygambit.nash.enumpure_solve(table).equilibria
+    table = pygambit.StrategicGame.from_arrays(*tables)
+    strategies = {player: list(table.get_strategies(player)) for player in table.players}
     return {
-        tuple(next(i for i, s in enumerate(player.strategies) if profile[s] == 1) for player in table.players)
-        for profile in found
+        tuple(next(i for i, s in enumerate(labels) if profile[player][s] == 1) for player, labels in strategies.items())
+        for profile in pygambit.nash.enumpure_solve(table).equilibria
     }
 
 
