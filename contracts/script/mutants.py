@@ -88,8 +88,8 @@ NAMED: tuple[Mutant, ...] = (
     concrete(
         "the locked dispute bond can be withdrawn",
         CORE,
-        "if (_phase == Phase.Disputed && index == _disputant) available -= DISPUTE_BOND;",
-        "",
+        "disputing ? _disputeNeeds(index, liability) : liability;",
+        "liability;",
         "disputeRaise",
     ),
     concrete(
@@ -317,7 +317,7 @@ NAMED: tuple[Mutant, ...] = (
     concrete(
         "the forfeited bond is not debited",
         CORE,
-        "_accounts[disputant].balance -= uint128(forfeited);",
+        "_accounts[disputant].balance = uint128(balance);",
         "",
         "disputeResolve",
     ),
@@ -364,7 +364,7 @@ NAMED: tuple[Mutant, ...] = (
     concrete(
         "the absent keep the payoff of a voided round",
         STATE,
-        "_phase == Phase.Calculated && _submitted().has(index) ? _accounts[index].payoff",
+        "_phase == Phase.Calculated && _settling().has(index) ? _accounts[index].payoff",
         "_phase == Phase.Calculated ? _accounts[index].payoff",
         "transfersSubmit",
         VECTOR,

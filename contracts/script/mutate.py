@@ -28,7 +28,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants import ALL, NAMED, Mutant
+import mutants
+from mutants import ALL, Mutant
+from mutants_absence import ABSENCE
+
+NAMED = (*mutants.NAMED, *ABSENCE)
 
 CONTRACTS = Path(__file__).resolve().parent.parent
 FORGE = CONTRACTS / "node_modules" / ".bin" / "forge"

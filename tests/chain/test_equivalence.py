@@ -84,6 +84,7 @@ class Pair:
         record = collect_record(self.stage.contract, created_block=self.stage.deployed.block, created_transaction=None)
         assert record.storage == self.twin.storage(block=record.storage.block)
         assert record.terms_blob == self.stage.encoded.blob
+        assert record.stand_ins_blob == self.stage.encoded.stand_ins_blob
 
     def go_on(self, silent):
         """Take the next step that brings the round forward, leaving out the members in ``silent``."""
@@ -144,6 +145,13 @@ def agreements(draw, base, token=ZERO_ADDRESS):
         )
         for member in base(count).members
     )
+    if mode == "pairwise" and draw(st.booleans()):
+        members = tuple(
+            replace(
+                m, stand_in=tuple(draw(st.integers(0, cap)) for cap in (m.data_cap, m.generated_cap, m.compute_cap))
+            )
+            for m in members
+        )
     competition = tuple(tuple(0.0 if i == j else draw(_floats(0, 1)) for j in range(count)) for i in range(count))
     return replace(
         base(count),
@@ -265,6 +273,8 @@ def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(data,
 def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_terms, stage_on):
     rng = random.Random(23)
     terms = make_terms(3, maximum_rounds=400, quorum_bps=1, minimum_members=2, submit_window=1_000)
+    members = tuple(replace(m, stand_in=(m.data_cap // 2, m.generated_cap // 3, 1)) for m in terms.members)
+    terms = replace(terms, members=members)
     with stage_on(shared_backend, terms) as stage:
         twin = Twin(stage.encoded, chain_id=shared_backend.chain_id, address=stage.contract.address)
 
@@ -278,7 +288,7 @@ def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_back
             bond = 400 * stage.encoded.liabilities[index]
             shared_backend.fund(account.address, 2 * bond)
             both("depositSubmit", index, stage.encoded.terms_hash, account=account, value=bond)
-        settled = paid = 0
+        settled = paid = charged = 0
         while settled < 200:
             shared_backend.wait_until(twin.idle_since + stage.encoded.scalars.min_gap if twin.number else 0)
             both("roundOpen", account=stage.attester)
@@ -295,11 +305,44 @@ def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_back
             both("payoffCalculate", account=stage.operator)
             assert stage.contract.payoffs() == tuple(twin.payoffs)
             paid += any(twin.payoffs)
+            charged += any(twin.payoffs[i] for i in range(3) if twin.absent >> i & 1)
             both("payoffTransfer", account=stage.operator)
             settled += 1
         assert paid > 150
+        assert charged > 20
         record = collect_record(stage.contract, created_block=stage.deployed.block, created_transaction=None)
         assert record.storage == twin.storage(block=record.storage.block)
+
+
+def test_absent_members_are_charged_and_appeal_alike_on_every_backend(shared_backend, make_terms, stage_on):
+    terms = make_terms(4, dispute_bond=1_000, quorum_bps=1)
+    members = tuple(replace(m, stand_in=(m.data_cap // 3, m.generated_cap // 3, 1)) for m in terms.members)
+    with stage_on(shared_backend, replace(terms, members=members)) as stage:
+        pair, account = Pair(stage), stage.accounts[3]
+        for index, owner in enumerate(stage.accounts):
+            value = stage.encoded.liabilities[index] * 2
+            assert pair.do("depositSubmit", index, stage.encoded.terms_hash, account=owner, value=value)
+        for _ in range(1 + 2 + 1):
+            pair.go_on(silent=0b1010)
+        assert pair.twin.phase == RECORDED
+        assert pair.twin.absent == 0b1010
+        # with its bond alone a contributor cannot dispute, and an absent member can
+        for index in (3, 0):
+            spare = stage.encoded.liabilities[index]
+            payee = stage.accounts[index].address
+            assert pair.do("withdraw", index, spare, payee, account=stage.accounts[index])
+        assert not pair.do("disputeRaise", 0, b"\x0d" * 32, account=stage.accounts[0])
+        assert pair.do("disputeRaise", 3, b"\x0d" * 32, account=account)
+        assert not pair.do("withdraw", 3, 1, account.address, account=account)
+        assert pair.do("disputeResolve", FORFEIT, account=stage.arbiter)
+        pair.assert_same_storage()
+        assert not pair.twin.solvent >> 3 & 1
+        assert not pair.do("withdraw", 3, 1, account.address, account=account)
+        assert pair.do("payoffCalculate", account=stage.operator)
+        assert stage.contract.payoffs() == tuple(pair.twin.payoffs)
+        assert all(pair.twin.payoffs[index] < 0 for index in (1, 3))
+        assert pair.do("payoffTransfer", account=stage.operator)
+        pair.assert_same_storage()
 
 
 DISPUTES = [

@@ -360,6 +360,69 @@ def test_contract_and_twin_pay_the_same_wei_in_hundreds_of_rounds():
     assert_covered(explore(seed=11, rounds=300))
 
 
+def round_on_contract(terms, profile):
+    """Settle one round of exactly these contributions in a machine of its own; returns the contract's payoffs."""
+    pair = Pair(terms, random.Random(0))
+    for index, liability in enumerate(terms.liabilities):
+        arguments = (index, terms.terms_hash)
+        sender = terms.members[index].account
+        pair.both("depositSubmit", "deposit_submit", *arguments, sender=sender, value=liability)
+    pair.both("roundOpen", "round_open", sender=ATTESTER)
+    for index, parts in enumerate(profile):
+        if parts is not None:
+            arguments = (index, *parts, EVIDENCE, sign(pair.twin.contribution_digest(index, *parts, EVIDENCE), KEY))
+            pair.both("contributionSubmit", "contribution_submit", *arguments, sender=terms.members[index].account)
+    pair.machine.time = pair.twin.deadline + 1
+    pair.both("profileRecord", "profile_record", sender=STRANGER)
+    if pair.twin.phase != RECORDED:
+        return None
+    pair.machine.time = pair.twin.deadline + 1
+    pair.both("payoffCalculate", "payoff_calculate", sender=STRANGER)
+    return [pair.machine.view("payoffOf", index) for index in range(pair.count)]
+
+
+def silence_against_delivery(seed, markets):
+    """Compare both in ``markets`` random markets, on the contract in wei; returns how many had something to lose."""
+    rng, compared, costly = random.Random(seed), 0, 0
+    while compared < markets:
+        terms = random_terms(rng)
+        try:
+            check_terms(terms)
+        except ContractError:
+            continue
+        if not terms.stand_ins or len(terms.members) > 12 or sum(terms.liabilities) == 0:
+            continue
+        terms = replace(terms, scalars=replace(terms.scalars, quorum=1))
+        caps = [(m.data_cap, m.generated_cap, m.compute_cap) for m in terms.members]
+        profile = [None if rng.random() < 0.3 else tuple(rng.randint(0, cap) for cap in c) for c in caps]
+        who = rng.randrange(len(caps))
+        for _ in range(20):
+            own = tuple(rng.choice([cap, rng.randint(0, cap)]) for cap in caps[who])
+            if terms.score(who, *own) >= terms.stand_ins[who]:
+                break
+        else:
+            continue
+        silent = round_on_contract(terms, [None if i == who else parts for i, parts in enumerate(profile)])
+        if silent is None:
+            continue
+        delivering = round_on_contract(terms, [own if i == who else parts for i, parts in enumerate(profile)])
+        assert silent[who] <= delivering[who]
+        assert silent[who] <= 0
+        assert sum(silent) == sum(delivering) == 0
+        compared += 1
+        costly += silent[who] < 0
+    return costly
+
+
+def test_silence_never_pays_on_the_contract():
+    assert silence_against_delivery(seed=5, markets=40) > 10
+
+
+@pytest.mark.slow
+def test_silence_never_pays_on_the_contract_in_a_thousand_markets():
+    assert silence_against_delivery(seed=6, markets=1_000) > 250
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_contract_and_twin_pay_the_same_wei_in_ten_thousand_rounds(seed):

@@ -58,6 +58,7 @@ contract DeploymentGasTest is GasFixture {
     }
 
     function measure(uint256 count, uint256 budget) private {
+        charging = true;
         members = accounts(count);
         bytes memory code = creation(records(members), triangle(count), agreed());
         uint256 total = 21_000;
@@ -106,6 +107,29 @@ contract RoundGasTest is GasFixture {
 
     function test_Round120() external {
         measure(120, Budget(60_000, 45_500, 2_100_000, 800_000, 410_000));
+    }
+
+    /// @dev A fifth of the members is absent: calculation within the budget of a full round, and an appeal of one of them.
+    function test_FifthAbsent120() external {
+        charging = true;
+        members = accounts(120);
+        consortium = deploy(records(members), triangle(120), agreed());
+        depositAll(3);
+        vm.warp(START);
+        open();
+        for (uint256 i; i < 120; ++i) {
+            if (i % 5 != 2) submit(i);
+        }
+        vm.warp(START + 1 days + 1);
+        consortium.profileRecord();
+        raise(2);
+        expectWithin("appeal of an absent member", spent(), 500_000);
+        rule(IConsortium.Ruling.Settle);
+        consortium.payoffCalculate();
+        expectWithin("payoffCalculate, a fifth absent", spent(), 2_100_000);
+        consortium.payoffTransfer();
+        expectWithin("payoffTransfer, a fifth absent", spent(), 800_000);
+        expectPhase(IConsortium.Phase.Idle);
     }
 
     /// @dev Two rounds of `count` members within the budget, each step a transaction; returns the gas of

@@ -137,11 +137,12 @@ abstract contract Attempts is Model {
                 ghosts[index].participant &&
                 payoffsAreKnown() &&
                 reason != 0 &&
-                balance(index) >= ghosts[index].liability + DISPUTE_BOND;
+                balance(index) >= disputeNeeds(index);
         bool success = perform(caller, abi.encodeCall(IConsortium.disputeRaise, (index, reason)), 0);
         expectOutcome(success, allowed);
         if (!success) return;
         ++covered.disputed;
+        if (absent(index)) ++covered.appeals;
         phase = IConsortium.Phase.Disputed;
         deadline = time + 3 days;
         disputant = index;
@@ -178,9 +179,12 @@ abstract contract Attempts is Model {
         ++covered.calculated;
         phase = IConsortium.Phase.Calculated;
         int256[] memory payoffs = modelPayoffs();
+        bool charged;
         for (uint256 i; i < COUNT; ++i) {
             vm.assertEq(consortium.payoffOf(i), payoffs[i], "I9: payoff equals the model");
+            charged = charged || (absent(i) && payoffs[i] != 0);
         }
+        if (charged) ++covered.charged;
         ledger = keccak256(abi.encode(ledger, number, keccak256(abi.encode(payoffs))));
     }
 

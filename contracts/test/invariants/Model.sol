@@ -24,6 +24,9 @@ abstract contract Model is ConsortiumFixture {
         uint256 defaults;
         uint256 calculated;
         uint256 transferred;
+        uint256 charged;
+        uint256 appeals;
+        uint256 bondless;
         uint256 refused;
         uint256 attacks;
     }
@@ -66,11 +69,17 @@ abstract contract Model is ConsortiumFixture {
     uint256 internal idleSince;
     uint256 internal disputant;
     bool internal published;
+
+    /// @dev The round in which a ruling took an absent member's bond, and whose; it may hold less than its liability then.
+    uint256 internal bondlessRound;
+    uint256 internal bondless;
+
     bytes32 internal ledger;
     bytes32 internal roundHash;
 
     function setUp() public virtual override {
         vm.warp(START);
+        charging = charges() && !vector;
         attester = vm.addr(ATTESTER_KEY);
         reentrant = new HostileMember();
         refusing = new HostileMember();
@@ -95,6 +104,11 @@ abstract contract Model is ConsortiumFixture {
 
     // What the campaigns differ in.
 
+    /// @dev Whether absent members pay by their stand-ins, in pairwise mode.
+    function charges() internal pure virtual returns (bool) {
+        return true;
+    }
+
     function disputeDefault() internal pure virtual returns (uint8) {
         return uint8(IConsortium.Ruling.Void);
     }
@@ -116,12 +130,21 @@ abstract contract Model is ConsortiumFixture {
 
     function modelPayoffs() internal view virtual returns (int256[] memory) {
         int256[] memory scores = new int256[](COUNT);
+        int256[] memory owing = new int256[](COUNT);
         bool[] memory contributed = new bool[](COUNT);
+        bool[] memory silent = new bool[](COUNT);
         for (uint256 i; i < COUNT; ++i) {
-            contributed[i] = ghosts[i].submitted;
-            scores[i] = scoreOf(i, ghosts[i].contribution);
+            (contributed[i], silent[i]) = (ghosts[i].submitted, absent(i));
+            (scores[i], owing[i]) = (scoreOf(i, ghosts[i].contribution), standIn(i));
         }
-        return PlainKernel.transfers(GAMMA_WAD, weights(COUNT), scores, contributed);
+        int256[] memory payoffs = PlainKernel.transfers(GAMMA_WAD, weights(COUNT), scores, contributed);
+        PlainKernel.charge(GAMMA_WAD, weights(COUNT), scores, contributed, silent, owing, payoffs);
+        return payoffs;
+    }
+
+    /// @notice Whether the member takes part in the round without a contribution, and pays for that.
+    function absent(uint256 index) public view returns (bool) {
+        return charging && ghosts[index].participant && !ghosts[index].submitted;
     }
 
     /// @notice The balance according to the model.
@@ -130,15 +153,34 @@ abstract contract Model is ConsortiumFixture {
         return uint256(int256(ghost.deposited) - int256(ghost.withdrawn) + ghost.received);
     }
 
-    /// @notice What a live round may still take from the member: its liability, and its bond while it disputes.
-    function lockedOf(uint256 index) public view returns (uint256 locked) {
+    /// @notice What the member must hold in a live round.
+    function heldOf(uint256 index) public view returns (uint256) {
         if (phase == IConsortium.Phase.Idle || !ghosts[index].participant) return 0;
-        locked = ghosts[index].liability;
-        if (phase == IConsortium.Phase.Disputed && disputant == index) locked += DISPUTE_BOND;
+        if (bondlessRound == number && bondless == index && absent(index)) return owedBy(index);
+        return lockedOf(index);
+    }
+
+    /// @dev What the member of a live round cannot withdraw: its liability, and what its dispute needs while it is open.
+    function lockedOf(uint256 index) private view returns (uint256) {
+        bool disputing = phase == IConsortium.Phase.Disputed && disputant == index;
+        uint256 needs = disputing ? disputeNeeds(index) : 0;
+        return needs > ghosts[index].liability ? needs : ghosts[index].liability;
+    }
+
+    /// @dev The bond, and what the round can still take: of an absent member that is fixed.
+    function disputeNeeds(uint256 index) internal view returns (uint256) {
+        return DISPUTE_BOND + (absent(index) ? owedBy(index) : ghosts[index].liability);
+    }
+
+    /// @dev What an absent member pays once the round is settled.
+    function owedBy(uint256 index) private view returns (uint256) {
+        return uint256(-modelPayoffs()[index]);
     }
 
     function withdrawable(uint256 index) internal view returns (uint256) {
-        return balance(index) - lockedOf(index);
+        if (phase == IConsortium.Phase.Idle || !ghosts[index].participant) return balance(index);
+        uint256 locked = lockedOf(index);
+        return balance(index) > locked ? balance(index) - locked : 0;
     }
 
     function solvent(uint256 index) internal view returns (bool) {
@@ -170,6 +212,10 @@ abstract contract Model is ConsortiumFixture {
         if (ghosts[disputant].submitted) --receivers;
         if (receivers == 0) return;
         uint256 share = DISPUTE_BOND / receivers;
+        if (absent(disputant)) {
+            (bondlessRound, bondless) = (number, disputant);
+            if (balance(disputant) < ghosts[disputant].liability + share * receivers) ++covered.bondless;
+        }
         for (uint256 i; i < COUNT; ++i) {
             if (i == disputant) ghosts[i].received -= int256(share * receivers);
             else if (ghosts[i].submitted) ghosts[i].received += int256(share);

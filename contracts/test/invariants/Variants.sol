@@ -102,6 +102,13 @@ contract VectorHandler is Handler {
     }
 }
 
+/// @title The same campaign where who is absent neither pays nor receives
+contract MaskedHandler is Handler {
+    function charges() internal pure override returns (bool) {
+        return false;
+    }
+}
+
 /// @title The same campaign on a token that tells receivers and senders, of whom one calls back and one refuses
 contract TokenHandler is Handler {
     function setUp() public override {

@@ -79,6 +79,54 @@ contract PairwiseKernelProofs {
         }
     }
 
+    /// @notice Three members, 32-bit inputs: whoever of the others contributes or is absent, the first gets no more by
+    /// silence than by contributing as much as its stand-in, or more.
+    function check_SilenceNeverPaysTheFirst(
+        uint32 incentive,
+        uint16[3] calldata weights,
+        int32[3] calldata scores,
+        int32 standIn,
+        uint8 contributors
+    ) external pure {
+        silenceNeverPays(0, incentive, weights, scores, standIn, contributors);
+    }
+
+    /// @notice The same of the second: one pair before it in the triangle, one behind.
+    function check_SilenceNeverPaysTheSecond(
+        uint32 incentive,
+        uint16[3] calldata weights,
+        int32[3] calldata scores,
+        int32 standIn,
+        uint8 contributors
+    ) external pure {
+        silenceNeverPays(1, incentive, weights, scores, standIn, contributors);
+    }
+
+    /// @notice The same of the third.
+    function check_SilenceNeverPaysTheThird(
+        uint32 incentive,
+        uint16[3] calldata weights,
+        int32[3] calldata scores,
+        int32 standIn,
+        uint8 contributors
+    ) external pure {
+        silenceNeverPays(2, incentive, weights, scores, standIn, contributors);
+    }
+
+    /// @notice Who contributes more than its stand-in by `more` gets from another at least what the stand-in would have
+    /// got, and the sign of a product is that of the difference; 32-bit inputs, and differences of them.
+    function check_ContributingMoreOwesLess(uint32 incentive, uint16 weight, uint40 more, int40 lead) external pure {
+        unchecked {
+            int256 rate = int256(uint256(weight) * (uint256(incentive) << 120));
+            int256 owed = rate * lead;
+            int256 got = rate * (int256(uint256(more)) - lead);
+            assert(got >= -owed);
+            assert(lead > 0 || owed <= 0);
+            assert(lead <= 0 || owed >= 0);
+            assert(owed < 2 ** 254 && owed > -(2 ** 254));
+        }
+    }
+
     /// @notice Who is `behind` another owes the product of a part of its share in the liability, and who is as much ahead
     /// owes nothing; 32-bit inputs, and differences of them.
     /// @dev Its share is that of `behind` and `slack` together, whatever it and the other contributed.
@@ -138,6 +186,76 @@ contract PairwiseKernelProofs {
                 let none := and(iszero(sgt(debt, 0)), iszero(sgt(quotient, 0)))
                 holds := or(and(sgt(lead, 0), some), and(iszero(sgt(lead, 0)), none))
             }
+        }
+    }
+
+    /// @dev `scores` of absent members are those of their stand-ins; that of `who` is what it contributes, if it does.
+    function silenceNeverPays(
+        uint256 who,
+        uint32 incentive,
+        uint16[3] calldata weights,
+        int32[3] calldata scores,
+        int32 standIn,
+        uint8 contributors
+    ) private pure {
+        if (scores[who] < standIn) return;
+        uint256 rate = uint256(incentive) << 120;
+        int256[] memory delivering = new int256[](3);
+        int256[] memory silent = new int256[](3);
+        for (uint256 i; i < 3; ++i) {
+            delivering[i] = scores[i];
+            silent[i] = i == who ? int256(standIn) : int256(scores[i]);
+            if (i == who) continue;
+            uint16 weight = weights[i + who - 1];
+            if (keepsOrder(rate, weight, scores[who], standIn, scores[i]) == 0) return;
+        }
+        uint256 others = contributors & (7 ^ (1 << who));
+        uint256 absent = others ^ 7 ^ (1 << who);
+        bytes memory triangle = abi.encodePacked(weights[0], weights[1], weights[2]);
+        int256 most = settled(rate, triangle, delivering, others | (1 << who), absent)[who];
+        int256 least = settled(rate, triangle, silent, others, absent | (1 << who))[who];
+        assert(least <= most);
+    }
+
+    function settled(
+        uint256 rate,
+        bytes memory triangle,
+        int256[] memory scores,
+        uint256 contributors,
+        uint256 absent
+    ) private pure returns (int256[] memory payoffs) {
+        payoffs = PairwiseKernel.transfers(rate, contentOf(triangle), scores, contributors);
+        PairwiseKernel.charge(rate, contentOf(triangle), scores, contributors, absent, payoffs);
+    }
+
+    /// @dev 1 if division keeps its definition for what a member gets from another when it contributes `own`, and for what
+    /// it owes the other by its stand-in, and the products are what `check_ContributingMoreOwesLess`,
+    /// `check_ProductsDistribute` and `check_ProductsAreOdd` prove them to be; else 0. Without branches.
+    function keepsOrder(
+        uint256 rate,
+        uint16 weight,
+        int256 own,
+        int256 standIn,
+        int256 other
+    ) internal pure returns (uint256 ok) {
+        int256 scale = SCALE;
+        assembly ("memory-safe") {
+            let mine := mul(rate, own)
+            let theirs := mul(rate, other)
+            let lead := sub(theirs, mul(rate, standIn))
+            let got := mul(weight, sub(mine, theirs))
+            let given := mul(weight, sub(theirs, mine))
+            let owed := mul(weight, lead)
+            // SDIV is odd, and no quotient leaves 128 bits.
+            ok := eq(sdiv(given, scale), sub(0, sdiv(got, scale)))
+            ok := and(ok, lt(add(sdiv(got, scale), shl(128, 1)), shl(129, 1)))
+            ok := and(ok, lt(add(sdiv(owed, scale), shl(128, 1)), shl(129, 1)))
+            // SDIV keeps order and sign, and equals DIV where nothing is negative.
+            ok := and(ok, iszero(slt(sdiv(got, scale), sub(0, sdiv(owed, scale)))))
+            ok := and(ok, or(iszero(sgt(lead, 0)), eq(div(owed, scale), sdiv(owed, scale))))
+            ok := and(ok, or(sgt(lead, 0), iszero(sgt(sdiv(owed, scale), 0))))
+            ok := and(ok, or(iszero(sgt(sub(mine, theirs), 0)), eq(div(got, scale), sdiv(got, scale))))
+            ok := and(ok, or(iszero(sgt(sub(mine, theirs), 0)), iszero(slt(sdiv(got, scale), 0))))
         }
     }
 

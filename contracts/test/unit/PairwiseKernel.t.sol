@@ -17,6 +17,9 @@ contract PairwiseKernelTest is TestBase {
         int256[] scores;
         bool[] contributed;
         uint256 contributors;
+        bool[] silent;
+        uint256 absent;
+        int256[] standIns;
     }
 
     function testFuzz_TransfersEqualThePlainOracle(uint256 seed) external pure {
@@ -39,6 +42,43 @@ contract PairwiseKernelTest is TestBase {
         for (uint256 i; i < market.count; ++i) {
             if (!market.contributed[i]) vm.assertEq(payoffs[i], 0, "payoff of a non-contributor");
         }
+    }
+
+    function testFuzz_ChargesEqualThePlainOracle(uint256 seed) external pure {
+        Market memory market = draw(seed);
+        int256[] memory expected = oracle(market);
+        PlainKernel.charge(
+            market.gammaWad,
+            market.weights,
+            market.scores,
+            market.contributed,
+            market.silent,
+            market.standIns,
+            expected
+        );
+        int256[] memory payoffs = settled(market);
+        vm.assertEq(payoffs, expected, "payoffs");
+        uint256[] memory worst = liabilities(market);
+        int256 sum;
+        for (uint256 i; i < market.count; ++i) {
+            sum += payoffs[i];
+            if (payoffs[i] < 0) vm.assertLe(uint256(-payoffs[i]), worst[i], "debt");
+            if (market.silent[i]) vm.assertTrue(payoffs[i] <= 0, "an absent member receives");
+            if (!market.silent[i] && !market.contributed[i]) vm.assertEq(payoffs[i], 0, "who is masked");
+        }
+        vm.assertEq(sum, 0, "sum");
+    }
+
+    /// @dev I15.
+    function testFuzz_SilenceNeverPaysMoreThanDelivering(uint256 seed, uint256 who) external pure {
+        Market memory market = draw(seed);
+        who = bound(who, 0, market.count - 1);
+        (market.contributors, market.absent) = (market.contributors & ~(1 << who), market.absent | (1 << who));
+        int256 silent = settled(market)[who];
+        (market.contributors, market.absent) = (market.contributors | (1 << who), market.absent & ~(1 << who));
+        uint256 more = uint256(market.largest[who] - market.standIns[who]);
+        market.scores[who] = market.standIns[who] + int256(random(seed, 900) % (more + 1));
+        vm.assertTrue(silent <= settled(market)[who], "silence pays");
     }
 
     function testFuzz_LiabilitiesEqualThePlainOracle(uint256 seed) external pure {
@@ -199,6 +239,23 @@ contract PairwiseKernelTest is TestBase {
         return PairwiseKernel.transfers(market.gammaWad, content(market.triangle), market.scores, market.contributors);
     }
 
+    /// @dev Transfers among the contributors, and what the absent owe them.
+    function settled(Market memory market) private pure returns (int256[] memory payoffs) {
+        payoffs = transfers(market);
+        int256[] memory scores = new int256[](market.count);
+        for (uint256 i; i < market.count; ++i) {
+            scores[i] = (market.absent >> i) & 1 == 1 ? market.standIns[i] : market.scores[i];
+        }
+        PairwiseKernel.charge(
+            market.gammaWad,
+            content(market.triangle),
+            scores,
+            market.contributors,
+            market.absent,
+            payoffs
+        );
+    }
+
     function liabilities(Market memory market) private pure returns (uint256[] memory) {
         return PairwiseKernel.liabilities(market.gammaWad, content(market.triangle), market.largest, market.offsets);
     }
@@ -229,6 +286,8 @@ contract PairwiseKernelTest is TestBase {
         market.largest = new int256[](count);
         market.scores = new int256[](count);
         market.contributed = new bool[](count);
+        market.silent = new bool[](count);
+        market.standIns = new int256[](count);
         for (uint256 i; i < count; ++i) {
             int256 offset = int256(random(seed, 300 + i) % 2 ** width) - int256(2 ** width / 2);
             uint256 reach = random(seed, 400 + i) % (2 ** width / 2 + 1);
@@ -238,7 +297,11 @@ contract PairwiseKernelTest is TestBase {
             if (random(seed, 600 + i) % 4 != 0) {
                 market.contributed[i] = true;
                 market.contributors |= 1 << i;
+            } else if (random(seed, 700 + i) % 3 != 0) {
+                market.silent[i] = true;
+                market.absent |= 1 << i;
             }
+            market.standIns[i] = offset + int256(random(seed, 800 + i) % (reach + 1));
         }
     }
 
