@@ -230,6 +230,10 @@ class ChainLedger:
     def _attester_key(self) -> bytes:
         return bytes(self._account("attester").key)
 
+    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
+        """Tell whether the attester signed a contribution to the current round; a contract is asked (EIP-1271)."""
+        return self._is_signed(self._terms.attester, self.attestation_digest(index, contribution), attestation)
+
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
     ) -> Receipt:
@@ -340,10 +344,13 @@ class ChainLedger:
 
     def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
         """Tell whether ``address`` signed an evidence bundle's digest; a contract wallet is asked itself (EIP-1271)."""
-        signed, web3 = self._domain.evidence_digest(digest), self._contract.backend.web3
+        return self._is_signed(address, self._domain.evidence_digest(digest), signature)
+
+    def _is_signed(self, address: str, digest: bytes, signature: bytes) -> bool:
+        web3 = self._contract.backend.web3
         if is_contract(web3, address):
-            return wallet_accepts(web3, address, signed, signature)
-        return attestation.verify(signed, signature, address)
+            return wallet_accepts(web3, address, digest, signature)
+        return attestation.verify(digest, signature, address)
 
     def collect(self, *, receipts: bool = False) -> LedgerRecord:
         """Return everything an audit needs, as of the latest block; ``receipts`` adds gas and status."""

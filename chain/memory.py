@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from chain import attestation
 from chain.abi import checksum_address, keccak256
 from chain.arithmetic import decode, encode, predict
+from chain.attestation import verify as signed_by
 from chain.errors import ArgumentOutOfRange, MissingKey, NoContract
 from chain.history import round_outcomes
 from chain.keys import development_key
@@ -123,6 +124,11 @@ class MemoryProvider:
         """Return everything an audit needs; NoContract as :meth:`connect` raises it. There are no ``receipts`` here."""
         del receipts
         return self.connect(terms, deployment).collect()
+
+    def is_wallet(self, address: str) -> bool:
+        """There are no contracts here."""
+        del address
+        return False
 
     def whereabouts(self, deployment: Deployment) -> Whereabouts:
         """Tell whether this provider holds the ledger."""
@@ -238,6 +244,10 @@ class MemoryLedger:
             The terms name an attester whose key is not derived from the seed.
         """
         return attestation.sign(self.attestation_digest(index, contribution), self._key("attester"))
+
+    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
+        """Tell whether the attester signed a contribution to the current round."""
+        return signed_by(self.attestation_digest(index, contribution), attestation, self._terms.attester)
 
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None

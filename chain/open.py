@@ -35,6 +35,10 @@ class AuditableProvider(LedgerProvider, Protocol):
         """
         ...
 
+    def is_wallet(self, address: str) -> bool:
+        """Return whether there is a contract at an address."""
+        ...
+
     def whereabouts(self, deployment: Deployment) -> Whereabouts:
         """Return what became of a deployment: there, under way, or gone from the chain."""
         ...

@@ -162,6 +162,10 @@ class ChainProvider:
             )
         return record
 
+    def is_wallet(self, address: str) -> bool:
+        """Tell whether there is a contract at an address, which answers for its signatures itself (EIP-1271)."""
+        return is_contract(self._backend.web3, address)
+
     def whereabouts(self, deployment: Deployment) -> Whereabouts:
         """Find out whether a deployment is there, under way or gone; raises as :func:`chain.creation.whereabouts`."""
         return whereabouts(self._backend, deployment)

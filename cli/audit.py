@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,16 @@ from cli.options import common
 from cli.output import emit, note, progress, say, table, units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chain.audit import AuditReport
     from chain.record import LedgerRecord
     from chain.terms import EncodedTerms
+    from cli.audit_files import Verdict
     from cli.session import Request, Session
     from cocogen.resolved import ResolvedTerms
     from cocogen.rounds import Progress
+    from cocogen.workspace import Workspace
 
 __all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
 
@@ -102,8 +107,10 @@ def _offline_data(
     from chain.arithmetic import encode
     from chain.audit import audit as replay
     from chain.bytecode import in_layout_of, shipped_artifact
+    from chain.deployment import load_deployment
     from chain.export import read_ledger
-    from cli.session import load_resolved
+    from cli.audit_files import data_verdict
+    from cli.session import data_folders, deployed_folders, load_resolved
     from cocogen.errors import WorkspaceError
 
     if not file.is_file():
@@ -125,6 +132,14 @@ def _offline_data(
     data = _report_data(report, resolved.settlement.wei_per_unit)
     if request.config is not None:
         _add_mismatch(data, *_config_mismatch(resolved, Path(request.config)))
+    workspace = request.find_workspace() if terms_file is None or request.workspace is not None else None
+    if workspace is not None:
+        _add_evidence(data, workspace, resolved, record, terms, None, bars)
+    if request.config is None and workspace is not None and workspace.deployment.exists():
+        folders = deployed_folders(load_deployment(workspace.deployment), workspace, request.data_dir)
+    else:
+        folders = data_folders(Path(request.config or terms_file or "").parent, request.data_dir)
+    _fill(data, "data", data_verdict(resolved, folders, asked=request.data_dir is not None))
     return data
 
 
@@ -136,6 +151,8 @@ def audit_data(
     from chain.audit import audit as replay
     from chain.audit import incomplete
     from chain.errors import ContractError, NoContract, UnknownRevert
+    from cli.audit_files import data_verdict
+    from cli.session import data_folders
 
     settlement = session.resolved.settlement_terms()
     terms = encode(settlement)
@@ -150,8 +167,40 @@ def audit_data(
     else:
         second = None if second_node is None else _second(second_node, record, terms)
         data = _report_data(replay(record, terms, second=second, progress=bars), settlement.wei_per_unit)
+        _add_evidence(data, session.workspace, session.resolved, record, terms, session.provider.is_wallet, bars)
     _add_mismatch(data, *_terms_mismatch(session, config))
+    folders = session.folders() if config is None else data_folders(Path(config).parent, session.data_dir)
+    _fill(data, "data", data_verdict(session.resolved, folders, asked=session.data_dir is not None))
     return data
+
+
+def _add_evidence(
+    data: dict[str, Any],
+    workspace: Workspace,
+    resolved: ResolvedTerms,
+    record: LedgerRecord,
+    terms: EncodedTerms,
+    is_wallet: Callable[[str], bool] | None,
+    bars: Progress | None,
+) -> None:
+    """Compare the consortium's files with the ledger, if it is one."""
+    from chain.bytecode import in_layout_of
+    from cli.audit_files import evidence_verdict
+
+    terms = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
+    if next(check for check in data["checks"] if check["name"] == "events")["status"] == "PASS":
+        _fill(data, "evidence", evidence_verdict(workspace, resolved, record, terms, is_wallet, bars))
+    else:
+        _fill(data, "evidence", ("INCOMPLETE", "the log does not replay, so nothing can be compared with it"))
+
+
+def _fill(data: dict[str, Any], name: str, verdict: Verdict) -> None:
+    """Put the verdict of a check that is made here into the report."""
+    status, detail = verdict
+    check = next(check for check in data["checks"] if check["name"] == name)
+    check.update(status=status, detail=detail)
+    if status != "SKIPPED":
+        data["status"] = _worse(data["status"], status)
 
 
 def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord | str:
@@ -236,12 +285,20 @@ def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
         if digest != session.resolved.terms_sha256:
             return "FAIL", f"terms file {copy} was altered after it was agreed"
     path = Path(config) if config else deployed if deployed.is_file() else copy
-    return _disagreements(path, session.disagreements)
+    return _disagreements(path, partial(session.disagreements, measured=False))
 
 
 def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
-    """Why a terms file is not that of the resolved terms, as far as the two files tell."""
-    return _disagreements(path, resolved.disagreements)
+    """Why a terms file is not that of the resolved terms, or these do not follow their own rule."""
+    from chain.arithmetic import decode, encode
+    from cocogen.registration import rule_disagreements
+
+    return _disagreements(
+        path,
+        lambda consortium: (
+            resolved.disagreements(consortium) or rule_disagreements(resolved, lambda terms: decode(encode(terms)))
+        ),
+    )
 
 
 def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
@@ -253,9 +310,7 @@ def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
     except (ConfigurationError, GameError, SolverError) as error:
         return "FAIL", str(error)
     except LearningError as error:
-        # What is not there contradicts nothing: the data may lie with the members alone.
-        reason = f"the agreed samples and label mixes cannot be measured again: {error}"
-        return "INCOMPLETE", f"{reason}; {error.hint}" if error.hint else reason
+        return "INCOMPLETE", f"{error}; {error.hint}" if error.hint else str(error)
     if not found:
         return "PASS", ""
     return "FAIL", f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}"

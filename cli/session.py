@@ -200,17 +200,22 @@ class Session:
         """The ledger, after making sure that it holds exactly the resolved terms."""
         return self.provider.connect(self.resolved.settlement_terms(), self.deployment)
 
-    def disagreements(self, consortium: Consortium) -> list[str]:
-        """In what the resolved terms are not those of a terms file, its data, its roles, or its rule."""
+    def disagreements(self, consortium: Consortium, *, measured: bool = True) -> list[str]:
+        """In what the resolved terms are not those of a terms file: roles, rule and, if ``measured``, its data."""
+        from cocogen.errors import KeyUnavailable
         from cocogen.registration import measurement_disagreements, rule_disagreements
 
         resolved = self.resolved
-        folders = data_folders(consortium.folder, self.data_dir)
-        found = resolved.disagreements(consortium) or measurement_disagreements(resolved, consortium, folders)
+        found = resolved.disagreements(consortium)
+        if measured and not found:
+            found = measurement_disagreements(resolved, data_folders(consortium.folder, self.data_dir))
         for role in ("attester", "arbiter"):
-            stated = getattr(consortium.settlement, role)
-            if stated is None and getattr(resolved, role).lower() != self.provider.account(role).lower():
-                found.append(f"settlement.{role}")
+            if getattr(consortium.settlement, role) is not None:
+                continue
+            # whose keystore it was, only who has that keystore can tell
+            with contextlib.suppress(KeyUnavailable):
+                if getattr(resolved, role).lower() != self.provider.account(role).lower():
+                    found.append(f"settlement.{role}")
         return found or rule_disagreements(resolved, self.provider.decode)
 
     def name_members(self, error: ContractError) -> None:
@@ -227,9 +232,10 @@ class Session:
     @cached_property
     def loop(self) -> RoundLoop:
         """All steps of all rounds over this workspace and ledger."""
-        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress, folders=self._folders())
+        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress, folders=self.folders())
 
-    def _folders(self) -> DataFolders:
+    def folders(self) -> DataFolders:
+        """Where the data of the deployed terms are looked for."""
         return deployed_folders(self.deployment, self.workspace, self.data_dir)
 
     def index(self, name: str) -> int:

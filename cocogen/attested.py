@@ -1,6 +1,8 @@
 """The attester's verdict on a round, as it is kept in the workspace: one JSON file, written once.
 
-Left out: how the verdict is reached (``cocogen.learning.attester``).
+Whoever loads it checks it (:func:`contradictions`): the evidence documents, whose digests the attester signed, say what
+was contributed, which κ is in force next, and how the model did; the rest of the file must say the same. Left out: how
+the verdict is reached (``cocogen.learning.attester``), and what the ledger says of it (``cocogen.evidence_audit``).
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from cocogen.errors import WorkspaceError
 from cocogen.ledger import Contribution
 
-__all__ = ["Attested", "canonical_json", "evidence_hash", "measured_quality"]
+__all__ = ["Attested", "canonical_json", "contradictions", "evidence_hash", "measured_quality"]
 
 
 def canonical_json(value: Any) -> bytes:
@@ -100,6 +102,7 @@ class Attested:
             per_organization = (attested.contributions, attested.signatures, attested.quality, attested.documents)
             if len({len(entries) for entries in per_organization}) != 1:
                 raise ValueError("its lists differ in length")
+            canonical_json(value["documents"])  # what JSON files may hold, and no canonical form has: NaN
             return attested
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WorkspaceError(
@@ -111,3 +114,65 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
         raise ValueError(f"{value!r} is not a count")
     return value
+
+
+def contradictions(
+    attested: Attested,
+    number: int,
+    terms_hash: bytes,
+    names: Sequence[str],
+    in_force: Mapping[int, float | None] | None = None,
+) -> Iterator[str]:
+    """In words what a file of round ``number`` says against itself or its signed documents; nothing if it is sound.
+
+    ``in_force``: κ during the round by the organization's index, where it is known; None where nobody generates.
+    """
+    known = {} if in_force is None else in_force
+    if attested.round != number:
+        yield f"it is of round {attested.round}, not {number}"
+    if len(attested.contributions) != len(names):
+        yield f"it is of {len(attested.contributions)} organizations, not {len(names)}"
+        return
+    models = set()
+    for n, name in enumerate(names):
+        contribution, document = attested.contributions[n], attested.documents[n]
+        if contribution is None or document is None:
+            if (contribution, document, attested.signatures[n]) != (None, None, None):
+                yield f"the contribution of {name} has no evidence, or its evidence or signature no contribution"
+            if n in known and attested.quality[n] != known[n]:
+                yield f"κ of {name} was not measured, and is {attested.quality[n]} where {known[n]} is in force"
+            continue
+        if evidence_hash(document) != contribution.evidence_hash:
+            yield f"the evidence of {name} is not the one whose digest was signed"
+            continue
+        models.add(document.get("aggregated_model"))
+        yield from _document_contradictions(attested, n, name, terms_hash, known)
+    if len(models) > 1:
+        yield "its documents name different models"
+
+
+def _document_contradictions(
+    attested: Attested, n: int, name: str, terms_hash: bytes, in_force: Mapping[int, float | None]
+) -> Iterator[str]:
+    """What one document says otherwise than the file around it."""
+    document: dict[str, Any] = attested.documents[n] or {}
+    found = document.get("measurement")
+    measurement: dict[str, Any] = found if isinstance(found, dict) else {}
+    contribution = attested.contributions[n]
+    counts = None if contribution is None else (contribution.data, contribution.generated, contribution.compute)
+    says = [
+        ("the round", document.get("round"), attested.round),
+        ("the terms", document.get("terms_hash"), terms_hash.hex()),
+        ("the organization", measurement.get("organization"), name),
+        ("what counts", tuple(measurement.get(part) for part in ("data", "generated", "compute")), counts),
+        ("κ of the next round", measurement.get("quality"), attested.quality[n]),
+    ]
+    if n in in_force:
+        says.append(("κ in force", measurement.get("quality_in_force"), in_force[n]))
+    # documents of version 1 do not hold these
+    if document.get("version") != 1:
+        says.append(("the evaluation", document.get("evaluation"), attested.evaluation))
+        says.append(("who was refused", document.get("rejected"), attested.rejected))
+    for what, signed, written in says:
+        if signed != written:
+            yield f"the evidence of {name} says otherwise of {what}: {signed!r}, not {written!r}"

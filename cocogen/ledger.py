@@ -264,6 +264,10 @@ class Ledger(Protocol):
         """The attester's 65-byte signature over a contribution to the current round; KeyUnavailable without its key."""
         ...
 
+    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
+        """Whether ``attestation`` is the attester's over a contribution to the current round; a wallet is asked."""
+        ...
+
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
     ) -> Receipt:

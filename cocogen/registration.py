@@ -156,10 +156,8 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
     ]
 
 
-def measurement_disagreements(
-    resolved: ResolvedTerms, consortium: Consortium, folders: DataFolders | None = None
-) -> list[str]:
-    """Which measurements of the resolved terms the terms file's own data contradict: counts, label mixes, skew.
+def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | None = None) -> list[str]:
+    """Which measurements of the resolved terms their own data contradict: counts, label mixes, skew.
 
     The data set, looked for in ``folders``, is partitioned again as the terms say. κ and the shared model are the
     attester's word.
@@ -172,10 +170,10 @@ def measurement_disagreements(
     from cocogen.learning.task import LearningTask
 
     task = LearningTask(
-        consortium.learning,
-        consortium.generation,
-        consortium.names,
-        consortium.consortium.seed,
+        resolved.learning,
+        resolved.generation,
+        resolved.names,
+        resolved.consortium.seed,
         0,
         folders=folders,
         generates=False,  # counts are compared, nothing is measured

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import Attested, evidence_hash, measured_quality
+from cocogen.attested import Attested, contradictions, evidence_hash, measured_quality
 from cocogen.delivery import deliver, held_rounds
 from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
@@ -155,7 +155,7 @@ class RoundLoop:
 
     def _recorded_documents(self, outcome: RoundOutcome) -> dict[int, dict[str, Any]]:
         """The evidence documents of the recorded contributions, each checked against its digest on the ledger."""
-        documents = self.attested(outcome.round).documents
+        documents = self._attested(outcome.round).documents
         found = {}
         for n, contribution in enumerate(outcome.contributions):
             if contribution is None:
@@ -335,6 +335,7 @@ class RoundLoop:
             progress=self.progress,
             planned=self.plan(number, state.participants).profile.generated.tolist(),
             variates=self.variates(number),
+            refused=rejected,
         )
         contributions = evidence.contributions
         attested = Attested(
@@ -344,7 +345,7 @@ class RoundLoop:
                 None if c is None else or_unsigned(partial(self.ledger.attest, n, c)) or None
                 for n, c in enumerate(contributions)
             ),
-            rejected={**rejected, **evidence.rejected},
+            rejected=evidence.rejected,
             quality=measured_quality(evidence.quality_next),
             evaluation=asdict(evidence.evaluation),
             documents=tuple(evidence.documents),
@@ -362,9 +363,16 @@ class RoundLoop:
         return self.ledger.verify(self.resolved.organization[index].address, bundle.digest(), bundle.signature)
 
     def attested(self, number: int) -> Attested:
-        """What the attester made of a round; WorkspaceError before it did."""
+        """What the attester made of a round; WorkspaceError before it did, and where the file says something else than
+        the evidence that was signed, or than the κ in force."""
+        return self._attested(number, dict(enumerate(measured_quality(self._quality(number)))))
+
+    def _attested(self, number: int, in_force: Mapping[int, float | None] | None = None) -> Attested:
         path = self.workspace.attested(number)
-        return Attested.from_dict(self.workspace.read_json(path), file=path)
+        attested = Attested.from_dict(self.workspace.read_json(path), file=path)
+        for problem in contradictions(attested, number, self.ledger.decoded.terms_hash, self.resolved.names, in_force):
+            raise WorkspaceError(f"{path} was altered: {problem}", hint="restore the file from a copy")
+        return attested
 
     def submit(self, index: int, *, sender: int | None = None) -> Receipt:
         """Hand in the attested contribution of one organization, or relay it for a silent one."""
@@ -381,6 +389,11 @@ class RoundLoop:
         if contribution is None or signature is None:
             reason = attested.rejected.get(name, "no evidence was handed to the attester")
             raise EvidenceRejected(name, reason, hint="without the attester's signature the round settles without it")
+        if not self.ledger.is_attested(index, contribution, signature):
+            raise WorkspaceError(
+                f"{self.workspace.attested(attested.round)}: the attester has not signed the contribution of {name}",
+                hint="restore the file from a copy, or ask the attester for its signature again",
+            )
         return self.ledger.submit(index, contribution, signature, sender=sender)
 
     def settle(self, *, advance: bool) -> RoundOutcome:

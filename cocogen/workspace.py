@@ -194,7 +194,7 @@ class Workspace:
             raise WorkspaceError(
                 f"{path} is not there", hint="run the step that writes it first; `cocogen status` names the next one"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise WorkspaceError(f"{path} cannot be read: {error}", hint="restore it from a copy") from error
 
     def write_json(self, path: Path, value: Any) -> None:

@@ -10,10 +10,13 @@
 8. rounding     every payoff lies less than N − 1 wei from the exact rational (integers, apart from the kernel)
 9. transfers    the transfers between pairs add up to the payoffs; who pays whom, and runways, are in the report
 10. cross-check a second node gives the same code, block, log and storage
+11. evidence    files of the consortium that are at hand are those whose digests were signed
+12. data        samples, label mixes and skew of the terms follow from the data
 
 A check says PASS, FAIL, INCOMPLETE (it could not be carried out: the replay broke off, or the attester is a contract
 whose answers are missing, or stand in a file and no node confirms them), or SKIPPED (there is nothing to check: a
-ledger in memory has no bytecode; nobody asked for a second node). The audit reads a :class:`chain.record.LedgerRecord`
+ledger in memory has no bytecode; nobody asked for a second node; the last two checks are about files and data that lie
+beside the ledger, see ``cli.audit``). The audit reads a :class:`chain.record.LedgerRecord`
 and the terms, nothing else. What it cannot know is :data:`CANNOT_KNOW`.
 """
 

@@ -23,6 +23,9 @@ from cocogen.ledger import SettlementTerms
 
 __all__ = ["audit"]
 
+_BESIDE = {"evidence": "no files of the consortium were compared", "data": "no data were measured"}
+"""The checks of what lies beside the ledger, which whoever has files or data fills in."""
+
 _REPLAYED = ("events", "limits", "settlement", "balances")
 """The checks that need the replay of the whole log."""
 
@@ -95,6 +98,8 @@ def _judge(number: int, name: str, seen: _Evidence) -> Check:
     own = [finding for finding in seen.findings if finding.check == name]
     if own:
         return _failed(number, name, own)
+    if name in _BESIDE:
+        return Check(number, name, "SKIPPED", _BESIDE[name], None)
     if name == "code" and seen.record.runtime_code is None:
         return Check(number, name, "SKIPPED", "in-memory ledger: no bytecode", None)
     if name == "cross-check" and not isinstance(seen.second, LedgerRecord):

@@ -1,4 +1,4 @@
-"""What an audit says: ten checks with stable names, who paid whom, and what no audit can know."""
+"""What an audit says: twelve checks with stable names, who paid whom, and what no audit can know."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ QUESTIONS = {
     "rounding": "is every payoff less than N - 1 wei away from the exact rational?",
     "transfers": "do the transfers between pairs of members add up to the payoffs?",
     "cross-check": "does a second node give the same code, block, log and storage?",
+    "evidence": "are attestations, evidence, qualities and models in the files here those whose digests were signed?",
+    "data": "do samples, label mixes and skew of the terms follow from the data?",
 }
 """The question that each check answers, by its stable name."""
 
 CHECKS = tuple(QUESTIONS)
-"""The checks' stable names; their ids are 1 to 10."""
+"""The checks' stable names; their ids are 1 to 12."""
 
 CANNOT_KNOW = (
     "whether the attested contributions are true: only those who hold the data can replay the training",

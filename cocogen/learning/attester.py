@@ -120,8 +120,11 @@ class Attester:
         test: Samples,
         progress: Callable[[str, int, int], None] | None = None,
         planned: Sequence[int] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> RoundEvidence:
         """Verify every bundle, exclude what harms, measure the rest.
+
+        ``refused``: whose evidence could not even be read, or never came, and why; the documents say it too.
 
         The models are averaged with the weights that were measured and capped; clipped and trimmed first where the
         terms say so. The server's optimizer then steps from the newest base; what an organization harms or gains is
@@ -129,7 +132,7 @@ class Attester:
         the control variates of all, absent organizations included, are averaged too.
         """
         total = len(bundles)
-        rejected: dict[str, str] = {}
+        rejected: dict[str, str] = dict(refused or {})
         accepted: dict[int, Bundle] = {}
         measured: dict[int, float] = {}
         for n, (bundle, expected) in enumerate(zip(bundles, expectations, strict=True)):
@@ -160,6 +163,7 @@ class Attester:
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
         aggregated = self._remember(pool.step(self.server), accepted, credit, expectations)
         digest = aggregated.digest()
+        evaluation = evaluate(self.classifier, aggregated.classifier, test.features, test.labels)
 
         in_force = measured_quality(quality)
         found = dict(zip(measured, measured_quality(measured.values()), strict=True))
@@ -182,7 +186,7 @@ class Attester:
                 gain=gains[n],
                 bundle=bundle.digest().hex(),
             )
-            document = measurement.document(expectations[n], digest)
+            document = measurement.document(expectations[n], digest, evaluation, rejected)
             measurements[n], documents[n] = measurement, document
             contributions[n] = Contribution(given.data, given.generated, given.compute, evidence_hash(document))
         if progress is not None:
@@ -193,7 +197,7 @@ class Attester:
             documents=tuple(documents),
             rejected=rejected,
             aggregated=aggregated,
-            evaluation=evaluate(self.classifier, aggregated.classifier, test.features, test.labels),
+            evaluation=evaluation,
             quality_next=quality_next,
         )
 

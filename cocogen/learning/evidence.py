@@ -148,6 +148,13 @@ class Bundle:
         """SHA-256 of the canonical manifest, 32 bytes; it covers the arrays through their digests."""
         return hashlib.sha256(self.manifest.encode()).digest()
 
+    def is_intact(self) -> bool:
+        """Whether the arrays are those whose digests the manifest holds."""
+        signed = self.manifest
+        return (self.classifier.digest(), self.generator.digest(), self.synthetic.digest(), self.panel.digest()) == (
+            *(signed.classifier, signed.generator, signed.synthetic, signed.panel),
+        )
+
     def save(self, path: Path) -> None:
         """Write one npz file atomically; equal bundles give equal bytes."""
         write_arrays(

@@ -5,6 +5,7 @@ Left out: whether a bundle is accepted (:mod:`cocogen.learning.attester`), and w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -81,14 +82,22 @@ class Measurement:
     gain: float
     bundle: str
 
-    def document(self, expected: Expectation, aggregated: str) -> dict[str, Any]:
-        """The JSON object whose digest the ledger carries; ``aggregated``: digest of the round's model."""
+    def document(
+        self, expected: Expectation, aggregated: str, evaluation: Evaluation, rejected: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The JSON object whose digest the ledger carries.
+
+        ``aggregated``: digest of the round's model, of which ``evaluation`` is; ``rejected``: whose evidence does not
+        count, and why. Documents of version 1 lack these two.
+        """
         return {
-            "version": 1,
+            "version": 2,
             "round": expected.round,
             "terms_hash": expected.terms_hash.hex(),
             "base_model": expected.base.digest(),
             "aggregated_model": aggregated,
+            "evaluation": asdict(evaluation),
+            "rejected": dict(rejected),
             "measurement": asdict(self),
         }
 

@@ -8,7 +8,7 @@ all organizations and the attester; the methods name what each of them would do 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -226,13 +226,15 @@ class LearningTask:
         *,
         planned: Sequence[int] | None = None,
         variates: Sequence[Variate] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> RoundEvidence:
         """Verify, measure and aggregate as the attester; nothing in a bundle is believed.
 
         ``quality``: κ in force this round, shape (N,). ``caps``: the largest contributions of the terms; an
         organization that generates more than its ``generated_cap`` is rejected. ``planned``: effective synthetic
         samples of the plan, shape (N,); more is not credited, because nothing proves that it was trained on.
-        ``variates``: as in :meth:`train`, those of organizations that take no part included.
+        ``variates``: as in :meth:`train`, those of organizations that take no part included. ``refused``: whose
+        evidence could not be read, or never came, and why.
         """
         bases = self._bases(shared)
         known = self._variates(variates)
@@ -257,7 +259,9 @@ class LearningTask:
         ]
         in_force = [float(value) for value in quality]
         with one_thread():
-            return self.attester.attest(bundles, expectations, in_force, caps, verify, self._test, progress, planned)
+            return self.attester.attest(
+                bundles, expectations, in_force, caps, verify, self._test, progress, planned, refused
+            )
 
     def evaluate(self, shared: SharedModel) -> Evaluation:
         """The classifier on the test fold."""

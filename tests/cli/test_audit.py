@@ -44,6 +44,15 @@ def statuses(data: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["status"] for check in data["checks"]}
 
 
+def check_of(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(check for check in data["checks"] if check["name"] == name)
+    return found
+
+
+BESIDE = ("cross-check", "evidence")
+"""Skipped here: no second node is asked, and nothing was trained."""
+
+
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployed consortium after one round without training: made once, never changed."""
@@ -124,7 +133,7 @@ class TestLive:
     def test_an_honest_ledger_passes_and_is_accounted_for(self, folder):
         data = data_of("audit")
         assert data["status"] == "PASS"
-        assert [check["id"] for check in data["checks"]] == list(range(1, 11))
+        assert [check["id"] for check in data["checks"]] == list(range(1, 13))
         assert statuses(data)["cross-check"] == "SKIPPED"
         assert all(check["question"].endswith("?") and check["detail"] for check in data["checks"])
         accounting = data["accounting"]
@@ -184,36 +193,76 @@ class TestLive:
         assert f"was created in block {deployment['block'] + shift}" in detail
         assert f"is in block {deployment['block']}" in detail
 
-    def test_data_that_is_not_there_leaves_the_terms_incomplete(self, folder, monkeypatch):
-        """An auditor without the members' data cannot measure again; it contradicts nothing."""
+    def test_data_that_is_not_there_contradicts_nothing_from_a_node_or_from_a_file(self, folder, monkeypatch):
+        """An auditor without the members' data cannot measure again: one verdict wherever the ledger comes from."""
         from cocogen.learning import holdings
 
         def absent(*_: Any) -> Any:
             raise DatasetError("there is no file own.npz", hint="give its folder with --data-dir")
 
         monkeypatch.setattr(holdings, "load", absent)
-        data = data_of("audit", code=5)
-        terms = next(check for check in data["checks"] if check["name"] == "terms")
-        assert terms["status"] == data["status"] == "INCOMPLETE"
-        assert "cannot be measured again: there is no file own.npz; give its folder with --data-dir" in terms["detail"]
-        assert {status for name, status in statuses(data).items() if name not in ("terms", "cross-check")} == {"PASS"}
+        for source in ((), ("--offline", "exported.jsonl")):
+            data = data_of("audit", *source)
+            found = check_of(data, "data")
+            assert (data["status"], found["status"]) == ("PASS", "SKIPPED")
+            assert "cannot be measured again: there is no file own.npz; give its folder" in found["detail"]
+            assert statuses(data)["terms"] == "PASS"
+            asked = data_of("audit", *source, "--data-dir", ".", code=5)
+            assert statuses(asked)["data"] == asked["status"] == "INCOMPLETE"
+
+    def test_data_that_are_there_are_measured_from_a_node_and_from_a_file(self, folder, monkeypatch):
+        from cocogen import registration
+
+        for source in ((), ("--offline", "exported.jsonl")):
+            assert statuses(data_of("audit", *source))["data"] == "PASS"
+        monkeypatch.setattr(registration, "measurement_disagreements", lambda *_: ["organization.north.local"])
+        for source in ((), ("--offline", "exported.jsonl")):
+            data = data_of("audit", *source, code=1)
+            assert statuses(data)["data"] == "FAIL"
+            assert "organization.north.local" in check_of(data, "data")["detail"]
+
+    def test_roles_of_keystores_that_are_elsewhere_contradict_nothing(self, folder, monkeypatch):
+        from chain.errors import MissingKey
+        from chain.provider import ChainProvider
+
+        def elsewhere(_: Any, name: str) -> str:
+            raise MissingKey("", name)
+
+        monkeypatch.setattr(ChainProvider, "account", elsewhere)
+        assert data_of("audit")["status"] == "PASS"
 
     def test_altered_terms_fail_whether_the_data_is_there_or_not(self, folder, monkeypatch):
         from cocogen.learning import holdings
 
-        monkeypatch.setattr(holdings, "load", lambda *_: pytest.fail("not asked for"))
+        def absent(*_: Any) -> Any:
+            raise DatasetError("there is no file own.npz")
+
+        monkeypatch.setattr(holdings, "load", absent)
         text = Path("clinics.toml").read_text()
         Path("clinics.toml").write_text(text.replace("profitability = 2400.0", "profitability = 2401.0"))
         data = data_of("audit", "clinics.toml", code=1)
-        terms = next(check for check in data["checks"] if check["name"] == "terms")
-        assert terms["status"] == "FAIL"
-        assert "organization.north.profitability" in terms["detail"]
+        assert check_of(data, "terms")["status"] == "FAIL"
+        assert "organization.north.profitability" in check_of(data, "terms")["detail"]
+
+    def test_altered_files_of_the_consortium_fail(self, folder):
+        path = folder / ".cocogen" / "clinics" / "rounds" / "0001" / "attested.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        for source in ((), ("--offline", "exported.jsonl")):
+            data = data_of("audit", *source, code=1)
+            assert statuses(data)["evidence"] == "FAIL"
+            assert "attested.json" in check_of(data, "evidence")["detail"]
+
+    def test_a_log_that_does_not_replay_leaves_the_evidence_incomplete(self, folder):
+        forged(folder / "exported.jsonl", lambda lines: lines[1]["args"].update(index=99))
+        data = data_of("audit", "--offline", "exported.jsonl", code=1)
+        assert statuses(data)["evidence"] == "INCOMPLETE"
 
     def test_a_second_node_that_gives_no_answer_leaves_its_check_incomplete(self, folder):
         data = data_of("audit", "--second-node", "http://127.0.0.1:9", code=5)
         assert statuses(data)["cross-check"] == "INCOMPLETE"
         assert "gave no answer" in data["checks"][9]["detail"]
-        assert {status for name, status in statuses(data).items() if name != "cross-check"} == {"PASS"}
+        assert {status for name, status in statuses(data).items() if name not in BESIDE} == {"PASS"}
 
     def test_a_second_nodes_secret_is_not_shown(self, folder):
         url = "http://user:password@127.0.0.1:9/v3/0123456789abcdef"
@@ -348,7 +397,7 @@ class TestOffline:
 
     def test_two_files_are_enough(self, elsewhere):
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json")
-        assert statuses(data) == dict.fromkeys(statuses(data), "PASS") | {"cross-check": "SKIPPED"}
+        assert statuses(data) == dict.fromkeys(statuses(data), "PASS") | dict.fromkeys(BESIDE, "SKIPPED")
 
     def test_it_agrees_with_the_live_audit(self, folder):
         live = data_of("audit")

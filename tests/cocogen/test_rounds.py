@@ -10,7 +10,7 @@ import pytest
 
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
-from cocogen.attested import Attested
+from cocogen.attested import Attested, evidence_hash
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.learning.evidence import Bundle
@@ -212,7 +212,7 @@ def test_evidence_of_another_round_is_rejected_by_name(loop):
         loop.submit(0)
 
 
-def test_a_contribution_altered_after_the_signature_is_refused_by_the_ledger(loop):
+def test_a_contribution_altered_after_the_signature_is_refused_before_it_is_sent(loop):
     loop.open()
     loop.train()
     loop.attest()
@@ -221,8 +221,10 @@ def test_a_contribution_altered_after_the_signature_is_refused_by_the_ledger(loo
     altered[0] = dataclasses.replace(altered[0], generated=altered[0].generated + 1)
     forged = dataclasses.replace(attested, contributions=tuple(altered))
     loop.workspace.write_json(loop.workspace.attested(1), forged.to_dict())
-    with pytest.raises(LedgerError, match="not signed by the attester"):
+    with pytest.raises(WorkspaceError, match="the evidence of north says otherwise of what counts"):
         loop.submit(0)
+    with pytest.raises(LedgerError, match="not signed by the attester"):
+        loop.ledger.submit(0, altered[0], attested.signatures[0])
     assert not loop.ledger.state().submitted[0]
 
 
@@ -283,11 +285,17 @@ def test_an_altered_quality_does_not_change_what_comes_next(loop):
     before = loop.market(2).resources.quality.tolist()
     content = loop.workspace.read_json(loop.workspace.attested(1))
     loop.workspace.write_json(loop.workspace.attested(1), content | {"quality": [0.3] * 6})
-    assert loop.market(2).resources.quality.tolist() == before
-    content["documents"][1]["measurement"]["quality"] = 0.3
+    with pytest.raises(WorkspaceError, match="north says otherwise of κ of the next round"):
+        loop.market(2)
+    content["documents"][1]["measurement"]["quality"] = content["quality"][1] = 0.3
+    loop.workspace.write_json(loop.workspace.attested(1), content)
+    with pytest.raises(WorkspaceError, match="harbor is not the one whose digest was signed"):
+        loop.market(2)
+    content["contributions"][1]["evidence_hash"] = evidence_hash(content["documents"][1]).hex()
     loop.workspace.write_json(loop.workspace.attested(1), content)
     with pytest.raises(WorkspaceError, match="harbor is not what the ledger recorded"):
         loop.market(2)
+    assert before[1] != 0.3
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -339,13 +347,13 @@ def test_scores_that_the_optimal_rule_does_not_give_disagree(consortium, registr
 
 def test_measurements_that_the_data_contradict_are_named(consortium, registration):
     resolved = registration.resolved
-    assert measurement_disagreements(resolved, consortium) == []
+    assert measurement_disagreements(resolved) == []
     first = resolved.organization[0].model_copy(
         update={"local": 400, "data_cap": 400, "label_mix": (5.0, -4.0), "heterogeneity": 0.95}
     )
     altered = resolved.model_copy(update={"organization": (first, *resolved.organization[1:]), "heterogeneity": 0.9})
     name = resolved.names[0]
-    assert measurement_disagreements(altered, consortium) == [
+    assert measurement_disagreements(altered) == [
         f"organization.{name}.local",
         f"organization.{name}.label_mix",
         f"organization.{name}.heterogeneity",
