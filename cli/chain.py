@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +31,8 @@ def advance(request: Request, duration: str) -> None:
     from cocogen.sections import parse_duration
 
     try:
-        seconds = int(str(parse_duration(duration))) if not duration.strip().isdigit() else int(duration)
+        bare = re.fullmatch(r"[0-9]{1,12}", duration.strip())
+        seconds = int(str(parse_duration(f"{duration} seconds" if bare else duration)))
     except ValueError as error:
         raise ConfigurationError(f"SECONDS = {duration!r}: {error}") from error
     if not 1 <= seconds <= 10 * 365 * 86_400:

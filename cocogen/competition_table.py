@@ -3,16 +3,20 @@
 * one number: every pair;
 * a table: ``{ default = 0.01, north = { harbor = 0.05 } }``. An entry ``a = { b = x }`` sets ρ_ab, and ρ_ba too
   unless ``b = { a = y }`` stands in the table; pairs that are not named get ``default`` (0 when absent);
-* a CSV file: a header line with an empty first cell and the organizations' names, then one line per organization
-  with its name and its row of ρ.
+* a CSV file: a header line with any first cell and the organizations' names, then one line per organization with its
+  name and its row of ρ. Cells are separated by commas, semicolons or tabs, whichever the header has most of, or what a
+  first line ``sep=;`` says; decimals have a point or a comma. Empty lines and empty last columns, as spreadsheets leave
+  them behind, are skipped, and so is a byte order mark; text is UTF-8, or UTF-16 with such a mark.
 
 Errors are returned as :class:`FieldProblem` lists, so that the caller reports all of them at once.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
-import math
+import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,12 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.errors import FieldProblem
+from cocogen.printable import shorten
+from cocogen.reading import read_bounded
 
 __all__ = ["competition_matrix", "read_competition_csv"]
 
 _FIELD = "market.competition"
-_RANGE = "between 0 and 1"
+_LEAST = 1e-12
+_RANGE = f"0, or between {_LEAST:g} and 1"
 _MAXIMUM_FILE_BYTES = 1_000_000
+_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,4})?")
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SHOWN = 12  # names in a message
 
 
 def competition_matrix(
@@ -74,32 +84,35 @@ def read_competition_csv(path: Path, names: Sequence[str]) -> tuple[NDArray[np.f
     count = len(names)
     matrix = np.zeros((count, count))
     try:
-        if not path.is_file() or path.stat().st_size > _MAXIMUM_FILE_BYTES:
-            valid = f"must be a CSV file of at most {_MAXIMUM_FILE_BYTES:,} bytes"
-            return matrix, [FieldProblem(_FIELD, str(path), valid)]
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream) if row]
+        if not path.is_file():
+            return matrix, [FieldProblem(_FIELD, str(path), "must be a CSV file, relative to the terms file")]
+        rows, separator = _rows(read_bounded(path, _MAXIMUM_FILE_BYTES))
     except (OSError, ValueError, csv.Error) as error:
         return matrix, [FieldProblem(_FIELD, str(path), f"must be a readable CSV file: {error}")]
-    header = [cell.strip() for cell in rows[0][1:]] if rows else []
-    row_names = [row[0].strip() for row in rows[1:]]
+    header = rows[0][1:] if rows else []
+    row_names = [row[0] for row in rows[1:]]
     for what, found in (("columns", header), ("rows", row_names)):
         if sorted(found) != sorted(names):
-            valid = f"its {what} must be exactly the organizations {', '.join(names)}, but are {', '.join(found)}"
+            shown = ", ".join(shorten(ascii(name), 40) for name in found[:_SHOWN])
+            shown = shown or f"nothing after {shorten(ascii(rows[0][0] if rows else ''), 40)}"
+            shown += f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+            valid = (
+                f"its {what} must be exactly the organizations {', '.join(names)}, but read with "
+                f"{_SEPARATORS.get(separator, repr(separator))} between cells they are {shown}"
+            )
             return matrix, [FieldProblem(_FIELD, str(path), valid)]
     problems = []
     for row in rows[1:]:
-        name, cells = row[0].strip(), row[1:]
+        name, cells = row[0], row[1:]
         if len(cells) != count:
             problems.append(FieldProblem(f"{_FIELD}.{name}", f"{len(cells)} values in {path}", f"{count} values"))
             continue
         for column, cell in zip(header, cells, strict=True):
             field = f"{_FIELD}.{name}.{column}"
-            try:
-                entry = float(cell)
-            except ValueError:
-                problems.append(FieldProblem(field, repr(cell), f"a number {_RANGE}"))
+            if not _NUMBER.fullmatch(cell):
+                problems.append(FieldProblem(field, repr(cell), f"a number: {_RANGE}"))
                 continue
+            entry = float(cell.replace(",", "."))
             if name == column and entry != 0:
                 problems.append(FieldProblem(field, cell, "an organization does not compete with itself: 0"))
             elif not _valid(entry):
@@ -108,5 +121,22 @@ def read_competition_csv(path: Path, names: Sequence[str]) -> tuple[NDArray[np.f
     return matrix, problems
 
 
+def _rows(content: bytes) -> tuple[list[list[str]], str]:
+    """The cells of a spreadsheet's text without what is empty around them, and what separates them."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if wide else "utf-8-sig")
+    first, _, rest = text.partition("\n")
+    stated = re.fullmatch(r'"?sep=(.)"?', first.rstrip("\r"))
+    if stated:
+        text, separator = rest, stated[1]
+    else:
+        header = next((line for line in text.splitlines() if line.strip()), "")
+        separator = max(_SEPARATORS, key=header.count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+    rows = [row for row in rows if any(row)]
+    width = max((n + 1 for row in rows for n, cell in enumerate(row) if cell), default=0)
+    return [row[:width] for row in rows], separator
+
+
 def _valid(value: float) -> bool:
-    return math.isfinite(value) and 0 <= value <= 1
+    return value == 0 or _LEAST <= value <= 1

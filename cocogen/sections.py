@@ -43,7 +43,7 @@ __all__ = [
     "parse_duration",
 ]
 
-_DURATION = re.compile(r"^\s*(\d+)\s*(second|minute|hour|day|week)s?\s*$")
+_DURATION = re.compile(r"[ \t]*([0-9]{1,12})[ \t]*(second|minute|hour|day|week)s?[ \t]*")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 HOUR, _YEAR = 3_600, 365 * 86_400
 
@@ -51,7 +51,7 @@ HOUR, _YEAR = 3_600, 365 * 86_400
 def parse_duration(value: object) -> object:
     """Seconds of a duration such as ``"1 day"``; an integer is taken as seconds, anything else is left to fail."""
     if isinstance(value, str):
-        match = _DURATION.match(value)
+        match = _DURATION.fullmatch(value)
         if match is None:
             raise ValueError('a number of seconds, or text such as "90 minutes" or "1 day"')
         return int(match[1]) * _SECONDS[match[2]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -272,7 +273,7 @@ def _pause(state: RetryCallState) -> float:
 
 
 def _asked_pause(header: str) -> float:
-    return min(float(header), _LONGEST_PAUSE) if header.strip().isdigit() else 0.0
+    return min(float(header), _LONGEST_PAUSE) if re.fullmatch(r"[0-9]{1,9}", header.strip()) else 0.0
 
 
 def _reason(error: requests.RequestException | HTTPError) -> str:

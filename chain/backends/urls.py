@@ -69,4 +69,4 @@ def checked_url(specification: str) -> str:
 def is_loopback(url: str) -> bool:
     """Whether the URL names this machine."""
     host = (urlsplit(url).hostname or "").rstrip(".")
-    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None

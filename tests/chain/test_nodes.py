@@ -384,7 +384,7 @@ class TestAnswers:
         provider(Reply(503, headers=(("Retry-After", "1"),)), result("0x1")).make_request("eth_chainId", [])
         assert fake.times[1] - fake.times[0] >= 1
 
-    @pytest.mark.parametrize("header", ["soon", "-5", "Fri, 31 Dec 1999 23:59:59 GMT"])
+    @pytest.mark.parametrize("header", ["soon", "-5", "Fri, 31 Dec 1999 23:59:59 GMT", "\u00b2", "1e9"])
     def test_pause_that_is_no_number_is_ignored(self, fake, provider, header):
         provider(Reply(503, headers=(("Retry-After", header),)), result("0x1")).make_request("eth_chainId", [])
         assert fake.times[1] - fake.times[0] < 1

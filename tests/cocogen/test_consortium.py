@@ -65,9 +65,9 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ("seed = 7", "seed = -1", "consortium.seed = -1", "greater than or equal to 0"),
         ("seed = 7", "sed = 7", "consortium.sed = 7", "unknown key"),
         ('mechanism = "cocogen+"', 'mechanism = "magic"', "consortium.mechanism = 'magic'", "cocogen+"),
-        ("default = 0.01", "default = 1.5", "market.competition.default = 1.5", "between 0 and 1"),
-        ("harbor = 0.05", "harbor = -0.1", "market.competition.north.harbor = -0.1", "between 0 and 1"),
-        ("harbor = 0.05", "harbor = nan", "market.competition.north.harbor = nan", "between 0 and 1"),
+        ("default = 0.01", "default = 1.5", "market.competition.default = 1.5", "between 1e-12 and 1"),
+        ("harbor = 0.05", "harbor = -0.1", "market.competition.north.harbor = -0.1", "between 1e-12 and 1"),
+        ("harbor = 0.05", "harbor = nan", "market.competition.north.harbor = nan", "between 1e-12 and 1"),
         ("harbor = 0.05", "harbour = 0.05", "market.competition.north.harbour", "unknown organization"),
         ("harbor = 0.05", "north = 0.05", "market.competition.north.north = 0.05", "compete with itself"),
         ("harbor = 0.05", "harbor = {}", "market.competition", "numbers between 0 and 1"),
@@ -274,7 +274,17 @@ class TestCompetitionFile:
 
     @pytest.mark.parametrize(
         ("row", "column", "cell", "valid"),
-        [(1, 1, "2", "between 0 and 1"), (1, 1, "x", "a number"), (1, 6, "0.1", "itself"), (1, 1, "nan", "between")],
+        [
+            (1, 1, "2", "between 1e-12 and 1"),
+            (1, 1, "x", "a number"),
+            (1, 6, "0.1", "itself"),
+            (1, 1, "nan", "between"),
+            (1, 1, "5e-324", "0, or between 1e-12 and 1"),
+            (1, 1, "-0.1", "between 1e-12 and 1"),
+            (1, 1, "1_0", "a number"),
+            (1, 1, "\uff11", "a number"),
+            (1, 1, "1.000.5", "a number"),
+        ],
     )
     def test_names_the_cell_that_is_wrong(self, terms, row, column, cell, valid):
         rows = self.rows()
@@ -282,6 +292,59 @@ class TestCompetitionFile:
         self.write(terms, rows)
         with pytest.raises(ConfigurationError, match=rf"market.competition.{rows[row][0]}.{rows[0][column]} .*{valid}"):
             load_consortium(terms)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize(
+        ("separator", "decimal", "before", "after", "below"),
+        [
+            (",", ".", "", "", ""),
+            (";", ",", "", "", ""),
+            (";", ".", "", "", ""),
+            ("\t", ",", "", "", ""),
+            (";", ",", "sep=;\n", "", ""),
+            ("|", ",", "sep=|\n", "", ""),
+            (";", ",", "", ";", ""),
+            (",", ".", "", ",,", ",,,\n\n"),
+            (";", ",", "sep=;\n", " ; ", ";;;;;;;;\n;;;\n"),
+        ],
+    )
+    def test_is_read_as_spreadsheets_write_it(self, terms, separator, decimal, before, after, below, end, encoding):
+        rows = self.rows()
+        rows[1][1] = "0.25"
+        rows[0][0] = "organization"
+        lines = [separator.join(f" {cell} " for cell in row).replace(".", decimal) + after for row in rows]
+        text = before + "\n".join([*lines, below])
+        (terms.parent / "rho.csv").write_bytes(text.replace("\n", end).encode(encoding))
+        competition = load_consortium(terms).competition
+        assert competition[0, 5] == 0.25
+        assert competition[5, 0] == 0.01
+
+    def test_quoted_decimals_with_a_comma_are_read_between_commas_too(self, terms):
+        (terms.parent / "rho.csv").write_text(
+            "\n".join(",".join(f'"{cell}"'.replace(".", ",") for cell in row) for row in self.rows())
+        )
+        assert load_consortium(terms).competition[0, 5] == 0.01
+
+    @pytest.mark.parametrize(
+        ("content", "shown"),
+        [
+            ("|north|harbor\n", "read with commas between cells they are nothing after '|north|harbor'"),
+            (";north;harbour\n", r"read with semicolons between cells they are 'north', 'harbour'"),
+            ("sep=|\n|north|h\u00e4rbor\n", r"read with '|' between cells they are 'north', 'h\xe4rbor'"),
+            ("", "they are nothing"),
+            ("," + ",".join(f"x{n}" for n in range(400)), "and 388 more"),
+            (b"\xff\xfeab\xd8\xdf", "must be a readable CSV file"),
+            (b",n\xf6rth\n", "must be a readable CSV file"),
+            (" " * 1_000_001, "larger than 1,000,000 bytes"),
+        ],
+    )
+    def test_what_cannot_be_read_is_shown_as_it_was_found(self, terms, content, shown):
+        (terms.parent / "rho.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(ConfigurationError) as caught:
+            load_consortium(terms)
+        assert shown in str(caught.value)
+        assert len(str(caught.value)) < 1500
 
     def test_must_exist_and_hold_exactly_the_organizations(self, terms):
         with pytest.raises(ConfigurationError, match="must be a CSV file"):
@@ -299,3 +362,28 @@ class TestCompetitionFile:
 )
 def test_durations_are_seconds_or_text(text, seconds):
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "\uff11 day",
+            "\u0661 day",
+            "\u00b2 days",
+            "1 day\n",
+            "1\u00a0day",
+            "1_0 days",
+            "-1 day",
+            "+1 day",
+            "1.5 days",
+        ),
+        *("", "day", "1 days 2 hours", "9" * 5000 + " days"),
+    ],
+)
+def test_durations_are_ascii_digits_and_a_unit_and_nothing_else(text, altered):
+    with pytest.raises(ValueError, match="90 minutes"):
+        parse_duration(text)
+    written = text.encode("unicode_escape").decode()
+    with pytest.raises(ConfigurationError, match=r"settlement\.submit_window = .*90 minutes"):
+        load_consortium(altered('submit_window = "1 day"', f'submit_window = "{written}"'.replace("\\x", "\\u00")))
