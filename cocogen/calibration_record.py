@@ -55,7 +55,7 @@ class MeasuredAccuracy(TermsSection):
     """
 
     samples: Annotated[int, Field(ge=1, strict=True)]
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Annotated[float, Field(ge=1e-4, le=1e6)]
     repeat: Annotated[int, Field(ge=0, strict=True)]
     heterogeneity: Annotated[float, Field(ge=0, lt=1)]
     accuracy: Annotated[float, Field(ge=0, le=1)]

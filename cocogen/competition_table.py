@@ -27,11 +27,13 @@ from cocogen.errors import FieldProblem
 from cocogen.printable import shorten
 from cocogen.reading import read_bounded
 
-__all__ = ["competition_matrix", "read_competition_csv"]
+__all__ = ["LEAST_COMPETITION", "competition_matrix", "read_competition_csv"]
+
+LEAST_COMPETITION = 1e-12
+"""Less than this is 0, or a mistake: strengths that it would ask for do not fit a ledger."""
 
 _FIELD = "market.competition"
-_LEAST = 1e-12
-_RANGE = f"0, or between {_LEAST:g} and 1"
+_RANGE = f"0, or between {LEAST_COMPETITION:g} and 1"
 _MAXIMUM_FILE_BYTES = 1_000_000
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,4})?")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -139,4 +141,4 @@ def _rows(content: bytes) -> tuple[list[list[str]], str]:
 
 
 def _valid(value: float) -> bool:
-    return value == 0 or _LEAST <= value <= 1
+    return value == 0 or LEAST_COMPETITION <= value <= 1

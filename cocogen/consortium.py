@@ -42,7 +42,7 @@ class Organization(TermsSection):
     """``[[organization]]``: one participant. ``profitability`` is currency per unit of accuracy and round."""
 
     name: Slug
-    profitability: Annotated[float, Field(gt=0, le=1e15)]
+    profitability: Annotated[float, Field(ge=1e-12, le=1e15)]
     generation_cost: GenerationCost
     generation_maximum: Annotated[int, Field(ge=0, lt=2**53, strict=True)] | None = None
     address: Address | None = None

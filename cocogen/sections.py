@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from cocogen.competition_table import LEAST_COMPETITION
 from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
 from cocogen.terms_checks import MAXIMUM_ORGANIZATIONS
@@ -59,14 +61,19 @@ def parse_duration(value: object) -> object:
 
 
 def _strength(value: object) -> object:
-    if value == "auto" or (_is_number(value) and math.isfinite(value) and value >= 0):  # type: ignore[arg-type, operator]
-        return value if value == "auto" else float(value)  # type: ignore[arg-type]  # a number, tested above
-    raise ValueError('"auto" or a finite number, at least 0')
+    if value == "auto":
+        return value
+    if _is_number(value) and math.isfinite(value) and (value == 0 or value >= 1e-18):  # type: ignore[arg-type, operator]
+        return float(value)  # type: ignore[arg-type]  # a number, tested above
+    raise ValueError('"auto" or a finite number: 0, or at least 1e-18')
 
 
 def _competition_source(value: object) -> object:
     if _is_number(value):
-        return float(value)  # type: ignore[arg-type]  # a number, tested above
+        number = float(value)  # type: ignore[arg-type]  # a number, tested above
+        if 0 < abs(number) < LEAST_COMPETITION:
+            raise ValueError(f"0, or between {LEAST_COMPETITION:g} and 1")
+        return number
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -77,6 +84,14 @@ def _competition_source(value: object) -> object:
                 raise ValueError(f"a table of numbers between 0 and 1, but it holds {entry!r}")
         return value
     raise ValueError("a number between 0 and 1, a table of rivals, or the name of a CSV file")
+
+
+def _floats(value: object) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, tuple):
+        for entry in value:
+            yield from _floats(entry)
 
 
 def _is_number(value: object) -> bool:
@@ -92,9 +107,20 @@ Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
 class TermsSection(BaseModel):
-    """A section of the terms: unknown keys, NaN and infinities are errors; immutable."""
+    """A section of the terms: unknown keys, NaN, infinities and absurd magnitudes are errors; immutable.
+
+    A number that is not 0 lies between 1e-100 and 1e100 in absolute value, so that products and quotients of a few
+    neither overflow nor vanish; most fields have narrower limits of their own.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _has_a_reasonable_magnitude(cls, value: object) -> object:
+        if any(not 1e-100 <= abs(number) <= 1e100 for number in _floats(value) if number):
+            raise ValueError("0, or between 1e-100 and 1e+100 in absolute value")
+        return value
 
 
 class ConsortiumSection(TermsSection):
@@ -118,7 +144,7 @@ class Partition(TermsSection):
     """
 
     kind: Literal["dirichlet", "iid", "shards", "quantity", "feature-shift"] = "dirichlet"
-    alpha: Annotated[float, Field(gt=0, le=1e6)] = 0.5
+    alpha: Annotated[float, Field(ge=1e-4, le=1e6)] = 0.5
     sizes: tuple[Count, ...] | None = None
     shards_each: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
     minimum: Count = 10
@@ -139,9 +165,9 @@ class Privacy(TermsSection):
     each parameter, in units of ``clip``. ``delta``: δ at which ε is stated.
     """
 
-    clip: Annotated[float, Field(gt=0, le=1e6)]
+    clip: Annotated[float, Field(ge=1e-9, le=1e6)]
     noise_multiplier: Annotated[float, Field(ge=1e-3, le=1e3)]
-    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    delta: Annotated[float, Field(ge=1e-30, lt=1)] = 1e-5
 
 
 class Server(TermsSection):
@@ -153,7 +179,7 @@ class Server(TermsSection):
     """
 
     optimizer: Literal["average", "momentum", "adam"] = "average"
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1.0
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10)] = 1.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     second_moment: Annotated[float, Field(ge=0, lt=1)] = 0.99
     adaptivity: Annotated[float, Field(ge=1e-9, le=1)] = 1e-3
@@ -178,16 +204,16 @@ class Learning(TermsSection):
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
     local_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 5
     batch_size: Annotated[int, Field(ge=1, le=65_536, strict=True)] = 32
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.05
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     proximal: Annotated[float, Field(ge=0, le=1e3)] = 0.0
     server: Server = Server()
     splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 5
-    holdout_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    holdout_fraction: Annotated[float, Field(ge=1e-6, lt=0.9)] = 0.15
     aggregation: Literal["average", "trimmed-mean"] = "average"
-    trim: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
-    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    trim: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.2
+    clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
     privacy: Privacy | None = None
     scaffold: bool = False
     partition: Partition = Partition()
@@ -238,7 +264,7 @@ class Generation(TermsSection):
     epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 1
     latent: Annotated[int, Field(ge=1, le=1024, strict=True)] = 8
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 64
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.005
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10)] = 0.005
     batch_size: Annotated[int, Field(ge=1, le=65_536, strict=True)] = 32
     panel: Annotated[int, Field(ge=8, le=10_000, strict=True)] = 100
 
@@ -247,7 +273,7 @@ class PowerLawTerms(TermsSection):
     """P(Ω) = (1 - δ̄)(ceiling - scale · Ω^-exponent)."""
 
     kind: Literal["power-law"]
-    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    ceiling: Annotated[float, Field(ge=1e-9, le=1)] = 1.0
     scale: Annotated[float, Field(ge=1e-9, le=1e15)]
     exponent: Annotated[float, Field(ge=1e-6, le=10)]
 
@@ -256,7 +282,7 @@ class SquareRootTerms(TermsSection):
     """P(Ω) = ceiling - 1/√(Ω·epochs) - 1/epochs."""
 
     kind: Literal["square-root"]
-    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    ceiling: Annotated[float, Field(ge=1e-9, le=1)] = 1.0
     epochs: Annotated[float, Field(ge=1, le=1e15)]
 
 
@@ -264,15 +290,15 @@ class SaturatingTerms(TermsSection):
     """P(Ω) = ceiling · (1 - exp(-Ω/scale))."""
 
     kind: Literal["saturating"]
-    ceiling: Annotated[float, Field(gt=0, le=1)] = 1.0
+    ceiling: Annotated[float, Field(ge=1e-9, le=1)] = 1.0
     scale: Annotated[float, Field(ge=1e-3, le=1e15)]
 
 
 class LossTerms(TermsSection):
     """(data + skew·δ̄)(1 + Ω/scale)^-exponent, a part of the error rate that shrinks with data."""
 
-    scale: Annotated[float, Field(gt=0)]
-    exponent: Annotated[float, Field(gt=0, le=100)]
+    scale: Annotated[float, Field(ge=1e-12, le=1e18)]
+    exponent: Annotated[float, Field(ge=1e-9, le=100)]
     data: Annotated[float, Field(ge=0, le=1)]
     skew: Annotated[float, Field(ge=-1, le=1)]
 
@@ -326,7 +352,7 @@ class Market(TermsSection):
     competition: Annotated[Any, BeforeValidator(_competition_source)]
     damage: Annotated[float, Field(ge=0, le=1)] = 1.0
     private_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
-    private_base: Annotated[float, Field(gt=0, le=1e15)] = 100.0
+    private_base: Annotated[float, Field(ge=1e-9, le=1e15)] = 100.0
 
 
 class Incentive(TermsSection):

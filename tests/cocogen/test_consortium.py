@@ -79,7 +79,7 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
         ('"equal-surplus"', '"local"', 'incentive.offsets = "local"', '"equal-surplus" or "min-bond"'),
         ('"optimal"', '"best"', "incentive.redistribution = 'best'", "'uniform' or 'optimal'"),
         (INCENTIVE, "strength = nan", "incentive.strength = nan", "finite number"),
-        (INCENTIVE, "strength = -1", "incentive.strength = -1", "at least 0"),
+        (INCENTIVE, "strength = -1", "incentive.strength = -1", "0, or at least"),
         (INCENTIVE, "strength = 1e60", "incentive.strength = 1e+60", "160 bits"),
         ("scale = 4.0", "scale = inf", "market.accuracy.scale = inf", "finite"),
         ('kind = "power-law"', 'kind = "linear"', "market.accuracy", "power-law"),
@@ -104,7 +104,7 @@ def test_a_table_entry_holds_both_ways_unless_the_other_is_stated(altered):
             "profitability = 2400.0",
             "profitability = 0",
             "organization[0].profitability = 0",
-            "greater than 0",
+            "greater than or equal to",
         ),
         ("profitability = 2400.0", "", "organization[0].profitability = nothing", "required"),
         (
