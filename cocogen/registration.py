@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +57,12 @@ class Registration:
     resolved: ResolvedTerms
     shared: SharedModel
     agreement: Agreement
+
+    def without_generation(self, shared: SharedModel) -> Registration:
+        """The same agreement where nobody generates, with the ``shared`` model that has no generator."""
+        organizations = tuple(o.model_copy(update={"quality": None}) for o in self.resolved.organization)
+        changes = {"organization": organizations, "model_digest": shared.digest()}
+        return replace(self, resolved=self.resolved.model_copy(update=changes), shared=shared)
 
 
 def register(

@@ -191,13 +191,16 @@ def _fold(
     )
     registration = register(consortium, provider(), task)
 
-    def final(mechanism_name: str | None) -> float:
-        reports = play_rounds(registration, provider(), task, split=split, mechanism_name=mechanism_name)
-        return reports[-1].evaluation["accuracy"]
+    def final(registration: Registration, task: LearningTask, rule: str | None = None) -> float:
+        reports = play_rounds(registration, provider(), task, split=split, mechanism_name=rule)
+        found = next((report.evaluation["accuracy"] for report in reversed(reports) if report.evaluation), None)
+        # Rounds that were voided left nobody another model.
+        return task.evaluate(registration.shared).accuracy if found is None else found
 
+    plain = task.without_generation()
     return _Fold(
-        final(None) if first_fold or split > 0 else None,
-        final("vcfl"),
+        final(registration, task) if first_fold or split > 0 else None,
+        final(registration.without_generation(plain.initial_state()), plain, "vcfl"),
         tuple(evaluation.accuracy for evaluation in task.train_alone(consortium.consortium.rounds)),
     )
 

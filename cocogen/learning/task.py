@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import LEAST_OF_A_CLASS
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.heterogeneity import heterogeneity, label_mix
-from cocogen.learning.holdings import distribute
+from cocogen.learning.holdings import Holdings, distribute
 from cocogen.learning.measurement import Caps, RoundEvidence
 from cocogen.learning.models import build_classifier
 from cocogen.learning.organizations import Assignment, Organizations, Progress
@@ -58,6 +59,7 @@ class LearningTask:
     device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
     generator : used in place of the one that the terms name, to measure what another would be worth.
     generates : False where nobody generates: there is no generator then, and no κ.
+    holdings : who holds which samples, where that is known already; else the data set is read and cut.
 
     Attributes
     ----------
@@ -84,12 +86,17 @@ class LearningTask:
         device: str | None = None,
         generator: Generator | None = None,
         generates: bool = True,
+        holdings: Holdings | None = None,
     ) -> None:
         self.names = tuple(names)
         self._device = choose_device(device)
         self._streams = Streams(seed, split)
-        least = LEAST_OF_A_CLASS if generates else 0
-        holdings = distribute(learning, len(self.names), self._streams, folders, least=least)
+        if holdings is None:
+            least = LEAST_OF_A_CLASS if generates else 0
+            holdings = distribute(learning, len(self.names), self._streams, folders, least=least)
+        self._without_generation = partial(
+            LearningTask, learning, generation, names, seed, split, salts=salts, device=device, holdings=holdings
+        )
         self._own, self._test = list(holdings.own), holdings.test
         self._classes = holdings.classes
         counts = holdings.counts
@@ -162,6 +169,10 @@ class LearningTask:
         enough = math.ceil(100 * self._holdout_fraction * meter.enough) / 100 if meter.enough < 100 else math.inf
         advice = f"learning.holdout_fraction = {enough:g} would do" if enough <= 0.6 else "it takes more samples"
         return meter.doubt, f"{advice}; or set generation.maximum = 0, and nothing is generated or measured"
+
+    def without_generation(self) -> LearningTask:
+        """The same task where nobody generates, on the same samples in memory."""
+        return self._without_generation(generates=False)
 
     def initial_state(self) -> SharedModel:
         """Untrained classifier and generator."""

@@ -8,11 +8,13 @@ import sys
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
+from cocogen import study
 from cocogen.consortium import load_consortium
 from cocogen.errors import LearningError
 from cocogen.learning.task import LearningTask
@@ -62,6 +64,12 @@ def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(
     assert all(report.plan.profile.raw.sum() > 0 for report in planned)
     assert not any(report.plan.profile.raw.any() for report in none)
     assert none[-1].evaluation["accuracy"] == task.train_together(2).accuracy
+    plain = task.without_generation()
+    bare = registration.without_generation(plain.initial_state())
+    assert not bare.shared.generator
+    without = play_rounds(bare, MemoryProvider(7), plain, mechanism_name="vcfl")
+    assert [report.evaluation for report in without] == [report.evaluation for report in none]
+    assert [report.transfers for report in without] == [report.transfers for report in none]
 
 
 def test_terms_that_state_addresses_are_compared_without_anybodys_key(tmp_path):
@@ -113,3 +121,18 @@ def test_a_killed_process_is_a_typed_error_and_not_a_wait_for_ever(tmp_path):
 def test_what_reaches_the_whole_group_leaves_workers_to_the_parent(number):
     script = f"import os; from cocogen.study import _prepare_worker; _prepare_worker(1); os.kill(os.getpid(), {number})"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_fold_whose_last_rounds_are_void_counts_by_the_model_that_is_left(tmp_path, monkeypatch):
+    consortium = load_consortium(short(tmp_path, rounds=1))
+    task = LearningTask(consortium.learning, consortium.generation, consortium.names, 7)
+    initial = task.evaluate(task.initial_state()).accuracy
+    void, counted = SimpleNamespace(evaluation={}), SimpleNamespace(evaluation={"accuracy": 0.75})
+    played = iter([[counted, void], [void]])
+    monkeypatch.setattr(study, "play_rounds", lambda *_, **__: next(played))
+    result = StudyRun(
+        consortium.model_copy(update={"learning": consortium.learning.model_copy(update={"splits": 2})}),
+        3.0, partial(MemoryProvider, 7), processes=1,
+    )  # fmt: skip
+    fold = next(result._folds)
+    assert (fold.federated, fold.no_generation) == (0.75, initial)
