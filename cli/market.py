@@ -77,9 +77,11 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
     from cli.session import load_resolved
 
     workspace = request.new_workspace(consortium)
+    # Other schemes are asked what they would generate, even where that of the terms generates nothing.
+    generates = any(consortium.generation_maximum())
     if workspace.resolved.exists():
         resolved = load_resolved(workspace)
-        if not resolved.disagreements(consortium):
+        if resolved.generates == generates and not resolved.disagreements(consortium):
             return resolved
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
@@ -90,7 +92,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
         consortium.names,
         consortium.consortium.seed,
         split=0,
-        generates=consortium.generates,
+        generates=generates,
         folders=request.folders(consortium),
     )
     return register(consortium.without_accounts(), provider, task, progress=bars).resolved
