@@ -221,9 +221,13 @@ def _score_rates(game: CoopetitionGame, planner: Array) -> Array:
 
 
 def _gains(game: CoopetitionGame, strategies: Array, rates: Array) -> Array:
-    """What each would gain by leaving its strategy at these score rates, relative to max(1, |U_n|), shape (N,)."""
+    """What each would gain by leaving its strategy at these score rates, relative to max(1, |U_n|), shape (N,).
+
+    Infinite where payoffs overflow: what is no number must not pass for nothing.
+    """
     certificate = certify(game.with_score_rates(rates), strategies)
-    return certificate.gains / np.maximum(1.0, np.abs(certificate.payoffs))
+    gains = certificate.gains / np.maximum(1.0, np.abs(certificate.payoffs))
+    return np.where(np.isnan(gains), np.inf, gains)
 
 
 def _shown(strategy: Array) -> str:
