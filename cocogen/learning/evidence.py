@@ -26,10 +26,20 @@ from cocogen.learning.archive import read_arrays, write_arrays
 from cocogen.learning.states import ModelState, array_digest, pack, unpack
 from cocogen.learning.training import TrainingTrace
 
-__all__ = ["Bundle", "Manifest", "Samples", "TrainingLog", "commitments"]
+__all__ = [
+    "MAXIMUM_STEPS",
+    "Bundle",
+    "Manifest",
+    "Samples",
+    "TrainingLog",
+    "commitments",
+    "require_loggable",
+]
 
 MAXIMUM_BUNDLE_BYTES = 128 * 2**20
-_MAXIMUM_STEPS = 10_000_000
+_MAXIMUM_MANIFEST = 64 * 2**20
+MAXIMUM_STEPS = 1_000_000
+"""Gradient steps of a log: the longest that the attester reads within seconds and a few hundred megabytes."""
 _MAXIMUM_SIGNATURE = 8_192
 """Bytes; a key's signature has 65, a contract wallet's as many as its owners need."""
 
@@ -50,22 +60,33 @@ class TrainingLog(_Record):
     and whatever else the algorithm adds to the gradient of the loss.
     """
 
-    epoch_steps: Annotated[tuple[Count, ...], Field(max_length=_MAXIMUM_STEPS)]
-    real: Annotated[tuple[Count, ...], Field(max_length=_MAXIMUM_STEPS)]
-    synthetic: Annotated[tuple[Count, ...], Field(max_length=_MAXIMUM_STEPS)]
-    losses: Annotated[tuple[Measure, ...], Field(max_length=_MAXIMUM_STEPS)]
-    gradient_norms: Annotated[tuple[Measure, ...], Field(max_length=_MAXIMUM_STEPS)]
+    epoch_steps: Annotated[tuple[Count, ...], Field(max_length=MAXIMUM_STEPS)]
+    real: Annotated[tuple[Count, ...], Field(max_length=MAXIMUM_STEPS)]
+    synthetic: Annotated[tuple[Count, ...], Field(max_length=MAXIMUM_STEPS)]
+    losses: Annotated[tuple[Measure, ...], Field(max_length=MAXIMUM_STEPS)]
+    gradient_norms: Annotated[tuple[Measure, ...], Field(max_length=MAXIMUM_STEPS)]
 
     @classmethod
     def of(cls, trace: TrainingTrace, epochs: int) -> TrainingLog:
-        """The log of a trace whose steps fall evenly into ``epochs``."""
+        """The log of a trace whose steps fall evenly into ``epochs``; LearningError when they are too many."""
         steps = len(trace.real)
+        require_loggable(steps)
         return cls(
             epoch_steps=(steps // epochs,) * epochs,
             real=tuple(trace.real.tolist()),
             synthetic=tuple(trace.synthetic.tolist()),
             losses=tuple(trace.losses.tolist()),
             gradient_norms=tuple(trace.gradient_norms.tolist()),
+        )
+
+
+def require_loggable(steps: int) -> None:
+    """LearningError when a round's training takes more gradient steps than a log may hold."""
+    if steps > MAXIMUM_STEPS:
+        raise LearningError(
+            f"local training takes {steps:,} gradient steps in a round, more than {MAXIMUM_STEPS:,}, "
+            "as many as evidence may log",
+            hint="lower learning.local_epochs, or raise learning.batch_size",
         )
 
 
@@ -181,6 +202,8 @@ class Bundle:
         try:
             arrays = read_arrays(path, maximum_bytes=MAXIMUM_BUNDLE_BYTES)
             content = _vector(arrays, "manifest").tobytes()
+            if len(content) > _MAXIMUM_MANIFEST:
+                raise LearningError(f"its manifest has {len(content):,} bytes, more than {_MAXIMUM_MANIFEST:,}")
             manifest = Manifest.model_validate_json(content)
             bundle = cls(
                 manifest=manifest,

@@ -23,7 +23,7 @@ from cocogen.learning.contribution import Utility, reaggregated
 from cocogen.learning.control import Variate
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.devices import choose_device
-from cocogen.learning.evidence import Bundle
+from cocogen.learning.evidence import Bundle, require_loggable
 from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.choice import NoGenerator, build_generator
@@ -71,6 +71,8 @@ class LearningTask:
     ------
     DatasetError
         When the data set is unknown, missing or malformed, or cannot be split as the terms say.
+    LearningError
+        When local training takes more steps than evidence may log.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class LearningTask:
             weight_decay=learning.weight_decay,
             proximal=learning.proximal,
         )
+        require_loggable(self._schedule.epochs * -(-int(self.registered.max()) // self._schedule.batch_size))
         server = learning.server
         self._server = ServerOptimizer(
             server.optimizer, server.learning_rate, server.momentum, server.second_moment, server.adaptivity

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from cocogen.attested import canonical_json
-from cocogen.errors import EvidenceRejected
+from cocogen.errors import EvidenceRejected, LearningError
+from cocogen.learning import evidence
 from cocogen.learning.archive import read_arrays, write_arrays
-from cocogen.learning.evidence import Bundle, commitments
+from cocogen.learning.evidence import MAXIMUM_STEPS, Bundle, commitments
 
 
 def test_round_trip(scene, tmp_path: Path) -> None:
@@ -139,3 +140,27 @@ def test_commitments_hide_order_and_separate_equal_cases() -> None:
 def test_canonical_json_refuses_nan() -> None:
     with pytest.raises(ValueError, match="Out of range"):
         canonical_json({"a": float("nan")})
+
+
+def test_a_manifest_or_log_that_would_keep_the_attester_busy_is_refused_by_its_length(scene, tmp_path: Path) -> None:
+    """What is parsed takes many times the memory of its text: a bundle of 126 MB took 2 GiB."""
+    path = tmp_path / "north.bundle"
+    scene.bundles[0].save(path)
+    edit(path, "manifest", np.zeros(64 * 2**20 + 1, dtype=np.uint8))
+    with pytest.raises(EvidenceRejected, match="its manifest has 67,108,865 bytes, more than 67,108,864"):
+        Bundle.load(path)
+    content = json.loads(scene.bundles[0].manifest.encode())
+    for column in ("real", "losses"):
+        long = {**content, "training": {**content["training"], column: [0] * (MAXIMUM_STEPS + 1)}}
+        edit(path, "manifest", np.frombuffer(canonical_json(long), dtype=np.uint8))
+        with pytest.raises(EvidenceRejected, match=f"malformed at training.{column}: .*at most 1000000 items"):
+            Bundle.load(path)
+
+
+def test_training_that_no_log_may_hold_is_refused_before_it_begins(build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "MAXIMUM_STEPS", 8)
+    with pytest.raises(LearningError, match="takes 9 gradient steps in a round, more than 8") as caught:
+        build(local_epochs=3, batch_size=32)  # 90 samples of north
+    assert "raise learning.batch_size" in caught.value.hint
+    monkeypatch.setattr(evidence, "MAXIMUM_STEPS", 9)
+    build(local_epochs=3, batch_size=32)
