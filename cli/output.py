@@ -15,6 +15,7 @@ strangers can supply as :func:`word` only.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from typing import Any
 
 from cli.streams import OutputLost
 
-__all__ = ["SCHEMA_VERSION", "emit", "fail", "note", "progress", "say", "table", "units", "word"]
+__all__ = ["SCHEMA_VERSION", "announced", "emit", "fail", "note", "progress", "say", "table", "units", "word"]
 
 SCHEMA_VERSION = 1
 Progress = Callable[[str, int, int], None]
@@ -36,6 +37,8 @@ _WORD = 1_000
 """Characters of a value in a text; paths can be long."""
 _CELL = 200
 """Characters of a line in a cell."""
+_UNBOUNDED = 2**20
+"""Columns of no terminal."""
 _JSON_STRING = 2**16
 """Characters of a string in JSON; the longest of ours is a wallet's transaction."""
 
@@ -51,6 +54,20 @@ def say(*lines: str) -> None:
     """Lines of a result, on standard output."""
     sys.stdout.write("".join(f"{_line(line)}\n" for line in lines))
     sys.stdout.flush()
+
+
+def announced(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say at once that a command has begun: what it needs takes seconds to load."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def announcing(*arguments: Any, **options: Any) -> Any:
+            note(f"  {what} ...")
+            return command(*arguments, **options)
+
+        return announcing
+
+    return decorate
 
 
 def note(text: str) -> None:
@@ -155,18 +172,39 @@ def table(
     def cell_of(lines: Sequence[str]) -> Text:
         return Text("\n".join(_line(line, _CELL) for line in lines))
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for position, column in enumerate(columns):
-        heading = cell_of(column.split("\n"))
-        drawn.add_column(heading, justify="left" if position == 0 else "right", no_wrap=True)
-    for row in rows:
-        drawn.add_row(*(cell_of([cell] if isinstance(cell, str) else cell) for cell in row))
+    def drawn(padding: int) -> Table:
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, padding))
+        for position, column in enumerate(columns):
+            heading = cell_of(column.split("\n"))
+            made.add_column(heading, justify="left" if position == 0 else "right", no_wrap=True)
+        for row in rows:
+            made.add_row(*(cell_of([cell] if isinstance(cell, str) else cell) for cell in row))
+        return made
+
     width = None if sys.stdout.isatty() else 140
     console = Console(file=sys.stdout, width=width, highlight=False)
     console.print(Text(_line(title)), style="bold")
-    console.print(drawn)
+    for padding in (1, 0):
+        natural = console.measure(candidate := drawn(padding), options=console.options.update(max_width=_UNBOUNDED))
+        if natural.maximum <= console.width:
+            console.print(candidate)
+            break
+    else:
+        _stacked(columns, rows)
     if caption:
         console.print(Text(f"{_line(caption)}\n"), style="dim")
+
+
+def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str | Sequence[str]]]) -> None:
+    """A table that is wider than the terminal, one value a line: numbers would lose their last digits otherwise."""
+    titles = [_line(" ".join(column.split("\n")), _CELL) for column in columns]
+    width = max(map(len, titles))
+    for row in rows:
+        say("")
+        for title, cell in zip(titles, row, strict=True):
+            first, *more = [cell] if isinstance(cell, str) else (cell or [""])
+            say(f"{title:<{width}}  {_line(first, _CELL)}", *(f"{'':<{width}}  {_line(line, _CELL)}" for line in more))
+    say("")
 
 
 def units(wei: int, wei_per_unit: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common, device_option
-from cli.output import emit, note, progress, say, table, units
+from cli.output import announced, emit, note, progress
 from cli.repeats import once_by_state
 
 if TYPE_CHECKING:
@@ -40,18 +40,22 @@ __all__ = ["run"]
     help="On Flower: how long the nodes have for a round, and to appear before the first; whoever is later is left "
     "out.  [default: 300]",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show every table and every check, not only what came out.")
 @device_option
+@announced("loading")
 @common(config_argument=True)
-def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
+def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose: bool) -> int:
     """Run the whole consortium that CONFIG describes on this machine.
 
     Plan, generate, train, attest and settle every round on the ledger, audit it, and compare over all test folds
     with training alone and without generation. If it is interrupted, the same command goes on where it stopped;
-    an earlier finished run is kept beside the new one.
+    an earlier finished run is kept beside the new one. What came out fits one screen; report.json in the workspace has
+    every number.
     """
     from chain.open import EPHEMERAL
     from cli.audit import EXIT_CODES
     from cli.memorization import warn
+    from cli.outcome import show
     from cli.session import stated_addresses
 
     consortium = request.consortium()
@@ -69,6 +73,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
 
             workspace = Workspace(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocogen-")))
         bars = stack.enter_context(progress())
+        bars("preparing", 0, 1)
         keys = request.key_source(stated_addresses(consortium))
         if runtime == "flower":
             _play_on_flower(request, consortium, workspace, spec, keys, bars, deadline)
@@ -85,7 +90,11 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float) -> int:
             f"{len(flagged)} of {data['memorization']['checked']} sets of synthetic samples are like that; know why "
             "before you use these terms on data that must not leave the house (docs/generators.md)",
         )
-    emit(data, lambda: _print(data), as_json=request.as_json)
+    emit(
+        data,
+        lambda: show(data, request.config or "", kept=spec not in EPHEMERAL, verbose=verbose),
+        as_json=request.as_json,
+    )
     return EXIT_CODES[data["audit"]["status"]]
 
 
@@ -311,87 +320,3 @@ def _welfare(session: Session, reports: list[RoundReport]) -> dict[str, Any]:
         "efficiency": achieved / planner,
         "baselines": baselines,
     }
-
-
-def _print(data: dict[str, Any]) -> None:
-    from cli.memorization import describe
-
-    names = list(data["organizations"])
-    unit = int(data["wei_per_unit"])
-    table(
-        f"{data['consortium']}: {len(data['rounds'])} rounds of {data['mechanism']}, incentive {data['incentive']:.4g}",
-        ["round", "accuracy", "loss", "generated", "money moved", "sum", "epsilon"],
-        [
-            [
-                str(entry["round"]),
-                "-" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}",
-                "-" if entry["loss"] is None else f"{entry['loss']:.4f}",
-                str(sum(c["generated"] for c in entry["contributions"].values() if c)),
-                units(sum(max(0, int(wei)) for wei in entry["transfers"].values()), unit),
-                f"{sum(int(wei) for wei in entry['transfers'].values())} wei",
-                f"{entry['epsilon']:.1e}",
-            ]
-            for entry in data["rounds"]
-        ],
-    )
-    for entry in data["rounds"]:
-        for name, reason in entry["rejected"].items():
-            say(f"round {entry['round']}: {name} was left out: {reason}")
-    table(
-        "all rounds together (transfers: received + or paid -)",
-        ["organization", "real", "synthetic", "transfers in wei", "over alone", "balance"],
-        [
-            [
-                name,
-                str(entry["data"]),
-                str(entry["generated"]),
-                f"{int(entry['transfers']):+}",
-                f"{entry['surplus']:+,.2f}",
-                units(int(entry["balance"]), unit),
-            ]
-            for name, entry in ((name, data["organizations"][name]) for name in names)
-        ],
-        caption="samples of all rounds, real and effective synthetic; over alone: payoff beyond the outside option",
-    )
-    if data["privacy"]:
-        from cli.privacy import print_privacy
-
-        print_privacy(data["privacy"])
-    welfare = data["welfare"]
-    table(
-        "welfare by scheme, all rounds (currency)",
-        ["scheme", "welfare", "of the planner's"],
-        [
-            [name, f"{value:,.2f}", f"{value / welfare['planner']:.4%}"]
-            for name, value in (
-                (data["mechanism"], welfare["mechanism"]),
-                *welfare["baselines"].items(),
-                ("planner", welfare["planner"]),
-            )
-        ],
-    )
-    if (worst := data["memorization"]["worst"]) is not None:
-        say(
-            f"memorization: {len(data['memorization']['flagged'])} of {data['memorization']['checked']} sets of "
-            "synthetic samples repeat training samples",
-            f"the worst, {worst['organization']} in round {worst['round']}: {describe(worst)}",
-            "",
-        )
-    if data["study"]:
-        study = data["study"]
-        labels = {
-            "federated": "together, as planned",
-            "no_generation": "together, no generation",
-            "alone": "alone (mean)",
-        }
-        table(
-            f"test accuracy over {study['splits']} stratified folds",
-            ["training", "mean", *(f"fold {k + 1}" for k in range(study["splits"]))],
-            [
-                [label, f"{study['mean'][key]:.4f}", *(f"{value:.4f}" for value in study[key])]
-                for key, label in labels.items()
-            ],
-        )
-    from cli.audit import print_audit
-
-    print_audit(data["audit"])

@@ -106,3 +106,30 @@ def test_progress_is_escaped_with_and_without_a_terminal(monkeypatch) -> None:
         assert r"\x1b[2J\x1b]0;owned\x07" in shown
         assert "\x1b[2J" not in shown
         assert "\u202e" not in shown
+
+
+class TestNarrowTerminal:
+    """On 80 columns a table is drawn tighter, then value by value; an amount never loses a digit to an ellipsis."""
+
+    @pytest.fixture(autouse=True)
+    def _columns(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setenv("TERM", "dumb")
+
+    @pytest.mark.parametrize("columns", range(2, 12))
+    @pytest.mark.parametrize("digits", [4, 9, 18, 60])
+    def test_every_amount_is_whole_whatever_the_width(self, capsys, monkeypatch, columns, digits) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        amounts = [f"-{k}{'7' * digits}.123456" for k in range(columns)]
+        output.table("money", ["organization", *(f"column {k}" for k in range(columns))], [["riverside", *amounts]])
+        shown = capsys.readouterr().out
+        assert "…" not in shown
+        assert [amount for amount in amounts if amount not in shown] == []
+        assert max(map(len, shown.splitlines())) <= max(80, 12 + digits + 20)
+
+    def test_a_cell_of_several_lines_keeps_them(self, capsys, monkeypatch) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        output.table("two", ["name", "much\nmore"], [["north", ["1" * 75, "2" * 75]]])
+        lines = capsys.readouterr().out.splitlines()
+        assert "much more  " + "1" * 75 in lines
+        assert " " * 11 + "2" * 75 in lines

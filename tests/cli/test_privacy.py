@@ -88,7 +88,7 @@ def played(tmp_path_factory) -> dict[str, Any]:
             session.loop.bond()
             session.loop.open()
         answers["train"] = said("train", "-o", "north")
-        answers["run"] = said("run", "clinics.toml", "--no-study")
+        answers["run"] = said("run", "clinics.toml", "--no-study", "--verbose")
     answers["report"] = (folder / ".cocogen" / "clinics" / "report.json").read_text()
     return answers
 
