@@ -308,7 +308,7 @@ def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
     try:
         found = compare(load_consortium(path))
     except (ConfigurationError, GameError, SolverError) as error:
-        return "FAIL", str(error)
+        return "FAIL", "; ".join(line.strip() for line in error.lines)
     except LearningError as error:
         return "INCOMPLETE", f"{error}; {error.hint}" if error.hint else str(error)
     if not found:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocogen.errors import WorkspaceError
+from cocogen.errors import REASON_LIMIT, WorkspaceError
 from cocogen.ledger import Contribution
+from cocogen.printable import shorten
 
 __all__ = ["Attested", "canonical_json", "contradictions", "evidence_hash", "measured_quality"]
 
@@ -94,7 +95,7 @@ class Attested:
                     for c in value["contributions"]
                 ),
                 signatures=tuple(None if s is None else bytes.fromhex(s) for s in value["signatures"]),
-                rejected=dict(value["rejected"]),
+                rejected={_text(name): _text(reason) for name, reason in value["rejected"].items()},
                 quality=tuple(None if q is None else float(q) for q in value["quality"]),
                 evaluation={key: float(number) for key, number in value["evaluation"].items()},
                 documents=tuple(None if d is None else dict(d) for d in value["documents"]),
@@ -108,6 +109,12 @@ class Attested:
             raise WorkspaceError(
                 f"{file} is not an attestation file: {error!r}", hint="restore it from a copy"
             ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name or reason")
+    return shorten(value, REASON_LIMIT)
 
 
 def _count(value: object) -> int:

@@ -65,7 +65,7 @@ _SHOWN = 30
 """Problems in one message."""
 _FIELD = 160
 """Characters of a field's path, or of its value: both may be a stranger's."""
-_REASON = 600
+REASON_LIMIT = 600
 """Characters of the reason for which evidence is refused, which is kept and handed on."""
 
 
@@ -202,7 +202,7 @@ class EvidenceRejected(LearningError):
 
     def __init__(self, organization: str, reason: str, *, hint: str = "") -> None:
         self.organization = shorten(organization, _FIELD)
-        self.reason = shorten(reason, _REASON)
+        self.reason = shorten(reason, REASON_LIMIT)
         super().__init__(f"evidence of {self.organization} rejected: {self.reason}", hint=hint)
 
 

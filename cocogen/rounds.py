@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from cocogen.attested import Attested, contradictions, evidence_hash, measured_quality
 from cocogen.delivery import deliver, held_rounds
-from cocogen.errors import EvidenceRejected, WorkspaceError
+from cocogen.errors import REASON_LIMIT, EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
+from cocogen.printable import shorten
 from cocogen.registration import market
 from cocogen.resolved import ResolvedTerms
 from cocogen.wallet_signatures import or_unsigned
@@ -284,6 +285,14 @@ class RoundLoop:
         reasons = {names[n]: reason for n, reason in absent.items()}
         self.workspace.write_json(self.workspace.absent(number), reasons)
 
+    def _absent(self, number: int) -> list[tuple[str, str]]:
+        """Names of known organizations, and why each has sent nothing."""
+        path = self.workspace.absent(number)
+        reasons = self.workspace.read_json(path)
+        if not isinstance(reasons, dict) or not all(isinstance(reason, str) for reason in reasons.values()):
+            raise WorkspaceError(f"{path} does not hold a reason for each name", hint="remove it, or restore a copy")
+        return [(name, shorten(reasons[name], REASON_LIMIT)) for name in self.resolved.names if name in reasons]
+
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
         """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.
 
@@ -300,8 +309,7 @@ class RoundLoop:
         found: list[Any] = [None] * len(names)
         rejected: dict[str, str] = {}
         if bundles is None and self.workspace.absent(number).exists():
-            reasons = self.workspace.read_json(self.workspace.absent(number))
-            rejected |= {n: why for n, why in reasons.items() if not self.workspace.bundle(number, n).exists()}
+            rejected |= {n: why for n, why in self._absent(number) if not self.workspace.bundle(number, n).exists()}
         for path in paths:
             if bundles is None and not path.exists():
                 continue

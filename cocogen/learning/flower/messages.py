@@ -27,6 +27,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from cocogen.attested import canonical_json
 from cocogen.errors import LearningError
+from cocogen.printable import printable
 
 if TYPE_CHECKING:
     from cocogen.learning.evidence import Bundle
@@ -39,10 +40,10 @@ __all__ = [
     "bytes_of_bundle",
     "evidence",
     "identity_digest",
-    "printable",
     "read_evidence",
     "read_identity",
     "read_order",
+    "readable",
     "refusal",
 ]
 
@@ -148,13 +149,13 @@ def read_evidence(content: RecordDict) -> bytes:
         There are none, or more than a bundle may have; the message is the node's own reason where it gave one.
     """
     if _FACTS in content:
-        raise LearningError(printable(_fact(content, "refusal", str)))
+        raise LearningError(readable(_fact(content, "refusal", str)))
     return _bytes(content)
 
 
-def printable(text: str) -> str:
-    """A stranger's text, cut and without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text[:_MAXIMUM_TEXT])
+def readable(text: str) -> str:
+    """A stranger's text, cut and without anything that a terminal would obey: Flower's logs are read in one."""
+    return printable(text, _MAXIMUM_TEXT)
 
 
 def _file(content: bytes) -> ArrayRecord:

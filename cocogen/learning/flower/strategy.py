@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from cocogen.errors import LearningError
-from cocogen.learning.flower.messages import Order, identity_digest, printable, read_evidence, read_identity
+from cocogen.learning.flower.messages import Order, identity_digest, read_evidence, read_identity, readable
 from cocogen.learning.flower.timing import ANSWER
 from cocogen.rounds import RoundLoop, RoundReport, Work
 
@@ -181,7 +181,7 @@ class SettledRounds(Strategy):
     def _identify(self, reply: Message) -> None:
         node = reply.metadata.src_node_id
         if reply.has_error():
-            _LOG.warning("node %d does not say whose it is: %s", node, printable(reply.error.reason or ""))
+            _LOG.warning("node %d does not say whose it is: %s", node, readable(reply.error.reason or ""))
             return
         resolved, ledger = self.loop.resolved, self.loop.ledger
         try:
@@ -196,7 +196,7 @@ class SettledRounds(Strategy):
                 self._nodes[organization.name] = node
                 self._answered.add(node)
                 return
-        _LOG.warning("node %d claims to be %r without its signature", node, printable(claim.organization))
+        _LOG.warning("node %d claims without a signature to be %s", node, readable(claim.organization))
 
     def _keep(self, work: Work, replies: Sequence[Message]) -> None:
         names = self.loop.resolved.names
@@ -215,7 +215,7 @@ class SettledRounds(Strategy):
                 continue
             try:
                 if reply.has_error():
-                    raise LearningError(f"its node failed: {printable(reply.error.reason or '')}")
+                    raise LearningError(f"its node failed: {readable(reply.error.reason or '')}")
                 bundles[n] = read_evidence(reply.content)
                 absent.pop(n, None)
             except LearningError as error:
@@ -262,7 +262,7 @@ def _arrived(grid: Grid, waiting: dict[str, int]) -> list[Message]:
         except httpx.HTTPError:
             raise  # that is the SuperLink, not a node
         except Exception as error:  # whatever a stranger's bytes make Flower's decoder raise
-            _LOG.warning("the reply of node %d cannot be decoded: %s", node, printable(repr(error)))
+            _LOG.warning("the reply of node %d cannot be decoded: %s", node, readable(repr(error)))
             del waiting[identifier]
             continue
         if arrived:

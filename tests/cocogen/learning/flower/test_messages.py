@@ -17,10 +17,10 @@ from cocogen.learning.flower.messages import (
     Order,
     evidence,
     identity_digest,
-    printable,
     read_evidence,
     read_identity,
     read_order,
+    readable,
     refusal,
 )
 from cocogen.learning.states import ModelState, SharedModel
@@ -87,14 +87,14 @@ def test_an_order_without_a_shared_model_is_refused():
         (RecordDict({"file": ArrayRecord({"other": Array("uint8", (1,), "bytes", b"x")})}), "holds no file"),
         (RecordDict({"facts": ConfigRecord({"refusal": 7})}), "no refusal of type str"),
         (RecordDict({"facts": ArrayRecord()}), "no refusal of type str"),
-        (refusal("my\x1b[2J disk is full" + "x" * 1000), r"my \[2J disk is full"),
+        (refusal("my\x1b[2J disk is full" + "x" * 1000), r"my\\x1b\[2J disk is full"),
     ],
 )
 def test_whatever_holds_no_evidence_says_why(content, reason):
     with pytest.raises(LearningError, match=reason) as caught:
         read_evidence(content)
     assert caught.value.message.isprintable()
-    assert len(caught.value.message) <= 400
+    assert len(caught.value.message) <= 500
 
 
 def test_evidence_has_a_limit(monkeypatch):
@@ -104,5 +104,5 @@ def test_evidence_has_a_limit(monkeypatch):
         read_evidence(evidence(bytes(1001)))
 
 
-def test_printable_keeps_letters_and_cuts():
-    assert printable("zürich\n\x07" + "a" * 1000) == "zürich  " + "a" * 392
+def test_a_strangers_text_is_escaped_and_cut():
+    assert readable("zürich\n\x07" + "a" * 1000) == r"zürich\n\x07" + "a" * 392 + "… (1,008 characters)"

@@ -76,7 +76,7 @@ GARBAGE = {
     "silence": (None, "sent nothing within"),
     "undecodable": (ValueError("not what it was"), "sent nothing within"),
     "not a bundle": (evidence(b"\x00" * 500), "not a valid file of arrays"),
-    "a refusal": (RecordDict({"facts": ConfigRecord({"refusal": "out of\x1b[31m memory"})}), "out of [31m memory"),
+    "a refusal": (RecordDict({"facts": ConfigRecord({"refusal": "out of\x1b[31m memory"})}), r"out of\x1b[31m memory"),
 }
 
 
