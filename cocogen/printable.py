@@ -19,8 +19,11 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def shorten(text: str, limit: int) -> str:
-    """``text``, or its first ``limit`` characters and how many there are in all."""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+    """``text``, or its beginning and how many characters there are in all, together ``limit``; twice is as once."""
+    if len(text) <= limit:
+        return text
+    told = f"… ({len(text):,} characters)"
+    return text[: max(0, limit - len(told))] + told
 
 
 def printable(text: str, limit: int | None = None) -> str:

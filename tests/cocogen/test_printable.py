@@ -42,5 +42,12 @@ def test_what_is_not_printable_is_told(text, shown) -> None:
 
 def test_a_text_is_cut_and_its_length_said() -> None:
     assert shorten("abcdef", 6) == "abcdef"
-    assert shorten("x" * 5_000_000, 3) == "xxx… (5,000,000 characters)"
-    assert printable("\x1b" * 5_000_000, 2) == r"\x1b\x1b… (5,000,000 characters)"
+    assert shorten("x" * 5_000_000, 27) == "xxx… (5,000,000 characters)"
+    assert printable("\x1b" * 5_000_000, 26) == r"\x1b\x1b… (5,000,000 characters)"
+
+
+def test_what_was_cut_is_not_cut_again() -> None:
+    for limit in range(60):
+        cut = shorten("x" * 1_000, limit)
+        assert len(cut) <= max(limit, 20)
+        assert limit < 20 or shorten(cut, limit) == cut

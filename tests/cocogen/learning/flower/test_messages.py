@@ -105,4 +105,4 @@ def test_evidence_has_a_limit(monkeypatch):
 
 
 def test_a_strangers_text_is_escaped_and_cut():
-    assert readable("zürich\n\x07" + "a" * 1000) == r"zürich\n\x07" + "a" * 392 + "… (1,008 characters)"
+    assert readable("zürich\n\x07" + "a" * 1000) == r"zürich\n\x07" + "a" * 372 + "… (1,008 characters)"
