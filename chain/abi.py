@@ -13,6 +13,7 @@ from functools import lru_cache
 from eth_hash.auto import keccak as _keccak
 
 __all__ = [
+    "ADDRESS",
     "LARGEST_WORD",
     "WORD",
     "address_bytes",
@@ -29,6 +30,9 @@ WORD = 32
 
 LARGEST_WORD = (1 << 256) - 1
 """The largest integer of an EVM word, and so of a chain id."""
+
+ADDRESS = "an address: 0x and 40 hexadecimal digits, in one case or with their EIP-55 checksum"
+"""What :func:`is_address` asks for, in words."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -71,8 +75,14 @@ def decode_ascii(value: bytes) -> str:
 
 
 def is_address(value: object) -> bool:
-    """Tell whether ``value`` is a 20-byte address as 0x-prefixed hexadecimal text, in any letter case."""
-    return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
+    """Tell whether ``value`` is a 20-byte address as 0x-prefixed hexadecimal text without a typing error.
+
+    Letters of both cases are a checksum (EIP-55), which must be right; those of one case are none.
+    """
+    if not isinstance(value, str) or _ADDRESS.fullmatch(value) is None:
+        return False
+    digits = value[2:]
+    return digits in (digits.lower(), digits.upper()) or checksum_address(value) == value
 
 
 def address_bytes(address: str) -> bytes:
@@ -83,7 +93,7 @@ def address_bytes(address: str) -> bytes:
     ValueError
         ``address`` is not 0x followed by 40 hexadecimal digits.
     """
-    if not is_address(address):
+    if _ADDRESS.fullmatch(address) is None:
         raise ValueError(f"{address!r} is not an address: 0x followed by 40 hexadecimal digits")
     return bytes.fromhex(address[2:])
 

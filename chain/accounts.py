@@ -5,7 +5,8 @@
 - On a local chain a name whose address the terms leave open is a development account, derived from the seed.
 - On any other chain development accounts are refused: everybody who reads the terms file knows their keys.
 
-Addresses are told without passwords; a password is asked for once per process and keystore, when it has to sign.
+Addresses are told without passwords, but for files of other clients that name none; a password is asked for once per
+process and keystore, when it has to sign.
 Left out: the files themselves (``chain.keys``) and sending ether to anybody (``chain.ledger``).
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chain.abi import checksum_address
@@ -76,6 +78,7 @@ class Accounts:
         stated = source.addresses if source else {}
         self._stated = {name: checksum_address(address) for name, address in stated.items()}
         self._signers: dict[str, LocalAccount] = {}
+        self._open: dict[Path, LocalAccount] = {}
 
     def stated(self, name: str) -> str | None:
         """The address that the terms name for an organization or role, None where they leave it open."""
@@ -103,9 +106,10 @@ class Accounts:
             return stated if stated is not None and foreign else development
         if stated is None:
             keystore = self._keystore(name, None)
-            if keystore is None:
+            if keystore is None or self._source is None:
                 raise self._missing("", name)
-            stated = keystore.address
+            # some clients' files do not say which account they hold
+            stated = keystore.address or self._opened(keystore, self._source).address
         return self._not_public(stated, name, development)
 
     def signer(self, name: str, address: str | None = None) -> LocalAccount:
@@ -128,7 +132,15 @@ class Accounts:
         keystore = self._keystore(name, wanted)
         if keystore is None or self._source is None:
             raise self._missing(wanted, name)
-        return self._source.folder.load(keystore, self._source.password(keystore))
+        account = self._opened(keystore, self._source)
+        if account.address != wanted:
+            raise self._missing(wanted, name)
+        return account
+
+    def _opened(self, keystore: Keystore, source: KeySource) -> LocalAccount:
+        if keystore.path not in self._open:
+            self._open[keystore.path] = source.folder.load(keystore, source.password(keystore))
+        return self._open[keystore.path]
 
     def _keystore(self, name: str, address: str | None) -> Keystore | None:
         return self._folder.find(name, address) if self._folder else None

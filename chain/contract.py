@@ -18,7 +18,7 @@ from typing import Any
 from web3 import Web3
 from web3.types import TxParams
 
-from chain.abi import WORD, checksum_address, is_address, keccak256
+from chain.abi import ADDRESS, WORD, checksum_address, is_address, keccak256
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors
 from chain.backends.logs import contract_logs
@@ -300,7 +300,7 @@ def _encodable(name: str, kind: str, value: Any) -> Any:
         raise ArgumentOutOfRange(name, value, f"{WORD} bytes")
     elif kind == "address":
         if not is_address(value):
-            raise ArgumentOutOfRange(name, value, "an address: 0x and 40 hexadecimal digits")
+            raise ArgumentOutOfRange(name, value, ADDRESS)
         return checksum_address(value)
     return value
 

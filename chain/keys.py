@@ -1,8 +1,8 @@
 """Private keys: encrypted keystores for real money, and development accounts for local chains.
 
-A keystore is one JSON file of the Web3 Secret Storage format (version 3, scrypt), as every Ethereum client reads it.
-Its name is that of an organization or role; its address can be read without the password, so that terms can be drawn
-up before anybody signs. A development account follows from a seed and a name: local runs need no files and can be
+A keystore is one JSON file of the Web3 Secret Storage format (:mod:`chain.keystore_file`). Its name is that of an
+organization or role; the address of ours can be read without the password, so that terms can be drawn up before anybody
+signs. A development account follows from a seed and a name: local runs need no files and can be
 repeated, and whoever reads the terms file knows the key. Nothing in this module prints a key or a password. Left out:
 which key signs what (``chain.accounts``), and asking for passwords (``cli.keys``).
 """
@@ -16,9 +16,9 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chain.abi import WORD, checksum_address, keccak256
+from chain.abi import WORD, keccak256
 from chain.attestation import address_of
 from chain.key_errors import (
     KeystoreError,
@@ -26,8 +26,8 @@ from chain.key_errors import (
     MalformedKey,
     MalformedKeystore,
     UnknownKeystore,
-    WrongPassword,
 )
+from chain.keystore_file import decrypted, read_keystore
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -39,7 +39,6 @@ SCRYPT_COST = 1 << 18
 
 _PURPOSE = b"CoCoGen development account, worthless outside local chains"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 _PRIVATE_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _SUFFIX = ".json"
 
@@ -83,10 +82,13 @@ def parse_private_key(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Keystore:
-    """An encrypted key as its file describes it: EIP-55 address, not yet proven by the password."""
+    """An encrypted key as its file describes it: EIP-55 address, not yet proven by the password.
+
+    None where the file names no address: some clients write none, and only the password shows it.
+    """
 
     name: str
-    address: str
+    address: str | None
     path: Path
 
 
@@ -138,14 +140,20 @@ class KeyFolder:
 
     def list(self) -> tuple[Keystore, ...]:
         """Return all keystores by name; files that are none, and a missing folder, count as nothing."""
-        try:
-            paths = sorted(self.path.glob(f"*{_SUFFIX}"))
-        except OSError as error:
-            raise _unreadable(self.path, error) from error
         found = []
-        for path in paths:
+        for path in self._paths():
             with suppress(MalformedKeystore):
-                found.append(_described(path)[0])
+                found.append(_described(path))
+        return tuple(found)
+
+    def damaged(self) -> tuple[MalformedKeystore, ...]:
+        """Why files that are called as keystores are none, by name."""
+        found = []
+        for path in self._paths():
+            try:
+                _described(path)
+            except MalformedKeystore as error:
+                found.append(error)
         return tuple(found)
 
     def get(self, name: str) -> Keystore:
@@ -162,13 +170,16 @@ class KeyFolder:
     def find(self, name: str, address: str | None = None) -> Keystore | None:
         """Return the keystore ``name``; with an ``address``, the one that holds it, whatever it is called.
 
-        MalformedKeystore if the file of that name is damaged.
+        One that does not say what it holds is taken by its name; loading it shows. MalformedKeystore if the file of
+        that name is damaged.
         """
         path = self._file(name)
-        named = _described(path)[0] if _NAME.fullmatch(name) and path.exists() else None
+        named = _described(path) if _NAME.fullmatch(name) and path.exists() else None
         if address is None or (named is not None and named.address == address):
             return named
-        return next((each for each in self.list() if each.address == address), None)
+        stated = next((each for each in self.list() if each.address == address), None)
+        unknown = named if named is not None and named.address is None else None
+        return stated or unknown
 
     def load(self, keystore: Keystore, password: str) -> LocalAccount:
         """Decrypt a keystore.
@@ -182,26 +193,20 @@ class KeyFolder:
         """
         from eth_account import Account
 
-        described, document = _described(keystore.path)
-        try:
-            key = bytes(Account.decrypt(document, password))
-        except ValueError as error:
-            # eth_account reports a wrong password and a damaged cipher text alike
-            if "MAC" in str(error):
-                raise WrongPassword(
-                    f"the password does not open the keystore {keystore.name} ({keystore.path})",
-                    hint="try again; a lost password cannot be recovered",
-                ) from None
-            raise _malformed(keystore.path) from None
-        except (KeyError, TypeError, AttributeError, NotImplementedError):
-            raise _malformed(keystore.path) from None
-        account: LocalAccount = Account.from_key(key)
-        if account.address != described.address:
+        stated, document = read_keystore(keystore.path)
+        account: LocalAccount = Account.from_key(decrypted(document, password, keystore.path))
+        if stated not in (None, account.address):
             raise MalformedKeystore(
-                f"{keystore.path} says that it holds {described.address}, but holds {account.address}",
+                f"{keystore.path} says that it holds {stated}, but holds {account.address}",
                 hint="somebody has edited the file: restore it from a copy",
             )
         return account
+
+    def _paths(self) -> tuple[Path, ...]:
+        try:
+            return tuple(sorted(self.path.glob(f"*{_SUFFIX}")))
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}{_SUFFIX}"
@@ -229,20 +234,8 @@ class KeyFolder:
                 temporary.unlink()
 
 
-def _described(path: Path) -> tuple[Keystore, dict[str, Any]]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except ValueError:
-        raise _malformed(path) from None
-    if not isinstance(document, dict) or document.get("version") != 3 or not isinstance(document.get("crypto"), dict):
-        raise _malformed(path)
-    address = document.get("address")
-    if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-        raise _malformed(path)
-    shown = checksum_address("0x" + address.removeprefix("0x"))
-    return Keystore(path.name.removesuffix(_SUFFIX), shown, path), document
+def _described(path: Path) -> Keystore:
+    return Keystore(path.name.removesuffix(_SUFFIX), read_keystore(path)[0], path)
 
 
 def _checked_address(key: bytes) -> str:
@@ -260,12 +253,6 @@ def _checked_address(key: bytes) -> str:
 def _exists(path: Path) -> KeystoreExists:
     return KeystoreExists(
         f"there is a keystore {path} already", hint="choose another name; keystores are never overwritten"
-    )
-
-
-def _malformed(path: Path) -> MalformedKeystore:
-    return MalformedKeystore(
-        f"{path} is no encrypted keystore (version 3) with an address", hint="restore the file from a copy"
     )
 
 

@@ -6,7 +6,7 @@ out: the round (``chain.twin``).
 
 from __future__ import annotations
 
-from chain.abi import checksum_address, is_address
+from chain.abi import ADDRESS, checksum_address, is_address
 from chain.errors import (
     AlreadyExiting,
     ArgumentOutOfRange,
@@ -68,7 +68,7 @@ class TwinBonds(TwinState):
         del time
         require_uint("amount", amount, UINT256)
         if not is_address(to):
-            raise ArgumentOutOfRange("to", to, "an address: 0x and 40 hexadecimal digits")
+            raise ArgumentOutOfRange("to", to, ADDRESS)
         self._require_member(index, sender)
         recipient = checksum_address(to)
         if recipient in (ZERO_ADDRESS, self.address):

@@ -7,6 +7,7 @@ file or from standard input: neither is ever an argument, and neither is ever pr
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import key_options
-from cli.output import emit, table, word
+from cli.output import emit, note, table, word
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
@@ -66,51 +67,88 @@ def new(name: str, keys: str | None, password_file: str | None, format_: str) ->
 @click.argument("name")
 @click.option(
     "--private-key-file",
-    required=True,
     metavar="FILE|-",
     type=click.Path(dir_okay=False, allow_dash=True),
     help="File with the private key, 64 hexadecimal digits; - reads standard input.",
 )
+@click.option(
+    "--keystore",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Encrypted keystore of any Ethereum client (version 3); it keeps its password.",
+)
 @key_options
-def import_(name: str, private_key_file: str, keys: str | None, password_file: str | None, format_: str) -> None:
-    """Keep an existing private key under NAME; delete the file that it came from afterwards."""
+def import_(
+    name: str,
+    private_key_file: str | None,
+    keystore: str | None,
+    keys: str | None,
+    password_file: str | None,
+    format_: str,
+) -> None:
+    """Keep an existing key under NAME: a private key or a keystore; delete the file that it came from afterwards."""
     from chain.keys import parse_private_key
+    from cocogen.errors import ConfigurationError
 
-    _added(name, lambda: parse_private_key(_text(private_key_file)), keys, password_file, format_)
+    if (private_key_file is None) == (keystore is None):
+        raise ConfigurationError("give either --private-key-file or --keystore")
+    if keystore is not None:
+        _copied(name, Path(keystore), keys, password_file, format_)
+        return
+    _added(name, lambda: parse_private_key(_secret(str(private_key_file))), keys, password_file, format_)
 
 
 @keys.command("list")
 @key_options
 def list_(keys: str | None, password_file: str | None, format_: str) -> None:
-    """List names and addresses."""
+    """List names and addresses; what is called as a keystore and is none is said on standard error."""
     del password_file
     folder = key_folder(keys)
     found = folder.list()
     data = {"folder": str(folder.path), "keys": [_data(keystore) for keystore in found]}
 
     def text() -> None:
-        table(f"keystores in {folder.path}", ["name", "address"], [[each.name, each.address] for each in found])
+        rows = [[each.name, each.address or "(shown by its password alone)"] for each in found]
+        table(f"keystores in {folder.path}", ["name", "address"], rows)
 
     emit(data, text if found else f"no keystores in {folder.path}", as_json=format_ == "json")
+    for error in folder.damaged():
+        note(f"left out: {error}")
 
 
 @keys.command()
 @click.argument("name")
 @key_options
 def show(name: str, keys: str | None, password_file: str | None, format_: str) -> None:
-    """Print the address of NAME; no password is needed."""
-    del password_file
-    keystore = key_folder(keys).get(name)
-    emit(_data(keystore), keystore.address, as_json=format_ == "json")
+    """Print the address of NAME; no password is needed unless its file, of another client, leaves the address out."""
+    folder = key_folder(keys)
+    keystore = folder.get(name)
+    address = keystore.address or folder.load(keystore, _password(keystore, password_file)).address
+    emit({**_data(keystore), "address": address}, address, as_json=format_ == "json")
+
+
+def _copied(name: str, file: Path, path: str | None, password_file: str | None, format_: str) -> None:
+    """Encrypt the key of a keystore anew, under the password that it has."""
+    from chain.keys import Keystore
+    from chain.keystore_file import read_keystore
+
+    folder = key_folder(path)
+    folder.check_free(name)
+    source = Keystore(file.stem, read_keystore(file)[0], file)
+    password = _password(source, password_file)
+    _kept(folder.add(name, bytes(folder.load(source, password).key), password), format_)
 
 
 def _added(name: str, key: Callable[[], bytes], path: str | None, password_file: str | None, format_: str) -> None:
     folder = key_folder(path)
     folder.check_free(name)
     secret = key()
-    keystore = folder.add(name, secret, _password(None, password_file))
+    _kept(folder.add(name, secret, _password(None, password_file)), format_)
+
+
+def _kept(keystore: Keystore, format_: str) -> None:
     kept = f"kept in {word(keystore.path)}; back it up: neither file nor password can be restored"
-    text = f"{name}: {keystore.address}\n{kept}"
+    text = f"{keystore.name}: {keystore.address}\n{kept}"
     emit(_data(keystore), text, as_json=format_ == "json")
 
 
@@ -123,7 +161,7 @@ def _password(keystore: Keystore | None, password_file: str | None) -> str:
     from chain.key_errors import PasswordMissing
 
     if password_file is not None:
-        password = (_text(password_file).splitlines() or [""])[0]
+        password = (_secret(password_file).splitlines() or [""])[0]
         source = password_file
     elif _VARIABLE in os.environ:
         password, source = os.environ[_VARIABLE], _VARIABLE
@@ -140,11 +178,21 @@ def _password(keystore: Keystore | None, password_file: str | None) -> str:
     return password
 
 
-def _text(path: str) -> str:
+def _secret(path: str) -> str:
+    """The text of a file that nobody else may read, or of standard input."""
     from chain.key_errors import KeystoreError
 
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if path == "-":
+            return sys.stdin.read()
+        with Path(path).open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+                raise KeystoreError(
+                    f"others can read {path}, which holds a secret (its mode is {stat.S_IMODE(mode):o})",
+                    hint=f"make it yours alone: chmod 600 {path}; if others use this machine, change the secret, too",
+                )
+            return file.read()
     except OSError as error:
         raise KeystoreError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error
     except UnicodeDecodeError:

@@ -25,6 +25,7 @@ from chain.key_errors import (
 from chain.keys import KeyFolder, development_account, development_key, parse_private_key
 
 CHEAP = 2
+CLIENTS = Path(__file__).parents[1] / "fixtures" / "keystores"
 KEY = bytes.fromhex("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318")
 OTHER = b"\x42" * 32
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -161,8 +162,8 @@ class TestDamage:
             folder.get("bad")
         assert folder.list() == (keystore,)
 
-    @pytest.mark.parametrize("address", [None, 5, "0x12", "x" * 40])
-    def test_keystore_without_an_address_is_refused(self, folder, keystore, address):
+    @pytest.mark.parametrize("address", [5, "0x12", "x" * 40, address_of(KEY).swapcase().replace("0X", "0x")])
+    def test_address_that_is_none_or_mistyped_is_refused(self, folder, keystore, address):
         edit(keystore.path, address=address)
         with pytest.raises(MalformedKeystore):
             folder.get("north")
@@ -184,6 +185,124 @@ class TestDamage:
         keystore.path.mkdir()
         with pytest.raises(KeystoreError, match=r"north\.json cannot be read"):
             folder.get("north")
+
+
+def set_parameters(path: Path, kdf: str, **changes: object) -> None:
+    document = json.loads(path.read_text())
+    standard = {"n": 1 << 18, "r": 8, "p": 1} if kdf == "scrypt" else {"c": 262_144, "prf": "hmac-sha256"}
+    parameters = {**standard, "dklen": 32, "salt": "ab" * 16} | changes
+    document["crypto"] |= {"kdf": kdf, "kdfparams": parameters}
+    path.write_text(json.dumps(document))
+
+
+class TestBounds:
+    """Nothing that a file asks for is done before it is known to be little."""
+
+    @pytest.fixture
+    def untouched(self, monkeypatch):
+        monkeypatch.setattr("eth_account.Account.decrypt", lambda *_: pytest.fail("it began to work"))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"n": 1 << 21},
+            {"n": 1 << 60},
+            {"n": 1 << 20, "r": 16},
+            {"r": 65},
+            {"r": 1 << 30},
+            {"p": 17},
+            {"p": 1 << 24},
+            {"n": 1 << 20, "p": 4},
+            {"dklen": 1 << 30},
+            {"dklen": 31},
+            {"n": 0},
+            {"n": 3},
+            {"n": True},
+            {"n": 1024.0},
+            {"n": "1024"},
+            {"p": -1},
+            {"salt": "ab" * 129},
+            {"salt": None},
+        ],
+        ids=str,
+    )
+    def test_scrypt_that_asks_for_too_much_is_refused_unopened(self, folder, keystore, untouched, changes):
+        set_parameters(keystore.path, "scrypt", **changes)
+        with pytest.raises(MalformedKeystore, match=r"version 3\): (n|r|p|dklen|salt|kdfparams)( = .*)?: "):
+            folder.load(keystore, PASSWORD)
+        assert folder.list() == ()
+        assert [str(keystore.path) in str(error) for error in folder.damaged()] == [True]
+
+    @pytest.mark.parametrize(
+        "changes", [{"c": 10_000_001}, {"c": 1 << 40}, {"c": 0}, {"dklen": 65}, {"prf": "md5"}], ids=str
+    )
+    def test_pbkdf2_that_asks_for_too_much_is_refused_unopened(self, folder, keystore, untouched, changes):
+        set_parameters(keystore.path, "pbkdf2", **changes)
+        with pytest.raises(MalformedKeystore):
+            folder.load(keystore, PASSWORD)
+
+    @pytest.mark.parametrize(
+        ("kdf", "changes"),
+        [
+            ("scrypt", {}),
+            ("scrypt", {"n": 1 << 20}),
+            ("scrypt", {"n": 1 << 18, "r": 1, "p": 8}),
+            ("scrypt", {"n": 1 << 12, "p": 6}),
+            ("pbkdf2", {}),
+            ("pbkdf2", {"c": 10_000_000}),
+        ],
+    )
+    def test_what_clients_write_is_within_the_bounds(self, folder, keystore, kdf, changes):
+        set_parameters(keystore.path, kdf, **changes)
+        assert folder.list() == (keystore,)
+
+    @pytest.mark.parametrize("content", ["[" * 60_000, '{"a":' * 10_000, " " * (1 << 16) + "{}"], ids=len)
+    def test_file_that_is_too_large_or_too_deep_is_refused(self, folder, keystore, content):
+        keystore.path.write_text(content)
+        with pytest.raises(MalformedKeystore):
+            folder.get("north")
+
+    def test_file_that_says_something_twice_is_refused(self, folder, keystore):
+        document = json.loads(keystore.path.read_text())
+        keystore.path.write_text(json.dumps(document | {"Crypto": document["crypto"]}))
+        with pytest.raises(MalformedKeystore, match="twice"):
+            folder.get("north")
+
+
+class TestOtherClients:
+    @pytest.mark.parametrize("client", ["cast", "ethers", "ox", "ox-pbkdf2"])
+    def test_keystore_of_another_client_is_listed_and_opens(self, folder, client):
+        folder.path.mkdir(parents=True)
+        (folder.path / "north.json").write_text((CLIENTS / f"{client}.json").read_text())
+        (listed,) = folder.list()
+        assert listed.address == (address_of(KEY) if client == "ethers" else None)
+        assert bytes(folder.load(folder.get("north"), PASSWORD).key) == KEY
+        with pytest.raises(WrongPassword):
+            folder.load(listed, "guess")
+
+    @pytest.mark.parametrize("client", ["cast", "ethers", "ox"])
+    def test_it_signs_for_its_name_and_for_the_address_that_the_terms_state(self, folder, client):
+        folder.path.mkdir(parents=True)
+        (folder.path / "north.json").write_text((CLIENTS / f"{client}.json").read_text())
+        for addresses in ({}, {"north": address_of(KEY)}):
+            asked = Asked(folder, **addresses)
+            accounts = Accounts(SEED, local=False, source=asked.source)
+            assert accounts.address("north") == address_of(KEY)
+            assert bytes(accounts.signer("north").key) == KEY
+            assert asked.names == ["north"], "the password is asked for once"
+
+    def test_it_does_not_sign_for_an_address_that_is_not_its_own(self, folder):
+        folder.path.mkdir(parents=True)
+        (folder.path / "north.json").write_text((CLIENTS / "cast.json").read_text())
+        asked = Asked(folder, north=address_of(OTHER))
+        with pytest.raises(MissingKey, match="north"):
+            Accounts(SEED, local=False, source=asked.source).signer("north")
+
+    def test_file_that_states_the_address_goes_before_one_that_does_not(self, folder):
+        folder.path.mkdir(parents=True)
+        (folder.path / "north.json").write_text((CLIENTS / "cast.json").read_text())
+        other = folder.add("mine", OTHER, PASSWORD, cost=CHEAP)
+        assert folder.find("north", address_of(OTHER)) == other
 
 
 class TestFolder:

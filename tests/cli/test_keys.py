@@ -33,6 +33,8 @@ def place(tmp_path, monkeypatch):
     )
     (tmp_path / "key.txt").write_text(f"0x{KEY}\n")
     (tmp_path / "password.txt").write_text(f"{PASSWORD}\nsecond line\n")
+    for secret in ("key.txt", "password.txt"):
+        (tmp_path / secret).chmod(0o600)
     return tmp_path
 
 
@@ -87,6 +89,44 @@ class TestCommands:
         run("keys import north --private-key-file - --keys k --password-file password.txt")
         assert run("keys show north --keys k")[0].strip() == ADDRESS
 
+    @pytest.mark.parametrize("client", ["cast", "ethers", "ox", "ox-pbkdf2"])
+    def test_keystore_of_another_client_is_imported_under_its_own_password(self, run, client):
+        Path("known.txt").write_text("correct horse")
+        Path("known.txt").chmod(0o600)
+        file = Path(__file__).parents[1] / "fixtures" / "keystores" / f"{client}.json"
+        kept = data(run(f"keys import north --keystore {file} --keys k --password-file known.txt --format json"))
+        assert kept["address"] == ADDRESS
+        assert run("keys show north --keys k")[0].strip() == ADDRESS
+        assert key_folder("k").load(key_folder("k").get("north"), "correct horse").key.hex() == KEY
+        refused = run(
+            f"keys import south --keystore {file} --keys k --password-file password.txt --format json", code=2
+        )
+        assert json.loads(refused[0])["error"]["code"] == "WrongPassword"
+        assert json.loads(run("keys import south --keys k --format json", code=2)[0])["error"]["hint"] is not None
+
+    def test_keystore_without_an_address_is_listed_and_shown_by_its_password(self, run):
+        client = Path(__file__).parents[1] / "fixtures" / "keystores" / "cast.json"
+        Path("k").mkdir()
+        Path("k/north.json").write_text(client.read_text())
+        Path("k/broken.json").write_text("{}")
+        Path("known.txt").write_text("correct horse")
+        Path("known.txt").chmod(0o600)
+        said = run("keys list --keys k")
+        assert "(shown by its password alone)" in said[0]
+        assert "left out: k/broken.json is no encrypted keystore" in said[1]
+        assert data(run("keys list --keys k --format json"))["keys"][0]["address"] is None
+        assert run("keys show north --keys k --password-file known.txt")[0].strip() == ADDRESS
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+    @pytest.mark.parametrize("secret", ["key.txt", "password.txt"])
+    def test_secret_that_others_can_read_is_refused(self, run, secret, mode):
+        Path(secret).chmod(mode)
+        command = "keys import north --private-key-file key.txt --keys k --password-file password.txt --format json"
+        refused = json.loads(run(command, code=2)[0])["error"]
+        assert f"others can read {secret}" in refused["message"]
+        assert f"chmod 600 {secret}" in refused["hint"]
+        assert not Path("k").exists()
+
     def test_key_is_never_an_argument(self, run):
         error = run(f"keys import north {KEY} --keys k --password-file password.txt", code=2)[1]
         assert "unexpected extra argument" in error.lower() or "private-key-file" in error
@@ -107,6 +147,7 @@ class TestCommands:
     )
     def test_mistake_is_a_typed_error_with_exit_code_2(self, run, imported, command, said):
         Path("empty.txt").write_text("\n")
+        Path("empty.txt").chmod(0o600)
         answer = json.loads(run(f"{command} --format json", code=2)[0])["error"]
         assert answer["code"] == said
         assert answer["hint"]

@@ -58,6 +58,9 @@ def keystores(tmp_path, monkeypatch):
 
     folder = KeyFolder(tmp_path / "keys")
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "password").chmod(0o600)
+    (tmp_path / "wrong").write_text("guessed\n")
+    (tmp_path / "wrong").chmod(0o600)
     monkeypatch.setenv("COCOGEN_KEYS", str(folder.path))
     monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(tmp_path / "password"))
     monkeypatch.delenv("COCOGEN_PASSWORD", raising=False)
@@ -118,7 +121,7 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
     assert do("audit")["status"] == "PASS"
     said.append(cocogen("status").out)
 
-    monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(terms))
+    monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(terms.parent / "wrong"))
     assert do("deposit -o north", code=2)["code"] == "WrongPassword"
     monkeypatch.setenv("COCOGEN_KEYS", str(terms.parent / "none"))
     missing = do("deposit -o north", code=3)
@@ -176,5 +179,5 @@ def test_operator_that_cannot_sign_or_pay_is_told_before_anything_is_measured(
     refused = cocogen.json(deploy, code=3)
     assert refused["code"] == "TooLittleEther"
     assert addresses["operator"] in refused["message"]
-    monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(terms))
+    monkeypatch.setenv("COCOGEN_PASSWORD_FILE", str(terms.parent / "wrong"))
     assert cocogen.json(deploy, code=2)["code"] == "WrongPassword"
