@@ -25,7 +25,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from chain import kernel
-from chain.abi import checksum_address, is_address
+from chain.abi import ADDRESS, checksum_address, is_address
 from chain.errors import ArgumentOutOfRange, UnencodableTerms
 from chain.terms import EncodedMember, EncodedTerms, ScalarTerms, check_terms
 from cocogen.errors import FieldProblem
@@ -205,7 +205,7 @@ class _Problems:
 
     def address(self, name: str, value: str) -> str:
         if not is_address(value):
-            self.add(name, repr(value), "0x and 40 hexadecimal digits")
+            self.add(name, repr(value), ADDRESS)
             return "0x" + "00" * 20
         return checksum_address(value)
 

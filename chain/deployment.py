@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chain.abi import LARGEST_WORD
 from chain.files import write_whole
+from cocogen.addresses import Address
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.ledger import Deployment
 
@@ -29,7 +30,7 @@ class _Record(BaseModel):
 
     schema_version: Literal[1]
     backend: Annotated[str, Field(min_length=1)]
-    address: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
+    address: Address
     terms_hash: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
     chain_id: Annotated[int, Field(ge=0, le=LARGEST_WORD)]
     block: Annotated[int, Field(ge=0, lt=1 << 64)]

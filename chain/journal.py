@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from chain.abi import LARGEST_WORD
 from chain.files import write_whole
+from cocogen.addresses import Address
 from cocogen.errors import WorkspaceError
 
 __all__ = ["DEPLOY", "Intent", "Journal"]
@@ -28,7 +29,6 @@ DEPLOY = "deploy"
 
 _NAMES = {DEPLOY: "deployment", "depositSubmit": "deposit", "withdraw": "withdrawal"}
 _Amount = Annotated[int, Field(ge=0, le=LARGEST_WORD)]
-_Address = Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
 _Hash = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 
 
@@ -43,9 +43,9 @@ class Intent:
     """
 
     operation: str
-    account: _Address
+    account: Address
     chain_id: _Amount
-    contract: _Address | Literal[""]
+    contract: Address | Literal[""]
     amount: _Amount
     call: _Hash
     nonce: Annotated[int, Field(ge=0, lt=1 << 64)]

@@ -37,6 +37,7 @@ def deploy(request: Request) -> None:
     from chain.open import EPHEMERAL, open_ledger
     from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
     from cocogen.errors import ConfigurationError
+    from cocogen.roles import shared_roles
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
@@ -69,6 +70,7 @@ def deploy(request: Request) -> None:
         "workspace": str(workspace.root),
         "ledger": ledger_data(deployment),
         "incentive": resolved.incentive,
+        "shared_roles": shared_roles(resolved),
         "organizations": {
             o.name: {
                 "address": o.address,
@@ -169,6 +171,7 @@ def deploy_consortium(
     from cocogen.errors import ConfigurationError
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
+    from cocogen.roles import shared_roles
     from cocogen.workspace import write_atomically
 
     task = LearningTask(
@@ -188,6 +191,8 @@ def deploy_consortium(
         registration.shared.save(workspace.initial_model)
         write_atomically(workspace.terms, consortium.source)
         write_atomically(workspace.resolved, registration.resolved.to_json().encode())
+        for warning in shared_roles(registration.resolved):
+            note(f"warning: {warning}")
         if journal is not None:
             journal.deferred = True
         ledger = provider.deploy(registration.resolved.settlement_terms())

@@ -51,6 +51,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     """
     from cli.session import Session
     from cocogen.errors import ConfigurationError
+    from cocogen.roles import shared_roles
 
     with Session.opened(request) as session:
         n = session.index(organization)
@@ -61,6 +62,8 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
                     f"the deployed terms are not those of {request.config}; they differ in {', '.join(found)}",
                     hint="do not deposit before the parties agree; read the resolved terms in the workspace",
                 )
+        for warning in shared_roles(session.resolved):
+            note(f"warning: {warning}")
         session.journal.deferred = True
         if amount is None:
             receipt, added = once_by_state(session.journal, lambda: top_up(session, n))
@@ -279,17 +282,14 @@ def withdraw(
     then takes no part in rounds until it deposits again. An --amount that an interrupted command has paid already is
     shown first: a person is asked whether to pay it again, a script gives --yes.
     """
-    from chain.abi import checksum_address, is_address
     from cli.session import Session
+    from cocogen.addresses import ADDRESS, is_address
     from cocogen.errors import ConfigurationError
 
     if everything and amount is not None:
         raise ConfigurationError("give either --amount or --all")
-    if to is not None and not (is_address(to) and to in (to.lower(), checksum_address(to))):
-        raise ConfigurationError(
-            f"--to {to} is not an address",
-            hint="0x and 40 hexadecimal digits, all lower case or with their EIP-55 checksum; look for a typing error",
-        )
+    if to is not None and not is_address(to):
+        raise ConfigurationError(f"--to {to} is not an address", hint=f"give {ADDRESS}")
     with Session.opened(request) as session:
         n = session.index(organization)
         session.journal.deferred = True

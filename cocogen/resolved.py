@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from cocogen.addresses import Address
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.ledger import ZERO_ADDRESS, Member, SettlementTerms
@@ -43,7 +44,7 @@ class ResolvedOrganization(TermsSection):
     """
 
     name: str
-    address: str
+    address: Address
     profitability: float
     generation_cost: GenerationCost
     generation_maximum: int
@@ -80,8 +81,8 @@ class ResolvedTerms(TermsSection):
     private_base: float = 100.0
     incentive: float
     incentive_rule: Incentive
-    attester: str
-    arbiter: str
+    attester: Address
+    arbiter: Address
     organization: tuple[ResolvedOrganization, ...]
 
     @property

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from cocogen.addresses import Address
 from cocogen.competition_table import LEAST_COMPETITION
 from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
@@ -103,7 +104,6 @@ def _is_number(value: object) -> bool:
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
 class TermsSection(BaseModel):

@@ -195,8 +195,11 @@ class TestEncode:
             ({"generated_weight": 4e20}, "generated_weight"),
             ({"compute_weight": math.nan}, "compute_weight"),
             ({"attester": "0x12"}, "attester"),
+            ({"attester": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"}, "attester"),
             ({"arbiter": None}, "arbiter"),
+            ({"arbiter": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"}, "arbiter"),
             ({"token": "ether"}, "token"),
+            ({"token": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"}, "token"),
             ({"submit_window": 2**32}, "submit_window"),
             ({"dispute_window": -1}, "dispute_window"),
             ({"arbiter_window": 1.0}, "arbiter_window"),
@@ -632,7 +635,7 @@ def test_values_change_between_the_orders_of_terms_file_and_contract(make_terms)
         ("0x" + "00" * 20, 0, "ConsortiumNative"),
         ("0x" + "00" * 20, 1, "VectorConsortiumNative"),
         ("0x" + "00" * 19 + "01", 0, "ConsortiumERC20"),
-        ("0x" + "aB" * 20, 1, "VectorConsortiumERC20"),
+        ("0x" + "ab" * 20, 1, "VectorConsortiumERC20"),
     ],
 )
 def test_asset_and_mode_choose_the_contract(token, mode, name):

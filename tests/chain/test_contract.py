@@ -642,6 +642,7 @@ class TestNodeFailures:
             ("contributionSubmit", (0, 0, 0, 0, b"\x01" * 31, bytes(65)), 0, "evidenceHash"),
             ("withdraw", (0, -1, ZERO), 0, "amount"),
             ("withdraw", (0, 1, "0x12"), 0, "to"),
+            ("withdraw", (0, 1, "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"), 0, "to"),
             ("exitRequest", (-1,), 0, "index"),
             ("depositSubmit", (0, bytes(32)), -1, "amount"),
         ],

@@ -14,7 +14,7 @@ from cocogen.ledger import Deployment
 
 DEPLOYMENT = Deployment(
     backend="embedded:/data/chain.sqlite",
-    address="0x" + "aB" * 20,
+    address="0x" + "ab" * 20,
     terms_hash="0x" + "1f" * 32,
     chain_id=131277322940537,
     block=12,
@@ -89,6 +89,7 @@ def test_binary_file_is_a_workspace_error(path):
         ("backend", ""),
         ("address", "0x12"),
         ("address", 5),
+        ("address", "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"),
         ("terms_hash", "0x" + "1F" * 31),
         ("chain_id", -1),
         ("chain_id", 1 << 256),

@@ -32,7 +32,7 @@ pyrevm = pytest.importorskip("pyrevm")
 
 MOCKS = Path(__file__).resolve().parents[1] / "fixtures" / "mocks.json"
 KEY = development_key(7, "attester")
-ATTESTER, ARBITER, STRANGER = address_of(KEY), "0x" + "aB" * 20, checksum_address("0x" + "57" * 20)
+ATTESTER, ARBITER, STRANGER = address_of(KEY), checksum_address("0x" + "ab" * 20), checksum_address("0x" + "57" * 20)
 ARBITER = checksum_address(ARBITER)
 ZERO = "0x" + "00" * 20
 EVIDENCE = b"\x05" * 32

@@ -81,6 +81,7 @@ def test_without_a_file_it_ends_with_the_process():
         {"nonce": "4"},
         {"amount": -1},
         {"account": "0x12"},
+        {"account": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"},
         {"hashes": ["0x12"]},
         {"call": "3c" * 32},
         {"chain_id": 1 << 256},

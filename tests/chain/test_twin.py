@@ -576,7 +576,8 @@ class TestWithdraw:
 
     def test_impossible_arguments(self, consortium):
         consortium.until(IDLE)
-        refused(ArgumentOutOfRange, None, lambda: consortium.withdraw(0, 1, "0x12"), consortium.twin)
+        for to in ("0x12", "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"):
+            refused(ArgumentOutOfRange, None, lambda to=to: consortium.withdraw(0, 1, to), consortium.twin)
         refused(ArgumentOutOfRange, None, lambda: consortium.withdraw(0, -1), consortium.twin)
 
 

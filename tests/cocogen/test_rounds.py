@@ -111,6 +111,18 @@ def test_resolved_terms_that_are_malformed_are_named(registration):
     assert {problem.field for problem in caught.value.problems} == {"organization[0].local", "extra"}
 
 
+def test_resolved_terms_with_a_mistyped_address_are_refused(registration):
+    for path in (("organization", 1, "address"), ("attester",), ("arbiter",), ("settlement", "token")):
+        content = json.loads(registration.resolved.to_json())
+        place = content
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046"
+        with pytest.raises(ConfigurationError, match="typing error") as caught:
+            ResolvedTerms.from_json(json.dumps(content), file="resolved.json")
+        assert len(caught.value.problems) == 1
+
+
 def test_the_resolved_terms_agree_with_their_file_and_with_no_other(consortium, registration):
     assert registration.resolved.disagreements(consortium) == []
     assert "incentive" in registration.resolved.disagreements(consortium.with_incentive(1.0))

@@ -245,6 +245,17 @@ class TestOrder:
         refused = deployed.json("deposit -o north --config mine.toml", code=2)
         assert "settlement" in refused["message"]
 
+    def test_one_account_in_two_roles_that_judge_each_other_is_said_at_deploy_and_deposit(
+        self, cocogen, terms, deployed
+    ):
+        north = deployed.json("deploy clinics.toml --workspace elsewhere")["organizations"]["north"]["address"]
+        text = terms.read_text()
+        terms.write_text(text.replace("[settlement]", f'[settlement]\nattester = "{north}"'))
+        said = cocogen("deploy clinics.toml --format json")
+        assert "warning: north and the attester are one account" in said.err
+        assert len(said.data["shared_roles"]) == 1
+        assert "warning: north and the attester are one account" in cocogen("deposit -o harbor").err
+
     def test_deploying_to_a_ledger_that_does_not_last_is_refused(self, cocogen):
         assert "does not outlive" in cocogen.json("deploy clinics.toml --ledger memory", code=2)["message"]
 
