@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.harness import publish
+from benchmarks.harness import less_than, publish
 from chain.memory import MemoryProvider
 from cli.output import table
 from cocogen.consortium import Consortium, load_consortium
@@ -199,16 +199,18 @@ def cases(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
+    whole = {"seeds": [1, 2, 3, 4, 5], "generators": ["mixture"], "rounds": ROUNDS}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="at least two")
-    parser.add_argument("--generators", nargs="+", choices=list(GENERATORS), default=["mixture"])
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=whole["seeds"], help="at least two")
+    parser.add_argument("--generators", nargs="+", choices=list(GENERATORS), default=whole["generators"])
+    parser.add_argument("--rounds", type=int, default=whole["rounds"])
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once; results do not depend on it")
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
     if len(options.seeds) < 2:
         parser.error("an interval needs at least two seeds")
-    rows = publish("generation", cases(options), as_json=options.format == "json")
+    skipped = [f"--{option}" for option in less_than(options, whole)]
+    rows = publish("generation", cases(options), as_json=options.format == "json", skipped=skipped)
     if options.format == "text":
         show(rows)
 

@@ -11,7 +11,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -61,18 +61,38 @@ def machine() -> dict[str, Any]:
 
 
 def main(name: str, cases: Callable[[argparse.Namespace], Iterable[dict[str, Any]]], **defaults: Any) -> None:
-    """Parse the options, run the cases, print them, and keep them in ``benchmarks/results/NAME.json``."""
+    """Parse the options, run the cases, print and keep them.
+
+    ``cases`` names in ``options.skipped`` what it leaves out on this machine.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--only", help="run the cases whose solver, model or operation contains this text")
     parser.add_argument("--sizes", type=int, nargs="+", default=defaults["sizes"], help="organizations")
     parser.add_argument("--repeats", type=int, default=defaults["repeats"])
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args()
-    publish(name, cases(options), as_json=options.format == "json")
+    options.skipped = [f"--{option}" for option in less_than(options, defaults)]
+    publish(name, cases(options), as_json=options.format == "json", skipped=options.skipped)
 
 
-def publish(name: str, rows: Iterable[dict[str, Any]], *, as_json: bool) -> list[dict[str, Any]]:
-    """Print the rows as they come and keep them in ``benchmarks/results/NAME.json``."""
+def less_than(options: argparse.Namespace, whole: dict[str, Any]) -> list[str]:
+    """The options by which less is measured than by default: numbers below, lists without some entry, ``--only``."""
+    found = ["only"] if getattr(options, "only", None) else []
+    for option, default in whole.items():
+        given = getattr(options, option)
+        if set(default) - set(given) if isinstance(default, list) else given < default:
+            found.append(option)
+    return found
+
+
+def publish(
+    name: str, rows: Iterable[dict[str, Any]], *, as_json: bool, skipped: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Print the rows as they come and keep them in ``benchmarks/results/NAME.json``.
+
+    With anything ``skipped`` when the rows have come, they go to ``benchmarks/results/partial/NAME.json``: committed
+    results are those of whole runs.
+    """
     results = []
     for row in rows:
         results.append(row)
@@ -83,6 +103,9 @@ def publish(name: str, rows: Iterable[dict[str, Any]], *, as_json: bool) -> list
     if as_json:
         json.dump(envelope, sys.stdout, indent=2)
         print()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(envelope, indent=2) + "\n")
+    target = RESULTS / "partial" / f"{name}.json" if skipped else RESULTS / f"{name}.json"
+    if skipped:
+        print(f"partial ({', '.join(skipped)}): kept in {target}, the whole results stay", file=sys.stderr)
+    target.parent.mkdir(exist_ok=True, parents=True)
+    target.write_text(json.dumps(envelope, indent=2) + "\n")
     return results

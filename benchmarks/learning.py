@@ -259,9 +259,11 @@ def _summary(setting: Setting, runs: dict[tuple[str, int], list[dict[str, Any]]]
 def cases(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     flower = [FLOWER] if importlib.util.find_spec("ray") else []
     if not flower:
+        options.skipped.append("no Flower")
         print("SKIPPED: Flower; install it with: pip install 'cocogen[simulation]'", file=sys.stderr, flush=True)
     wanted = [name for name in SETTINGS if (options.only or "") in name]
     if "cifar-10, lenet" in wanted and "COCOGEN_DATA" not in os.environ:
+        options.skipped.append("no CIFAR-10")
         print("SKIPPED: CIFAR-10; COCOGEN_DATA names no folder with data_batch_*.bin", file=sys.stderr, flush=True)
         wanted.remove("cifar-10, lenet")
     if "digits, mlp 64-64-10" in wanted:
