@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cli.session import Request
     from cocogen.consortium import Consortium
     from cocogen.ledger import Deployment, LedgerProvider
+    from cocogen.resolved import ResolvedTerms
     from cocogen.rounds import Progress
     from cocogen.workspace import Workspace
 
@@ -66,6 +67,7 @@ def deploy(request: Request) -> None:
         finally:
             provider.close()
     unit = resolved.settlement.wei_per_unit
+    warnings = _warnings(resolved)
     data = {
         "workspace": str(workspace.root),
         "ledger": ledger_data(deployment),
@@ -81,6 +83,7 @@ def deploy(request: Request) -> None:
             }
             for o, liability in zip(resolved.organization, liabilities, strict=True)
         },
+        "warnings": warnings,
     }
 
     def text() -> None:
@@ -100,6 +103,8 @@ def deploy(request: Request) -> None:
             rows,
             caption=f"incentive {resolved.incentive:.6g} per effective sample; terms {deployment.terms_hash}",
         )
+        for warning in warnings:
+            note(f"warning: {warning}")
         note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
 
     emit(data, text, as_json=request.as_json)
@@ -147,6 +152,32 @@ def _make_way(workspace: Workspace, spec: str | None, seed: int, keys: KeySource
         f"the contract {record.address} is no longer on its chain: a reorganization took block {record.block} back, or "
         f"the chain was begun anew; its folder is kept in {kept}; deploying again"
     )
+
+
+def _warnings(resolved: ResolvedTerms) -> list[str]:
+    """What the terms allow, and their makers may not have meant."""
+    from cocogen.silence import needed_contributors, settles
+
+    terms, count = resolved.settlement_terms(), len(resolved.names)
+    largest = [n for n in range(terms.minimum_members, count + 1) if not settles(n - 1, n, terms.quorum_bps)]
+    found = []
+    if count in largest:
+        found.append(
+            "any member that hands in nothing voids the round, so that nobody pays and nobody gets the model (quorum = "
+            f"{resolved.settlement.quorum:g}: {needed_contributors(count, terms.quorum_bps)} contributions of {count})"
+        )
+    elif largest:
+        found.append(
+            f"where no more than {max(largest)} members take part, one that hands in nothing voids the round (quorum = "
+            f"{resolved.settlement.quorum:g}, minimum_members = {terms.minimum_members})"
+        )
+    if terms.minimum_members == count:
+        found.append("no round opens without all members (minimum_members): one that sits out stops the consortium")
+    if resolved.settlement.absence == "masked" and resolved.incentive > 0:
+        found.append(
+            'whoever hands in nothing pays nothing (absence = "masked"): for those who would pay, silence pays'
+        )
+    return found
 
 
 def deploy_consortium(

@@ -48,8 +48,10 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     With --config FILE it first compares the deployed terms with the organization's own copy of the terms file.
 
     The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
+    Whoever takes part and hands in nothing pays what the terms say, which is shown for the coming round.
     """
     from cli.session import Session
+    from cli.silence import silence_lines
     from cocogen.errors import ConfigurationError
     from cocogen.roles import shared_roles
 
@@ -57,6 +59,8 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
         n = session.index(organization)
         if request.config is not None:
             found = session.disagreements(request.consortium())
+            if session.resolved.settlement.absence is None and not session.ledger.state().accepted[n]:
+                found.append("settlement.absence (an older version masks whoever is absent)")
             if found:
                 raise ConfigurationError(
                     f"the deployed terms are not those of {request.config}; they differ in {', '.join(found)}",
@@ -71,6 +75,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
             made = once(session.journal, lambda: top_up(session, n, amount), yes=yes, ask=not request.as_json)
             receipt, added = made or (None, 0)
         state = session.ledger.state()
+        number, silent = _silence_of(session, n)
     liability, balance = state.liabilities[n], state.balances[n]
     unit = session.resolved.settlement.wei_per_unit
     runway = balance // liability if liability else None
@@ -80,11 +85,14 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
         "balance": str(balance),
         "liability": str(liability),
         "runway_rounds": runway,
+        "silence": silent,
         "receipt": None if receipt is None else receipt_data(receipt),
     }
     nothing = "has nothing to deposit" if amount is None else "deposited nothing more"
     done = nothing if receipt is None else f"deposited {units(added, unit)} ({added} wei)"
     sent = "" if receipt is None else f"\n{_receipt_text(receipt)}"
+    if silent is not None:
+        sent += "".join(f"\n{line}" for line in silence_lines(organization, silent, number, unit))
     emit(
         data,
         f"{organization} {done}; balance {units(balance, unit)}, bond needed {units(liability, unit)}: enough for "
@@ -92,6 +100,28 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
         as_json=request.as_json,
     )
     session.journal.release()
+
+
+def _silence_of(session: Session, index: int) -> tuple[int, dict[str, Any] | None]:
+    """The coming round, and what silence costs in it an organization that takes part, as everybody else should.
+
+    None where no agreed round is left, or the files that the plan needs are not here: a deposit does not depend on it.
+    """
+    from cli.silence import coming_round, silence_data
+    from cocogen.errors import CoCoGenError
+
+    number, participants = coming_round(session)
+    state = session.ledger.state()
+    if state.phase == "idle":
+        participants = [not exiting for exiting in state.exiting]
+    if number > session.resolved.consortium.rounds or not participants[index]:
+        return number, None
+    try:
+        plan = session.loop.plan(number, participants)
+    except CoCoGenError:
+        return number, None
+    silent: dict[str, Any] | None = silence_data(session, plan, participants)[session.resolved.names[index]]
+    return number, silent
 
 
 def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt | None, int]:
@@ -113,28 +143,24 @@ def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Rec
 def plan(request: Request, organization: str | None) -> None:
     """Compute the equilibrium of the running round, or of the next one, from the resolved terms and the ledger.
 
-    If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most.
+    If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most. A second table says
+    what each would pay, and save, by handing in nothing.
     """
     from cli.session import Session
+    from cli.silence import coming_round, print_silence, silence_data
     from cocogen.rounds import plan_to_dict
 
     with Session.opened(request) as session:
-        state = session.ledger.state()
-        if state.phase == "idle":
-            number = state.round + 1
-            participants = [s and not e for s, e in zip(state.solvent, state.exiting, strict=True)]
-            if sum(participants) < session.resolved.settlement.minimum_members:
-                participants = [True] * len(participants)
-        else:
-            number, participants = state.round, list(state.participants)
+        number, participants = coming_round(session)
         names = session.resolved.names
         result = session.loop.plan(number, participants)
+        silent = silence_data(session, result, participants)
         agreed = session.resolved.consortium.rounds
         if number > agreed:
             note(f"all {agreed} agreed rounds are over; this is what another one would be")
     shown = names if organization is None else (names[session.index(organization)],)
     data: dict[str, Any] = {"round": number, "participants": [n for n, p in zip(names, participants, strict=True) if p]}
-    data |= plan_to_dict(result, names)
+    data |= plan_to_dict(result, names) | {"silence": silent}
     if organization is not None:
         data = {
             key: {organization: value[organization]} if isinstance(value, dict) else value
@@ -162,6 +188,7 @@ def plan(request: Request, organization: str | None) -> None:
             f"welfare {result.welfare:,.2f}, {result.planner_welfare - result.welfare:,.4f} below the best that those "
             "who take part could reach",
         )
+        print_silence(silent, shown, number, session.resolved.settlement.wei_per_unit)
 
     emit(data, text, as_json=request.as_json)
 
@@ -353,7 +380,10 @@ def free_amount(session: Session, index: int, *, everything: bool) -> int:
 @click.option("--cancel", is_flag=True, help="Stay after all.")
 @common()
 def exit_(request: Request, organization: str, cancel: bool) -> None:
-    """Announce that the organization takes no part from the next round on; its whole balance becomes free."""
+    """Announce that the organization takes no part from the next round on; its whole balance becomes free.
+
+    A round that it is out of costs it nothing, and gives it no model. --cancel brings it back.
+    """
     from cli.session import Session
 
     with Session.opened(request) as session:

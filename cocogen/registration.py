@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.absence import possible_stand_ins, stand_ins
 from cocogen.attested import measured_quality
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
@@ -25,7 +26,7 @@ from cocogen.mechanisms import UNPAID
 from cocogen.mechanisms.agreement import Agreement, Encoding, agree_optimal, agree_uniform
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
-from cocogen.resolved import ResolvedOrganization, ResolvedTerms
+from cocogen.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
 from cocogen.sections import AccuracyTerms
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def register(
         consortium=consortium.consortium,
         learning=consortium.learning,
         generation=consortium.generation,
-        settlement=settlement,
+        settlement=ResolvedSettlement.of(settlement),
         accuracy=consortium.market.accuracy,
         heterogeneity=float(heterogeneity @ local / local.sum()),
         competition=tuple(tuple(float(entry) for entry in row) for row in consortium.competition),
@@ -137,7 +138,7 @@ def register(
 
 
 def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> list[str]:
-    """Which of the computed terms do not follow from the measured ones: incentive, score weights and offsets.
+    """Which of the computed terms do not follow from the measured ones: incentive, score weights, offsets, stand-ins.
 
     They are computed anew, to a relative 1e-6 (offsets: of the largest), where the terms leave them to a rule.
 
@@ -155,10 +156,27 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
         compared.append(
             (f"organization.{mine.name} (score offset)", mine.score_offset, other.score_offset, _AGREEMENT * largest)
         )
-    return [
+    disagreements = [
         name
         for name, found, expected, rounding in compared
         if not math.isclose(found, expected, rel_tol=_AGREEMENT, abs_tol=rounding)
+    ]
+    return disagreements or _stand_in_disagreements(resolved, follows, decode)
+
+
+def _stand_in_disagreements(
+    resolved: ResolvedTerms, follows: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]
+) -> list[str]:
+    """Whose stand-in is not the one that ``follows`` from the measurements, up to rounding of the plan."""
+    absence = follows.settlement.absence
+    if absence is None or follows.masks:
+        return [f"organization.{o.name} (stand-in)" for o in resolved.organization if o.stand_in is not None]
+    low, high = possible_stand_ins(absence, _agreed_market(follows, decode))
+    return [
+        f"organization.{organization.name} (stand-in)"
+        for organization, least, most in zip(resolved.organization, low, high, strict=True)
+        if organization.stand_in is None
+        or not all(a <= part <= b for a, part, b in zip(least, organization.stand_in, most, strict=True))
     ]
 
 
@@ -201,7 +219,8 @@ def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | No
 
 
 def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> tuple[ResolvedTerms, Agreement]:
-    """Fill in what the rule of the terms computes from the measurements: incentive, score weights and offsets."""
+    """Fill in what the terms' rules compute from the measurements: incentive, score weights and offsets, stand-ins."""
+    draft = draft.with_stand_ins(None)  # the rule does not depend on them
     rule, encoding = draft.incentive_rule, encoding_of(draft, decode)
     if draft.consortium.mechanism in UNPAID:
         agreed = agree_uniform(encoding, 0.0)
@@ -209,7 +228,16 @@ def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerm
         agreed = agree_optimal(encoding, rule.sharing)
     else:
         agreed = agree_uniform(encoding, rule.strength)
-    return draft.with_rule(agreed.incentive, agreed.weights.tolist(), agreed.offsets.tolist()), agreed
+    follows = draft.with_rule(agreed.incentive, agreed.weights.tolist(), agreed.offsets.tolist())
+    absence = follows.settlement.absence
+    if absence is None or follows.masks:
+        return follows, agreed
+    return follows.with_stand_ins(stand_ins(absence, _agreed_market(follows, decode))), agreed
+
+
+def _agreed_market(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Market:
+    """The market at the κ of the terms, with everybody taking part."""
+    return market(resolved, decode(resolved.settlement_terms()), resolved.quality)
 
 
 def encoding_of(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Encoding:

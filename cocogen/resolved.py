@@ -12,16 +12,17 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cocogen.addresses import Address
 from cocogen.consortium import Consortium
-from cocogen.errors import ConfigurationError
+from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.ledger import ZERO_ADDRESS, Member, SettlementTerms
+from cocogen.mechanisms import UNPAID
 from cocogen.sections import (
     AccuracyTerms,
     ConsortiumSection,
@@ -34,13 +35,18 @@ from cocogen.sections import (
 )
 from cocogen.terms_file import field_problems
 
-__all__ = ["ResolvedOrganization", "ResolvedTerms"]
+__all__ = ["ResolvedOrganization", "ResolvedSettlement", "ResolvedTerms"]
+
+
+_Part = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
 
 
 class ResolvedOrganization(TermsSection):
     """One organization of the resolved terms; counts are samples, ``label_mix`` sums to 1.
 
     ``quality``: κ, None where nobody generates, so that nothing was measured.
+    ``stand_in``: data, generated and compute that count against it when it takes part in a round and hands in nothing;
+    None where it is then masked.
     """
 
     name: str
@@ -57,6 +63,18 @@ class ResolvedOrganization(TermsSection):
     compute_cap: int
     score_weight: float
     score_offset: float
+    stand_in: tuple[_Part, _Part, _Part] | None = None
+
+
+class ResolvedSettlement(Settlement):
+    """``absence`` is None in resolved terms of before there were stand-ins: whoever was absent was masked."""
+
+    absence: Literal["planned", "least", "masked"] | None = None  # type: ignore[assignment]  # an older version's
+
+    @classmethod
+    def of(cls, settlement: Settlement) -> ResolvedSettlement:
+        """The same, as resolved terms hold it."""
+        return cls.model_validate(settlement.model_dump())
 
 
 class ResolvedTerms(TermsSection):
@@ -72,7 +90,7 @@ class ResolvedTerms(TermsSection):
     consortium: ConsortiumSection
     learning: Learning
     generation: Generation
-    settlement: Settlement
+    settlement: ResolvedSettlement
     accuracy: AccuracyTerms
     heterogeneity: float
     competition: tuple[tuple[float, ...], ...]
@@ -102,7 +120,14 @@ class ResolvedTerms(TermsSection):
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, shortest exact floats; equal terms give equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False) + "\n"
+        content = self.model_dump(mode="json")
+        # What an older version did not know has no place in its text, whose digest is on a ledger.
+        if self.settlement.absence is None:
+            del content["settlement"]["absence"]
+        for organization in content["organization"]:
+            if organization["stand_in"] is None:
+                del organization["stand_in"]
+        return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, file: str = "resolved terms") -> ResolvedTerms:
@@ -125,6 +150,13 @@ class ResolvedTerms(TermsSection):
             raise ConfigurationError(
                 f"not valid resolved terms: {error}", file=file, hint="restore the file"
             ) from error
+        for n, organization in enumerate(resolved.organization):
+            caps = (organization.data_cap, organization.generated_cap, organization.compute_cap)
+            if problem := _stand_in_problem(organization.stand_in, caps, masked=resolved.masks):
+                found = FieldProblem(f"organization[{n}].stand_in", repr(organization.stand_in), problem)
+                raise ConfigurationError(
+                    "not valid resolved terms:", file=file, problems=[found], hint="restore the file"
+                )
         return resolved
 
     @property
@@ -139,8 +171,10 @@ class ResolvedTerms(TermsSection):
         measurement can tell (samples, label mixes, κ) is not compared, nor what is computed from it: see
         :func:`cocogen.registration.rule_disagreements`.
         """
-        sections = ("consortium", "learning", "generation", "settlement")
+        sections = ("consortium", "learning", "generation")
         found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]
+        if self._settlement_differs(consortium.settlement):
+            found.append("settlement")
         if self.accuracy != consortium.market.accuracy:
             found.append("market.accuracy")
         if self.competition != tuple(tuple(row) for row in consortium.competition.tolist()):
@@ -162,6 +196,8 @@ class ResolvedTerms(TermsSection):
                 found.append(f"organization.{mine.name} (score)")
             if (mine.data_cap, mine.generated_cap, mine.compute_cap) != (mine.local, mine.generation_maximum, 0):
                 found.append(f"organization.{mine.name} (caps)")
+            if mine.stand_in != self._stand_in_of(mine):
+                found.append(f"organization.{mine.name} (stand-in)")
             if other.address is not None and mine.address.lower() != other.address.lower():
                 found.append(f"organization.{mine.name}.address")
         strength = consortium.incentive.strength
@@ -176,6 +212,35 @@ class ResolvedTerms(TermsSection):
         if self.terms_sha256 != consortium.source_digest:
             found.append("text (SHA-256)")
         return found
+
+    @property
+    def masks(self) -> bool:
+        """Whether a participant without a contribution neither pays nor receives: so it was agreed, or nothing is
+        redistributed at all."""
+        return self.settlement.absence in (None, "masked") or self.consortium.mechanism in UNPAID
+
+    def _settlement_differs(self, other: Settlement) -> bool:
+        mine, stated = self.settlement.model_dump(), other.model_dump()
+        if mine["absence"] is None:  # agreed before a terms file could say it
+            stated["absence"] = None
+        return mine != stated
+
+    def _stand_in_of(self, organization: ResolvedOrganization) -> tuple[int, int, int] | None:
+        """Its stand-in, as far as it follows without a plan: what is generated is taken as it is."""
+        if self.masks:
+            return None
+        planned = self.settlement.absence == "planned" and organization.stand_in is not None
+        generated = organization.stand_in[1] if planned and organization.stand_in is not None else 0
+        return organization.local, generated, 0
+
+    def with_stand_ins(self, stand_ins: Sequence[tuple[int, int, int]] | None) -> ResolvedTerms:
+        """The same terms with other stand-ins, one per organization, or none."""
+        given = [None] * len(self.organization) if stand_ins is None else stand_ins
+        organizations = tuple(
+            organization.model_copy(update={"stand_in": stand_in})
+            for organization, stand_in in zip(self.organization, given, strict=True)
+        )
+        return self.model_copy(update={"organization": organizations})
 
     def with_rule(self, incentive: float, weights: Sequence[float], offsets: Sequence[float]) -> ResolvedTerms:
         """The same terms under another incentive, score weights and score offsets."""
@@ -198,6 +263,7 @@ class ResolvedTerms(TermsSection):
                     compute_cap=o.compute_cap,
                     score_weight=o.score_weight,
                     score_offset=o.score_offset,
+                    stand_in=o.stand_in,
                 )
                 for o in self.organization
             ),
@@ -219,6 +285,15 @@ class ResolvedTerms(TermsSection):
             dispute_default=settlement.dispute_default,
             test=settlement.test,
         )
+
+
+def _stand_in_problem(stand_in: tuple[int, int, int] | None, caps: tuple[int, int, int], *, masked: bool) -> str:
+    if masked:
+        return "" if stand_in is None else "nothing: who is absent is masked under these terms"
+    if stand_in is None:
+        return "required: who is absent pays by it under these terms"
+    within = all(part <= cap for part, cap in zip(stand_in, caps, strict=True))
+    return "" if within else f"at most the caps {caps} of data, generated and compute"
 
 
 class _Ambiguous(ValueError):

@@ -380,6 +380,8 @@ class Settlement(TermsSection):
 
     ``token``: the ERC-20 token in which bonds and payoffs are paid, ether when absent; ``wei_per_unit`` and
     ``dispute_bond`` are then its smallest units.
+    ``absence``: what counts against a participant that hands in nothing (:mod:`cocogen.absence`): the agreed plan, the
+    least that it could contribute, or nothing, so that it is masked.
     """
 
     wei_per_unit: Annotated[int, Field(ge=1, lt=2**127, strict=True)] = 10**15
@@ -391,6 +393,7 @@ class Settlement(TermsSection):
     minimum_members: Annotated[int, Field(ge=2, le=MAXIMUM_ORGANIZATIONS, strict=True)] = 2
     dispute_bond: Annotated[int, Field(ge=0, lt=2**127, strict=True)] = 0
     dispute_default: Literal["settle", "void"] = "settle"
+    absence: Literal["planned", "least", "masked"] = "planned"
     test: bool = False
     token: Address | None = None
     attester: Address | None = None

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from cocogen.resolved import ResolvedSettlement
+
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
 
 
@@ -145,12 +147,15 @@ class TestSilentMember:
         assert settled["transfers"]["lakeview"] != "0"
         assert settled["sum"] == "0"
 
-    def test_is_masked_while_everyone_else_is_settled(self, without_lakeview):
+    def test_pays_by_its_stand_in_while_everyone_else_is_settled(self, without_lakeview):
         cocogen = without_lakeview
+        foretold = cocogen.json("plan -o lakeview")["silence"]["lakeview"]
+        assert foretold["settles_without"]
+        assert int(foretold["silent"]) < 0
         assert cocogen.json("round record", code=3)["code"] == "TooEarly"
         assert cocogen.json("round record --advance")["missing"] == ["lakeview"]
         settled = cocogen.json("round settle --advance")
-        assert settled["transfers"]["lakeview"] == "0"
+        assert settled["transfers"]["lakeview"] == foretold["silent"]
         assert settled["sum"] == "0"
         assert any(wei != "0" for wei in settled["transfers"].values())
         assert cocogen.json("audit")["status"] == "PASS"
@@ -201,6 +206,66 @@ class TestSilentMember:
         refused = trained.json("submit -o meadow", code=4)
         assert refused["code"] == "EvidenceRejected"
         assert "no evidence" in refused["message"]
+
+
+class TestWhatSilenceCosts:
+    def test_is_said_with_the_deposit_and_with_the_plan(self, deployed):
+        said = deployed("deposit -o riverside")
+        assert "if riverside takes part in round 1 and hands in nothing, it pays" in said.out
+        assert "silence loses" in " ".join(said.out.split())
+        assert "`cocogen exit -o riverside` before it opens" in said.out
+        assert max(len(line) for line in said.out.splitlines()[2:]) <= 80
+        entry = deployed.json("deposit -o riverside")["silence"]
+        assert int(entry["saved"]) == int(entry["silent"]) - int(entry["contributing"])
+        assert deployed.json("plan")["silence"]["riverside"] == entry
+        shown = deployed("plan").out
+        table = shown[shown.index("who hands in nothing") :]
+        assert "nobody saves anything by silence; were the κ of its generator to fall to" in table
+        assert max(len(line) for line in table.splitlines()) <= 80
+
+    def test_nobody_is_told_what_a_round_costs_that_it_sits_out(self, deployed):
+        for name in NAMES:
+            deployed(f"deposit -o {name}")
+        deployed("exit -o meadow")
+        assert deployed.json("deposit -o meadow")["silence"] is None
+        silence = deployed.json("plan")["silence"]
+        assert silence["meadow"] is None
+        assert silence["north"]["settles_without"]
+        deployed("exit -o meadow --cancel")
+        assert deployed.json("plan")["silence"]["meadow"] is not None
+
+    def test_a_quorum_that_makes_everybody_pivotal_is_warned_of(self, cocogen, terms):
+        assert "warning" not in cocogen("deploy clinics.toml").err
+        terms.write_text(terms.read_text().replace("quorum = 0.8", "quorum = 1.0").replace('"clinics"', '"others"', 1))
+        said = cocogen("deploy clinics.toml")
+        assert "any member that hands in nothing voids the round" in said.err
+        assert "6 contributions of 6" in said.err
+        pivotal = cocogen.json("plan --workspace .cocogen/others")["silence"]["riverside"]
+        assert (pivotal["silent"], pivotal["settles_without"]) == ("0", False)
+        assert "without it the round is void" in cocogen("deposit -o riverside --workspace .cocogen/others").out
+
+    def test_minimum_members_and_masking_are_warned_of(self, cocogen, terms):
+        text = terms.read_text().replace("minimum_members = 5", "minimum_members = 6")
+        terms.write_text(text.replace("[settlement]", '[settlement]\nabsence = "masked"'))
+        warnings = cocogen.json("deploy clinics.toml")["warnings"]
+        assert ["no round opens without all members" in warning for warning in warnings] == [True, False]
+        assert 'absence = "masked"' in warnings[1]
+        said = " ".join(cocogen("deposit -o riverside").out.split())
+        assert "hands in nothing, it pays nothing" in said
+        assert "silence saves 2" in said
+
+    def test_terms_of_before_there_were_stand_ins_are_named_to_who_has_not_accepted_them(self, cocogen, monkeypatch):
+        def before(settlement):
+            return ResolvedSettlement(**settlement.model_dump() | {"absence": None})
+
+        monkeypatch.setattr(ResolvedSettlement, "of", before)
+        cocogen("deploy clinics.toml")
+        assert "absence" not in (cocogen.folder / ".cocogen/clinics/resolved.json").read_text()
+        refused = cocogen.json("deposit -o harbor --config clinics.toml", code=2)
+        assert "settlement.absence" in refused["message"]
+        assert "hands in nothing, it pays nothing" in " ".join(cocogen("deposit -o harbor").out.split())
+        assert cocogen.json("deposit -o harbor --config clinics.toml")["organization"] == "harbor"
+        assert cocogen.json("audit")["status"] == "PASS"
 
 
 class TestOrder:
