@@ -64,7 +64,7 @@ def experiment(
     \b
     tradefl    TradeFL's claims: schemes, incentive, overhead, competition
     cocogen    CoCoGen+'s claims: schemes, incentive, competition, heterogeneity
-    deviation  gain from contributing less or more than planned
+    deviation  gain from contributing less or more than planned, or nothing at all
     misreport  gain from a misreport before the terms are agreed
 
     Each claim is marked reproduced, not reproduced or opposite by a written rule on its 95 % interval. Interrupting

@@ -32,7 +32,7 @@ from cocogen.solvers.fixed_point import bracketing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DEVIATION", "FACTORS", "deviate", "gains"]
+__all__ = ["DEVIATION", "FACTORS", "MECHANISM_LABELS", "deviate", "gains", "planned_games"]
 
 FACTORS = (0.0, 0.5, 0.9, 1.1, 1.5)
 """Multiples of the planned contribution; "cap" stands for the largest possible one."""
@@ -40,7 +40,7 @@ FACTORS = (0.0, 0.5, 0.9, 1.1, 1.5)
 _CAP = "cap"
 _FEWEST = 2  # markets that admit a mechanism, below which there is no interval
 _SMALL = 0.01  # per cent of the payoff, from which the figure is logarithmic
-_LABELS = {
+MECHANISM_LABELS = {
     "none": "CoCoGen+ market, nothing redistributed",
     "uniform": "CoCoGen+ market, uniform rule, tuned incentive",
     "optimal": "CoCoGen+ market, optimal redistribution",
@@ -94,7 +94,7 @@ def _best_joint(game: CoopetitionGame, strategies: Array, who: tuple[int, int], 
     return best, best / max(1.0, abs(planned))
 
 
-def _planned(rng: np.random.Generator, points: int) -> dict[str, tuple[CoopetitionGame, Array]]:
+def planned_games(rng: np.random.Generator, points: int) -> dict[str, tuple[CoopetitionGame, Array]]:
     """Each mechanism's game with its plan; a mechanism that a market does not admit is left out."""
     market = cocogen_market(rng)
     unpaid = build_game(market.market(0.0))
@@ -114,7 +114,7 @@ def _planned(rng: np.random.Generator, points: int) -> dict[str, tuple[Coopetiti
 
 def _measure(rng: np.random.Generator, points: int) -> list[Row]:
     rows: list[Row] = []
-    for mechanism, (game, strategies) in _planned(rng, points).items():
+    for mechanism, (game, strategies) in planned_games(rng, points).items():
         groups: list[tuple[int, ...]] = [(n,) for n in range(game.size)]
         groups += list(itertools.combinations(range(game.size), 2))
         for who in groups:
@@ -138,7 +138,7 @@ def _judge(table: Table) -> list[Claim]:
         one = table.where(mechanism=mechanism)
         if len(one.distinct("seed")) < _FEWEST:
             continue
-        parameters = f"{_LABELS[str(mechanism)]}, factors 0, 0.5, 0.9, 1.1, 1.5 and the largest strategy"
+        parameters = f"{MECHANISM_LABELS[str(mechanism)]}, factors 0, 0.5, 0.9, 1.1, 1.5 and the largest strategy"
         alone, paired = _largest(one.where(kind="one")), _largest(one.where(kind="pair"))
         claims.append(
             Claim(
@@ -171,7 +171,7 @@ def _judge(table: Table) -> list[Claim]:
                 "an organization that contributes as little as it can loses",
                 "ours",
                 "none",
-                f"{_LABELS[str(mechanism)]}, mean over organizations",
+                f"{MECHANISM_LABELS[str(mechanism)]}, mean over organizations",
                 "% of payoff",
                 positive(-100.0 * idle.per_seed("relative")),
                 _currency(idle),
@@ -188,8 +188,8 @@ def _currency(table: Table) -> str:
 def _draw(table: Table) -> Figure:
     figure, axes = new_figure(2, 2, size=(9.2, 6.6))
     ticks = [*(f"×{factor:g}" for factor in FACTORS), "largest"]
-    for panel, mechanism in zip(axes, _LABELS, strict=True):
-        market, _, rule = _LABELS[mechanism].partition(", ")
+    for panel, mechanism in zip(axes, MECHANISM_LABELS, strict=True):
+        market, _, rule = MECHANISM_LABELS[mechanism].partition(", ")
         panel.set(title=f"{market}:\n{rule}", ylabel="gain (% of planned payoff)")
         panel.set_xticks(range(len(ticks)), ticks)
         panel.axhline(0.0, color="#000000", linewidth=0.8)

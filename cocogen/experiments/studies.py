@@ -11,6 +11,7 @@ from cocogen.experiments import (
     cocogen_sweeps,
     deviation,
     misreport,
+    silent,
     tradefl,
     tradefl_comparison,
     tradefl_sweeps,
@@ -41,7 +42,7 @@ STUDIES: dict[str, tuple[Experiment, ...]] = {
         cocogen_sweeps.COST_MAP,
         cocogen_rationality.RATIONALITY,
     ),
-    "deviation": (deviation.DEVIATION,),
+    "deviation": (deviation.DEVIATION, silent.SILENCE),
     "misreport": (misreport.MISREPORT,),
 }
 """Experiments of each study, in the order in which they run."""

@@ -1,0 +1,255 @@
+"""What an organization, or two together, save by handing in nothing, under each rule for absent members [ours].
+
+All others keep the plan. Amounts are transfers, not payoffs: whoever is silent also goes without the model of the
+round. Four questions about the silent: one alone, a pair by its joint transfers, one whose fellow is silent anyway
+("second"), and one that could not have contributed more than the least ("fallen": its κ is nothing by now). Each is
+asked with a quorum that is exceeded without the silent, just met, or missed; then the round is void.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cocogen.absence import least_strategies
+from cocogen.experiments.claims import Claim, Finding, at_most, not_below, positive
+from cocogen.experiments.deviation import MECHANISM_LABELS, planned_games
+from cocogen.experiments.figures import bars
+from cocogen.experiments.study import Experiment
+from cocogen.experiments.table import Row, Table
+from cocogen.game.arrays import Array, BoolArray
+from cocogen.game.coopetition import CoopetitionGame
+from cocogen.report.style import new_figure
+from cocogen.silence import settles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["QUORUMS", "RULES", "SILENCE", "transfers_without"]
+
+RULES = ("planned", "least", "masked")
+QUORUMS = ("above", "at", "below")
+"""The round needs one contribution less than there are without the silent, as many, or one more."""
+
+_PAID = ("uniform", "optimal", "tradefl")
+_FULL = 10_000
+_FEWEST = 2  # markets that admit a mechanism, below which there is no interval
+_ROUNDING = 1e-6  # per cent
+
+
+def transfers_without(rates: Array, scores: Array, silent: BoolArray, stand_ins: Array | None = None) -> Array:
+    """R, shape (N,), currency, when those ``silent`` (bool, shape (N,)) hand in nothing.
+
+    ``rates``: σ times the incentive, shape (N, N), symmetric. ``scores``: of what is contributed. ``stand_ins``: the
+    scores by which the silent pay each contributor what they would have owed; None: they are masked. In floats what
+    ``chain.kernel`` computes in integers.
+    """
+    here = ~silent
+    moved = rates * (scores[:, None] - scores[None, :]) * (here[:, None] & here[None, :])
+    if stand_ins is not None:
+        owed = rates * np.maximum(scores[None, :] - stand_ins[:, None], 0.0) * (silent[:, None] & here[None, :])
+        moved = moved - owed + owed.T
+    return np.asarray(moved.sum(axis=1))
+
+
+def _measure(rng: np.random.Generator, points: int) -> list[Row]:
+    games = planned_games(rng, points)
+    return [row for mechanism in _PAID if mechanism in games for row in _rows(mechanism, *games[mechanism])]
+
+
+def _rows(mechanism: str, game: CoopetitionGame, strategies: Array) -> Iterator[Row]:
+    rule = game.redistribution
+    rates = rule.rates.symmetric()
+    scores, least = (rule.scores(_score_input(game, profile)) for profile in (strategies, least_strategies(game)))
+    payoffs = np.maximum(1.0, np.abs(game.payoffs(strategies)))
+    nobody = np.zeros(game.size, dtype=np.bool_)
+    for absence in RULES:
+        stand_ins = {"planned": scores, "least": least, "masked": None}[absence]
+        for kind, members, silent_before, delivered in _cases(game.size, scores, least):
+            before = transfers_without(rates, delivered, silent_before, stand_ins)
+            silent = nobody.copy()
+            silent[list(members)] = True
+            choosing = silent & ~silent_before
+            for quorum in QUORUMS:
+                needed = game.size - int(silent.sum()) + QUORUMS.index(quorum) - 1
+                counts = settles(game.size - int(silent.sum()), game.size, math.floor(needed * _FULL / game.size))
+                after = transfers_without(rates, scores, silent, stand_ins) if counts else np.zeros(game.size)
+                saved = float((after - before)[choosing].sum())
+                others = (after - before)[~silent] / payoffs[~silent]
+                yield (
+                    mechanism,
+                    absence,
+                    quorum,
+                    kind,
+                    "+".join(map(str, members)),
+                    saved,
+                    saved / float(payoffs[choosing].sum()),
+                    float(others.max(initial=0.0)),
+                    float((others > 1e-12).mean()) if others.size else 0.0,
+                    float(np.maximum(after, 0.0).sum()),
+                    int((~silent).sum()) if counts else 0,
+                )
+
+
+def _cases(size: int, scores: Array, least: Array) -> Iterator[tuple[str, tuple[int, ...], BoolArray, Array]]:
+    """(kind, the silent, who is silent in any case, the scores of the alternative)."""
+    nobody = np.zeros(size, dtype=np.bool_)
+    for n in range(size):
+        yield "one", (n,), nobody, scores
+        yield "fallen", (n,), nobody, np.where(np.arange(size) == n, least, scores)
+    for pair in itertools.combinations(range(size), 2):
+        if size > 2:
+            yield "pair", pair, nobody, scores
+            for n in pair:
+                other = nobody.copy()
+                other[pair[0] + pair[1] - n] = True
+                yield "second", pair, other, scores
+
+
+def _score_input(game: CoopetitionGame, strategies: Array) -> Array:
+    return game.family.segments.effect(*game.family.locate(strategies)).score_input
+
+
+def _extreme(table: Table, column: str) -> Array:
+    """The largest entry of each seed, shape (S,)."""
+    return np.array([table.where(seed=seed).numbers(column).max() for seed in table.distinct("seed")])
+
+
+def _holding(table: Table) -> Table:
+    """The rows in which the round is settled without the silent."""
+    place = table.columns.index("quorum")
+    return Table(table.columns, tuple(row for row in table.rows if row[place] != "below"))
+
+
+def _judge(table: Table) -> list[Claim]:
+    claims = []
+    for mechanism in table.distinct("mechanism"):
+        one = table.where(mechanism=mechanism)
+        if len(one.distinct("seed")) >= _FEWEST:
+            claims += _claims_of(one, MECHANISM_LABELS[str(mechanism)])
+    return claims
+
+
+def _claims_of(table: Table, label: str) -> list[Claim]:
+    claims = []
+    choices = [table.where(kind=kind) for kind in ("one", "pair", "second")]
+    willing = Table(table.columns, tuple(row for part in choices for row in part.rows))
+    masked = _holding(willing.where(rule="masked"))
+    for rule in ("planned", "least"):
+        settled = _holding(willing.where(rule=rule))
+        claims.append(
+            _claim(
+                "silence-saves-no-transfer",
+                "no transfer is saved by silence where the quorum holds without the silent",
+                f'{label}, absence = "{rule}", alone, as a pair, or beside one who is silent anyway',
+                "% of payoff lost by the best silence",
+                not_below(-100.0 * _extreme(settled, "relative"), _ROUNDING),
+                f"largest saving {_largest(settled)}",
+            )
+        )
+    claims.append(
+        _claim(
+            "masked-silence-pays",
+            "a net payer that hands in nothing saves its transfer",
+            f'{label}, absence = "masked", the best of each market',
+            "% of payoff",
+            positive(100.0 * _extreme(masked.where(kind="one"), "relative")),
+            f"largest gain alone {_largest(masked.where(kind='one'))}, of a pair {_largest(masked.where(kind='pair'))}",
+        )
+    )
+    void = willing.where(quorum="below")
+    claims.append(
+        _claim(
+            "pivotal-silence-voids",
+            "where the quorum fails without the silent nobody pays and nobody receives the model",
+            f"{label}, all three rules",
+            "currency moved, and models received",
+            at_most(_extreme(void, "moved") + _extreme(void, "models"), 0.0),
+            f"the best pivotal payer of a market saves its transfer, at most {_largest(void.where(kind='one'))}",
+        )
+    )
+    fallen = {rule: _holding(table.where(rule=rule, kind="fallen")) for rule in ("planned", "least")}
+    claims.append(
+        _claim(
+            "a-fallen-kappa-makes-silence-pay",
+            "whoever can contribute no more than the least by now saves by silence",
+            f'{label}, absence = "planned", the best of each market',
+            "% of payoff",
+            positive(100.0 * _extreme(fallen["planned"], "relative")),
+            f"largest {_largest(fallen['planned'])}",
+        )
+    )
+    claims.append(
+        _claim(
+            "least-leaves-nothing-to-save",
+            "whoever can contribute no more than the least saves nothing by silence",
+            f'{label}, absence = "least", the best of each market',
+            "% of payoff lost by silence",
+            not_below(-100.0 * _extreme(fallen["least"], "relative"), _ROUNDING),
+            f"largest saving {_largest(fallen['least'])}",
+        )
+    )
+    for rule in RULES:
+        alone = _holding(willing.where(rule=rule, kind="one"))
+        claims.append(
+            _claim(
+                "others-gain-by-silence",
+                "some other member gains when one hands in nothing",
+                f'{label}, absence = "{rule}", the best of each market',
+                "% of its payoff",
+                positive(100.0 * _extreme(alone, "others")),
+                f"{100.0 * alone.numbers('gaining').mean():.0f} % of the others gain; largest "
+                f"{100.0 * alone.numbers('others').max():.3g} %",
+            )
+        )
+    return claims
+
+
+def _claim(name: str, statement: str, parameters: str, unit: str, finding: Finding, remark: str) -> Claim:
+    return Claim(name, statement, "ours", "none", parameters, unit, finding, remark)
+
+
+def _largest(table: Table) -> str:
+    """Relative, and in currency."""
+    return f"{100.0 * table.numbers('relative').max():.3g} % ({table.numbers('saved').max():.3g} in currency)"
+
+
+def _draw(table: Table) -> Figure:
+    figure, axes = new_figure(1, len(_PAID), size=(12.0, 3.6), sharey=True)
+    kinds = {"one": "alone", "pair": "two together", "fallen": "with κ fallen"}
+    cells = [(rule, kind) for rule in RULES for kind in kinds]
+    for panel, mechanism in zip(axes, _PAID, strict=True):
+        market, _, rule_words = MECHANISM_LABELS[mechanism].partition(", ")
+        panel.set(title=f"{market}:\n{rule_words}", xlabel="largest saving (% of payoff)")
+        one = _holding(table.where(mechanism=mechanism))
+        if len(one.distinct("seed")) < _FEWEST:
+            continue
+        columns = [100.0 * _extreme(one.where(rule=rule, kind=kind), "relative") for rule, kind in cells]
+        bars(panel, [f"{rule}, {kinds[kind]}" for rule, kind in cells], np.stack(columns, axis=1))
+    return figure
+
+
+SILENCE = Experiment(
+    "silence",
+    "What handing in nothing saves",
+    (
+        "mechanism",
+        "rule",
+        "quorum",
+        "kind",
+        "organizations",
+        "saved",
+        "relative",
+        "others",
+        "gaining",
+        "moved",
+        "models",
+    ),
+    _measure,
+    _judge,
+    _draw,
+)
