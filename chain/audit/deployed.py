@@ -11,6 +11,7 @@ from chain.bytecode import blob_address, code_differences, immutable_values
 from chain.record import MEMORY_CHAIN_ID, LedgerRecord
 from chain.replay import Finding
 from chain.terms import STAND_IN_LENGTH, EncodedTerms, ScalarTerms
+from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["check_code", "check_terms", "shown"]
 
@@ -26,6 +27,8 @@ def check_code(record: LedgerRecord, terms: EncodedTerms, artifact: Artifact) ->
     if record.runtime_code is None:
         if record.chain_id != MEMORY_CHAIN_ID:
             yield Finding("code", f"there is no contract at {record.address}")
+        elif record.blob_address != ZERO_ADDRESS:
+            yield Finding("code", f"a ledger in memory has no terms blob, so none at {record.blob_address}")
         return
     values = immutable_values(terms, attestation.Domain(record.chain_id, record.address))
     for difference in code_differences(record.runtime_code, artifact, values):

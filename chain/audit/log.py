@@ -49,6 +49,9 @@ def _transactions(record: LedgerRecord, calls_out: Set[str]) -> Iterator[Finding
             yield _wrong(
                 "the events of one transaction name different blocks, times, senders, values or receipts", begun
             )
+        for event in events:
+            if (event.sender is None) != (event.value is None) or (event.gas is None) != (event.status is None):
+                yield _wrong(f"{event.name} names a part of its call or of its receipt, and not the rest", event)
         names = [event.name for event in events]
         impossible = {event.name for call in inner for event in call.events} & GUARDED
         if begun.sender is not None and inner and (first.events[-1].name not in calls_out or impossible):

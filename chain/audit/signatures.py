@@ -60,6 +60,10 @@ def check_signatures(
     """
     domain = attestation.Domain(record.chain_id, record.address)
     result = Signatures()
+    for event in record.events:
+        if event.attested is not None and not (record.attester_is_contract and event.name in _SIGNED):
+            what = f"{event.name} holds a contract's answer to a signature, but no contract was asked"
+            result.findings.append(Finding("signatures", what, event.transaction))
     signed = _signed_events(record.events)
     answers = _answers(record, second if offline else record)
     for event in signed:
