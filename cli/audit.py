@@ -82,7 +82,7 @@ def _live_data(request: Request, second_node: str | None, bars: Progress) -> dic
 
     if (missing := _missing_chain(request)) is not None:
         raise AuditError(f"there is no chain file {missing}", hint="restore it, or audit an exported ledger")
-    with Session.opened(request) as session:
+    with Session.opened(request, reading=True) as session:
         return audit_data(session, request.config, second_node=second_node, bars=bars)
 
 

@@ -38,7 +38,7 @@ def export(request: Request, output: str) -> None:
     from chain.export import write_ledger
     from cli.session import Session
 
-    with Session.opened(request) as session, progress() as bars:
+    with Session.opened(request, reading=True) as session, progress() as bars:
         bars("collecting the ledger", 0, 1)
         terms = session.resolved.settlement_terms()
         record = session.provider.inspect(terms, session.deployment, receipts=True)

@@ -170,14 +170,17 @@ class Session:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, request: Request) -> Iterator[Session]:
-        """Open the deployed consortium that the options name; hold its workspace and its local chain meanwhile."""
+    def opened(cls, request: Request, *, reading: bool = False) -> Iterator[Session]:
+        """Open the deployed consortium that the options name; hold its workspace and its local chain meanwhile.
+
+        ``reading``: the command writes nothing there, and works where nobody here may write.
+        """
         workspace = request.find_workspace()
         if not workspace.deployment.exists():
             raise WorkspaceError(
                 f"nothing is deployed in {workspace.root}", hint="deploy first: cocogen deploy examples/clinics.toml"
             )
-        with workspace.locked():
+        with workspace.locked(reading=reading):
             deployment = load_deployment(workspace.deployment)
             resolved = load_resolved(workspace)
             spec = absolute(request.ledger) if request.ledger else str(deployment.details.get("ledger", EMBEDDED))

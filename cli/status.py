@@ -26,7 +26,7 @@ def status(request: Request) -> None:
     from cli.session import Session, ledger_data
     from cocogen.delivery import held_rounds
 
-    with Session.opened(request) as session:
+    with Session.opened(request, reading=True) as session:
         state = session.ledger.state()
         outcomes = session.ledger.outcomes()
         upcoming = next_step(session, state)

@@ -27,6 +27,7 @@ processes apart.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -39,6 +40,10 @@ from cocogen.errors import WorkspaceError
 from cocogen.reading import parse_json, read_bounded
 
 __all__ = ["Workspace", "link_or_copy", "write_atomically"]
+
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system answers where one may not write."""
 
 
 def _usual_mode() -> int:
@@ -152,25 +157,31 @@ class Workspace:
         return self.root / "models" / name / f"{number:04d}.npz" if number else self.initial_model
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the workspace for one command; WorkspaceError when another process holds it."""
+    def locked(self, *, reading: bool = False) -> Iterator[None]:
+        """Hold the workspace for one command; WorkspaceError when another process holds it.
+
+        ``reading``: the command writes nothing, so that a folder in which nobody here may write needs no lock.
+        """
         from filelock import FileLock, Timeout
 
-        try:
-            self.root.parent.mkdir(parents=True, exist_ok=True)
-            root = self.root.resolve()
-            with FileLock(root.parent / f".{root.name}.lock", timeout=0):
+        with contextlib.ExitStack() as held:
+            try:
+                self.root.parent.mkdir(parents=True, exist_ok=True)
+                root = self.root.resolve()
+                held.enter_context(FileLock(root.parent / f".{root.name}.lock", timeout=0))
                 self.root.mkdir(exist_ok=True)
-                yield
-        except Timeout:
-            raise WorkspaceError(
-                f"{self.root} is in use by another process",
-                hint="wait until it has finished, or choose another folder with --workspace",
-            ) from None
-        except OSError as error:
-            raise WorkspaceError(
-                f"{self.root} cannot be used: {error.strerror or error}", hint="choose a folder with --workspace"
-            ) from error
+            except Timeout:
+                raise WorkspaceError(
+                    f"{self.root} is in use by another process",
+                    hint="wait until it has finished, or choose another folder with --workspace",
+                ) from None
+            except OSError as error:
+                if not (reading and error.errno in UNWRITABLE and self.root.is_dir()):
+                    raise WorkspaceError(
+                        f"{self.root} cannot be used: {error.strerror or error}",
+                        hint="choose a folder with --workspace",
+                    ) from error
+            yield
 
     def set_aside(self) -> Path:
         """Move the whole folder to the first free name ``ROOT.1``, ``ROOT.2``, … and start with an empty one."""

@@ -8,6 +8,7 @@ before a byte of it is changed. Left out: what the keys and values mean (py-evm)
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,9 @@ APPLICATION_ID = 0x43_6F_43_6F
 SCHEMA_VERSION = 1
 
 _HASH_BYTES = 32
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the system answers where one may not write."""
 
 _SCHEMA = (
     "CREATE TABLE entry (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -64,7 +68,7 @@ class ChainStore(BaseDB):
         self._connection: sqlite3.Connection | None = None
         try:
             with self._file_errors():
-                self._connection = sqlite3.connect(path, isolation_level=None)
+                self._connection = _connect(path, readonly=self._lock is None)
                 self.created = self._prepare(self._connection, parameters)
         except BaseException:
             self.close()
@@ -165,7 +169,8 @@ class ChainStore(BaseDB):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -189,8 +194,17 @@ class ChainStore(BaseDB):
 _OTHER_FILE = "name another file, or remove this one if you are sure that nobody needs it"
 
 
-def _acquire(path: Path, timeout: float) -> FileLock:
-    """Lock ``path`` for this process until it ends (by kill -9 too: the lock is the operating system's)."""
+def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    if not readonly:
+        return sqlite3.connect(path, isolation_level=None)
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def _acquire(path: Path, timeout: float) -> FileLock | None:
+    """Lock ``path`` for this process until it ends (by kill -9 too: the lock is the operating system's).
+
+    None where this process may not write beside a file that is there: it can read it, and needs no lock for that.
+    """
     # filelock would create the folder, and a mistyped path a chain in the wrong place
     if not path.parent.is_dir():
         raise ChainUnavailable(f"{path} cannot be created: there is no folder {path.parent}", hint="create the folder")
@@ -210,6 +224,8 @@ def _acquire(path: Path, timeout: float) -> FileLock:
         ) from error
     except OSError as error:
         lock.release()
+        if error.errno in _UNWRITABLE and path.is_file() and path.stat().st_size:
+            return None
         raise ChainUnavailable(
             f"{path} cannot be locked: {error}", hint="check that the folder exists and that you may write to it"
         ) from error
