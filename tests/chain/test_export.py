@@ -44,7 +44,7 @@ def record(terms) -> LedgerRecord:
     ledger.settle()
     plain = ledger.collect()
     events = tuple(replace(event, gas=50_000, status=1, attested=True) for event in plain.events)
-    events = (*events[:-1], replace(events[-1], sender=None, value=None, gas=None))
+    events = (*events[:-1], replace(events[-1], sender=None, value=None, gas=None, status=None))
     numbers = sorted({event.block for event in events})
     blocks = tuple(BlockView(n, next(e.time for e in events if e.block == n), bytes([n]) * 32) for n in numbers)
     return replace(plain, events=events, blocks=blocks, runtime_code=b"\x60\x80", created_transaction="0x" + "ab" * 32)
