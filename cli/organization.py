@@ -240,6 +240,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     }
     lines = [f"round {number}: evidence of {len(paths)} organization{'s' * (len(paths) != 1)}"]
     lines += [f"  {path}" for path in paths]
+    pays = "" if session.resolved.masks else ", and pays what `cocogen plan` says"
     for name, entry in looked_at.items():
         if entry is not None:
             lines.append(f"synthetic samples of {name} beside its training samples: {describe(entry)}")
@@ -248,8 +249,8 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
                 number,
                 name,
                 entry,
-                f"whoever gets {bundles[name]} gets those samples; keep it back, and the round settles without "
-                f"{name}; docs/generators.md says what the check sees",
+                f"whoever gets {bundles[name]} gets those samples; keep it back, and {name} is absent from the "
+                f"round: it gets no model{pays}; docs/generators.md says what the check sees",
             )
     for name, digest in unsigned.items():
         lines.append(f"{name} is a contract wallet; its owners sign {digest} (EIP-1271)")

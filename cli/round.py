@@ -89,10 +89,11 @@ def record(request: Request, advance: bool) -> None:
             "the next round may open"
         )
     else:
-        masked = f"; without {', '.join(missing)}" if missing else ""
+        charged = "" if session.resolved.masks else " (charged by stand-in)"
+        absent = f"; without {', '.join(missing)}{charged}" if missing else ""
         wait = state.deadline + 1 - state.now
         text = (
-            f"round {outcome.round} is recorded{masked}; it can be settled in {duration(wait)}\n"
+            f"round {outcome.round} is recorded{absent}; it can be settled in {duration(wait)}\n"
             f"{delivery_text(model)}\n"
             "next: `cocogen round settle` then (--advance on local chains); `cocogen dispute raise -o NAME` to object"
         )

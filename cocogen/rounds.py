@@ -396,7 +396,9 @@ class RoundLoop:
             )
         if contribution is None or signature is None:
             reason = attested.rejected.get(name, "no evidence was handed to the attester")
-            raise EvidenceRejected(name, reason, hint="without the attester's signature the round settles without it")
+            pays = "" if self.resolved.masks else ", and pays what `cocogen plan` says"
+            hint = f"without the attester's signature it is absent: it gets no model of the round{pays}"
+            raise EvidenceRejected(name, reason, hint=hint)
         if not self.ledger.is_attested(index, contribution, signature):
             raise WorkspaceError(
                 f"{self.workspace.attested(attested.round)}: the attester has not signed the contribution of {name}",

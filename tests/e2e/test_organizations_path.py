@@ -153,7 +153,7 @@ class TestSilentMember:
         assert foretold["settles_without"]
         assert int(foretold["silent"]) < 0
         assert cocogen.json("round record", code=3)["code"] == "TooEarly"
-        assert cocogen.json("round record --advance")["missing"] == ["lakeview"]
+        assert "without lakeview (charged by stand-in)" in cocogen("round record --advance").out
         settled = cocogen.json("round settle --advance")
         assert settled["transfers"]["lakeview"] == foretold["silent"]
         assert settled["sum"] == "0"
@@ -206,6 +206,7 @@ class TestSilentMember:
         refused = trained.json("submit -o meadow", code=4)
         assert refused["code"] == "EvidenceRejected"
         assert "no evidence" in refused["message"]
+        assert "it gets no model of the round, and pays what `cocogen plan` says" in refused["hint"]
 
 
 class TestWhatSilenceCosts:
