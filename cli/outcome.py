@@ -69,7 +69,8 @@ def _payments(data: dict[str, Any]) -> list[str]:
         if first + sum(2 + width for width in widths.values()) <= WIDTH:
             break
         widths.pop(dropped, None)
-    first = min(first, WIDTH - 2 - sum(2 + width for width in widths.values()))
+    # names give way, amounts never
+    first = min(first, max(8, WIDTH - sum(2 + width for width in widths.values())))
     order = [title for title in ("paid", "received", "net", "mostly") if title in widths]
 
     def row(name: str, cells: Sequence[str]) -> str:

@@ -108,6 +108,13 @@ def test_any_consortium_fits_the_screen_and_no_amount_is_cut(count, letters, sca
     assert set(found) <= amounts
 
 
+def test_an_amount_as_long_as_the_line_is_shown_whole():
+    data = finished(scale=10**50)
+    lines = outcome.summary(data, "t.toml", kept=True)
+    for wei in NET:
+        assert any(output.units(wei * 10**50, 10**15) in line for line in lines)
+
+
 def test_without_the_study_or_an_accounting_it_says_so():
     data = finished() | {"study": None}
     data["audit"]["accounting"] = None
