@@ -193,6 +193,46 @@ class TestLive:
         assert f"was created in block {deployment['block'] + shift}" in detail
         assert f"is in block {deployment['block']}" in detail
 
+    @pytest.mark.parametrize(
+        "leaf",
+        [
+            ("chain_id",),
+            ("terms_hash",),
+            ("details", "config"),
+            *(
+                pytest.param(leaf, marks=pytest.mark.slow)
+                for leaf in (
+                    *(("schema_version",), ("backend",), ("address",), ("block",), ("details", "transaction")),
+                    *(("details", "gas"), ("details", "time"), ("details", "ledger")),
+                )
+            ),
+        ],
+        ids=".".join,
+    )
+    def test_no_value_of_the_deployment_record_but_those_listed_can_be_another(self, folder, leaf):
+        document = (EXAMPLE.parents[1] / "docs" / "audit.md").read_text()
+        said = document[document.index("Nothing follows from its `backend`") :].split("\n\n")[0]
+        path = folder / ".cocogen" / "clinics" / "deployment.json"
+        record = json.loads(path.read_text())
+        *outer, name = leaf
+        inner = record
+        for key in outer:
+            inner = inner[key]
+        value = inner[name]
+        inner[name] = value + 1 if isinstance(value, int) else value[:-1] + ("0" if value[-1] != "0" else "1")
+        path.write_text(json.dumps(record))
+        code, out, err = cocogen("audit")
+        assert (code == 0) == (f"`{name}`" in said), out + err
+        assert code in (0, 1, 2, 5)
+
+    def test_every_leaf_of_the_deployment_record_is_tried(self, folder):
+        record = json.loads((folder / ".cocogen" / "clinics" / "deployment.json").read_text())
+        leaves = {*record, *record["details"]} - {"details"}
+        assert leaves == {
+            *("schema_version", "backend", "address", "terms_hash", "chain_id", "block"),
+            *("transaction", "gas", "time", "ledger", "config"),
+        }
+
     def test_data_that_is_not_there_contradicts_nothing_from_a_node_or_from_a_file(self, folder, monkeypatch):
         """An auditor without the members' data cannot measure again: one verdict wherever the ledger comes from."""
         from cocogen.learning import holdings
