@@ -150,7 +150,10 @@ def _outcome(given: list[str], *, as_json: bool) -> int:
             output.fail(error.code, error.lines, error.hint, as_json=as_json, details=details)
             return error.exit_code
         if os.environ.get("COCOGEN_DEBUG"):
-            raise
+            import traceback
+
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                output.note(f"  | {line}")
         hint = "this is a defect: please report it; COCOGEN_DEBUG=1 shows where it happened"
         output.fail("InternalError", f"{type(error).__name__}: {error}", hint, as_json=as_json)
         return 70

@@ -140,6 +140,21 @@ def test_a_broken_pipe_that_is_not_standard_output_is_a_defect(monkeypatch) -> N
     assert "BrokenPipeError" in err
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_defect_is_exit_code_70_and_shows_where_if_asked(monkeypatch, debug) -> None:
+    def probe() -> None:
+        raise ZeroDivisionError("\x1b[2J\nnorth: accepted")
+
+    command(monkeypatch, probe)
+    monkeypatch.setenv("COCOGEN_DEBUG", "1" if debug else "")
+    code, err = typed("probe")
+    assert code == 70
+    assert "error: ZeroDivisionError: \\x1b[2J\\nnorth: accepted" in err
+    assert ("Traceback (most recent call last):" in err) is debug
+    assert "\x1b" not in err
+    assert "\nnorth" not in err
+
+
 def test_standard_error_that_cannot_be_written_stops_nothing(monkeypatch) -> None:
     def probe() -> int:
         output.note("look")
