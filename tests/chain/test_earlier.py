@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from chain.errors import (
 from chain.journal import Journal
 from chain.provider import ChainProvider
 from chain.transactions import send_transaction
+from cli.repeats import once_by_state
 from cocogen.ledger import Contribution
+from cocogen.rounds import RoundLoop
 
 ALICE = Account.from_key(b"\x11" * 32)
 PAYEE = to_checksum_address("0x" + "ab" * 20)
@@ -198,6 +201,25 @@ class TestOnANode:
             with pytest.raises(AlreadySent):
                 pay(public)
             assert paid(public) == 9
+
+    def test_bonds_that_follow_from_the_balances_count_what_was_under_way(self, node, make_terms, monkeypatch, capsys):
+        ask(node, "evm_setAutomine", True)
+        ledger = ChainProvider(node, 7).deploy(make_terms(4))
+        ask(node, "evm_setAutomine", False)
+        bonds = [2 * liability for liability in ledger.state().liabilities]
+        killed(node, monkeypatch, lambda: ledger.deposit(1, bonds[1]))
+
+        def mine_and_go_on(_: float) -> None:
+            mine(node)
+            ask(node, "evm_setAutomine", True)
+
+        monkeypatch.setattr("chain.earlier.time.sleep", mine_and_go_on)
+        # one account has a transaction under way, which the balances do not show yet
+        added = once_by_state(node.journal, lambda: RoundLoop.bond(SimpleNamespace(ledger=ledger)))
+        assert list(ledger.state().balances) == bonds
+        assert added == (0, 0, bonds[2], bonds[3])
+        assert "it is counted" in capsys.readouterr().err
+        assert node.journal.intents == ()
 
     def test_replaced_transaction_does_not_ask_to_repeat_it_blindly(self, node, monkeypatch):
         price = 10 * node.web3.eth.get_block("latest")["baseFeePerGas"]
