@@ -81,8 +81,9 @@ class _Busy(Exception):
 
     def __init__(self, status: int, pause: float) -> None:
         super().__init__(f"HTTP status {status}")
-        self.status = status
         self.pause = pause
+        self.throttled = pause > 0 or status in _CLIENTS_FAULT
+        """Whether it is for how often it is asked, not for what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class NodeProvider(HTTPProvider):
                 hint="check that the node runs and that the address is right; nothing that is on the chain is lost",
             ) from None
         except _Busy as error:
-            kind = ChainUnavailable if error.status in _CLIENTS_FAULT else RequestUnanswered
+            kind = ChainUnavailable if error.throttled else RequestUnanswered
             raise kind(
                 f"the node at {self.location} is too busy: {error}",
                 hint="wait a little and run the same command again, or use another node",
@@ -155,9 +156,16 @@ class NodeProvider(HTTPProvider):
 
     def _answer(self, method: str, request: bytes, *, wide: bool) -> dict[str, Any]:
         repeatable = not method.startswith(_ONCE)
-        attempts, patience = (_WIDE_ATTEMPTS, 1) if wide else (self._attempts, 2)
+        usual = stop_after_attempt(self._attempts) | stop_after_delay(2 * self._timeout)
+        soon = usual | stop_after_attempt(_WIDE_ATTEMPTS) | stop_after_delay(self._timeout)
+
+        def enough(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            halves_help = wide and not (isinstance(error, _Busy) and error.throttled)
+            return soon(state) if halves_help else usual(state)
+
         retrying = Retrying(
-            stop=stop_after_attempt(min(attempts, self._attempts)) | stop_after_delay(patience * self._timeout),
+            stop=enough,
             wait=_pause,
             before_sleep=self._tell,
             retry=retry_if_exception_type((_Dropped, _Busy) if repeatable else _Busy),
