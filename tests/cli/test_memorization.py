@@ -131,7 +131,7 @@ def test_evidence_in_another_name_is_not_taken_for_the_own(here) -> None:
 
 
 def test_a_run_shows_the_worst_of_all_rounds(here) -> None:
-    out, err = cocogen("run clinics.toml --no-study --ledger memory")
+    out, err = cocogen("run clinics.toml --no-study --ledger memory --verbose")
     assert "memorization: 0 of 6 sets of synthetic samples repeat training samples\nthe worst, " in out
     assert " in round 1: 0 of " in out
     assert "warning" not in err
