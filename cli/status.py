@@ -67,6 +67,11 @@ def status(request: Request) -> None:
             for outcome, model in zip(outcomes, models, strict=True)
         ],
         "next": upcoming,
+        "unfinished": [
+            {"operation": each.operation, "account": each.account, "amount": str(each.amount), "nonce": each.nonce}
+            | {"transaction": each.hashes[-1] if each.hashes else None}
+            for each in session.journal.intents
+        ],
     }
 
     def text() -> None:
@@ -95,6 +100,12 @@ def status(request: Request) -> None:
             say(f"round {outcomes[-1].round} was void: nothing was paid")
         if finished := [model for model, outcome in zip(models, outcomes, strict=True) if outcome.status != "open"]:
             say(*delivery_text(finished[-1]).split("\n"))
+        for each in session.journal.intents:
+            sent = each.hashes[-1] if each.hashes else f"nonce {each.nonce}"
+            say(
+                f"unfinished: a {each.name} by {each.account} ({sent}); the command that sent it ended before it could "
+                "say so. Run again, it looks first for what became of it"
+            )
         say(f"next: {upcoming}")
 
     emit(data, text, as_json=request.as_json)

@@ -52,6 +52,9 @@ def bonded(states, deployed):
 def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, command, moved):
     killed(bonded, command, "cli.organization.emit")
     assert balance(bonded) == FIRST + moved
+    (unfinished,) = bonded.json("status")["unfinished"]
+    assert (unfinished["amount"], unfinished["transaction"][:2]) == (str(MORE), "0x")
+    assert unfinished["transaction"] in bonded("status").out
     for _ in range(2):
         told = bonded.json(command, code=3)
         assert told["code"] == "AlreadySent"
@@ -61,6 +64,7 @@ def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, com
     bonded(f"{command} --yes")
     assert balance(bonded) == FIRST + 2 * moved
     bonded(command)
+    assert bonded.json("status")["unfinished"] == []
     assert balance(bonded) == FIRST + 3 * moved, "nothing is asked about a command that came to its end"
 
 
