@@ -110,10 +110,14 @@ class TransfersMissing(ContractError):
 
 @dataclass(eq=False)
 class DisputeBondTooSmall(ContractError):
-    """The balance does not cover the liability and the dispute bond."""
+    """The balance does not cover the dispute bond and what the round may still take: the liability, or of an absent
+    member what it owes by its stand-in."""
 
     abi = ("uint256", "uint256", "uint256")
-    text = "member {index} holds {balance} wei; to dispute it needs {needed} wei, its liability and the dispute bond"
+    text = (
+        "member {index} holds {balance} wei; to dispute it needs {needed} wei: the dispute bond and its liability or, "
+        "if it is absent, what it owes"
+    )
     advice = "deposit so that the balance reaches at least {needed} wei, then dispute within the window"
     index: int
     balance: int

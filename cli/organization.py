@@ -356,6 +356,15 @@ def withdraw(
     session.journal.release()
 
 
+def _disputed(session: Session, index: int) -> int:
+    """Wei that the round which an organization disputes can still take: of an absent one that is fixed."""
+    ledger = session.ledger
+    recorded = ledger.outcomes()[-1].contributions
+    if recorded[index] is not None or ledger.decoded.stand_in_scores is None:
+        return ledger.decoded.liabilities[index]
+    return -ledger.predict(recorded, absent=[index])[index]
+
+
 def free_amount(session: Session, index: int, *, everything: bool) -> int:
     """Wei that an organization can take now: what its bond does not need, or ``everything`` that no round holds."""
     from cocogen.errors import LedgerError
@@ -365,7 +374,7 @@ def free_amount(session: Session, index: int, *, everything: bool) -> int:
     leaving = state.exiting[index] or state.round >= session.resolved.consortium.rounds
     kept = state.liabilities[index] if live or not (everything or leaving) else 0
     if state.disputant == index:
-        kept += session.resolved.settlement.dispute_bond
+        kept = max(kept, _disputed(session, index) + session.resolved.settlement.dispute_bond)
     free = max(0, state.balances[index] - kept)
     if free == 0:
         name = session.resolved.names[index]

@@ -1,0 +1,60 @@
+"""``cocogen withdraw`` without an amount takes what the contract lets go, to the wei."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from chain.attestation import address_of
+from chain.errors import BondLocked
+from chain.keys import development_key
+from chain.memory import MemoryProvider
+from cli.organization import free_amount
+from cocogen.ledger import Contribution, Member, SettlementTerms
+
+EVIDENCE = b"\x05" * 32
+BOND = 10**15
+
+
+def terms(stand_in, bond=BOND):
+    members = tuple(
+        Member(f"o{n}", address_of(development_key(7, f"o{n}")), 100 + n, 50, 0, 1.0, 0.0, stand_in=stand_in)
+        for n in range(4)
+    )
+    return SettlementTerms(
+        members=members,
+        competition=tuple(tuple(0.0 if n == m else 0.1 for m in range(4)) for n in range(4)),
+        incentive=0.5,
+        wei_per_unit=10**15,
+        attester=address_of(development_key(7, "attester")),
+        arbiter=address_of(development_key(7, "arbiter")),
+        document_hash=b"\x01" * 32,
+        quorum_bps=5_000,
+        dispute_bond=bond,
+        test=True,
+    )
+
+
+@pytest.mark.parametrize("disputant", [0, 3])
+@pytest.mark.parametrize("stand_in", [(60, 10, 0), None])
+@pytest.mark.parametrize("factor", [1, 100])
+def test_what_a_disputant_can_take_is_what_the_contract_lets_go(disputant, stand_in, factor):
+    agreed = terms(stand_in, factor * BOND)
+    ledger = MemoryProvider(7).deploy(agreed)
+    for n, liability in enumerate(ledger.decoded.liabilities):
+        ledger.deposit(n, 2 * liability + agreed.dispute_bond)
+    ledger.open_round()
+    for n in range(3):
+        contribution = Contribution(90 + n, 20 * n, 0, EVIDENCE)
+        ledger.submit(n, contribution, ledger.attest(n, contribution))
+    ledger.wait_until(ledger.state().deadline + 1)
+    ledger.record()
+    ledger.dispute(disputant, b"\x0d" * 32)
+    settlement = SimpleNamespace(dispute_bond=agreed.dispute_bond)
+    resolved = SimpleNamespace(settlement=settlement, consortium=SimpleNamespace(rounds=9), names=["o0"] * 4)
+    free = free_amount(SimpleNamespace(ledger=ledger, resolved=resolved), disputant, everything=False)
+    with pytest.raises(BondLocked) as refused:
+        ledger.withdraw(disputant, free + 1)
+    assert refused.value.available == free
+    ledger.withdraw(disputant, free)
