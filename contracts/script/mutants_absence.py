@@ -11,17 +11,9 @@ ABSENCE: tuple[Mutant, ...] = (
         "an absent member receives, too",
         KERNEL,
         """                            if sgt(ahead, 0) {
-                                let place := add(row, shl(1, m))
-                                if lt(m, a) {
-                                    place := add(rowOf(triangle, count, m), shl(1, a))
-                                }
-                                let transfer := div(""",
+                                ahead := div(""",
         """                            if 1 {
-                                let place := add(row, shl(1, m))
-                                if lt(m, a) {
-                                    place := add(rowOf(triangle, count, m), shl(1, a))
-                                }
-                                let transfer := sdiv(""",
+                                ahead := sdiv(""",
         "absence",
     ),
     concrete(
@@ -85,8 +77,8 @@ ABSENCE: tuple[Mutant, ...] = (
     concrete(
         "the weight of another pair is charged",
         KERNEL,
-        "                                if lt(m, a) {",
-        "                                if 0 {",
+        "                if gt(i, j) {",
+        "                if 0 {",
         "absence",
     ),
     concrete(

@@ -127,42 +127,42 @@ library PairwiseKernel {
         uint256 absent,
         int256[] memory payoffs
     ) internal pure {
-        uint256 count = scores.length;
         assembly ("memory-safe") {
-            // Where the weight of (i, 0) would be if the row were complete.
-            function rowOf(first, size, i) -> row {
-                row := sub(add(first, shl(1, mul(i, size))), add(mul(i, add(i, 1)), add(shl(1, i), 2)))
+            // The weight of a pair of different members, whichever is named first.
+            function weightOf(first, size, i, j) -> weight {
+                if gt(i, j) {
+                    weight := i
+                    i := j
+                    j := weight
+                }
+                let row := sub(shl(1, mul(i, size)), mul(i, add(i, 1)))
+                weight := shr(240, mload(add(add(first, row), shl(1, sub(sub(j, i), 1)))))
             }
             for {
                 let a := 0
-            } lt(a, count) {
+            } lt(a, mload(scores)) {
                 a := add(a, 1)
             } {
                 if and(shr(a, absent), 1) {
-                    let owed := mul(gammaWad, mload(add(add(scores, 0x20), shl(5, a))))
-                    let row := rowOf(triangle, count, a)
-                    let sum := 0
                     for {
                         let m := 0
-                    } lt(m, count) {
+                    } lt(m, mload(scores)) {
                         m := add(m, 1)
                     } {
                         if and(shr(m, contributors), 1) {
-                            let ahead := sub(mul(gammaWad, mload(add(add(scores, 0x20), shl(5, m)))), owed)
+                            // Offsets first, addresses later: without the IR the stack has no room for both.
+                            let from := shl(5, add(a, 1))
+                            let to := shl(5, add(m, 1))
+                            let ahead := mul(gammaWad, sub(mload(add(scores, to)), mload(add(scores, from))))
                             if sgt(ahead, 0) {
-                                let place := add(row, shl(1, m))
-                                if lt(m, a) {
-                                    place := add(rowOf(triangle, count, m), shl(1, a))
-                                }
-                                let transfer := div(mul(shr(240, mload(place)), ahead), SCALE)
-                                let creditor := add(add(payoffs, 0x20), shl(5, m))
-                                mstore(creditor, add(mload(creditor), transfer))
-                                sum := add(sum, transfer)
+                                ahead := div(mul(weightOf(triangle, mload(scores), a, m), ahead), SCALE)
+                                to := add(payoffs, to)
+                                mstore(to, add(mload(to), ahead))
+                                from := add(payoffs, from)
+                                mstore(from, sub(mload(from), ahead))
                             }
                         }
                     }
-                    let debtor := add(add(payoffs, 0x20), shl(5, a))
-                    mstore(debtor, sub(mload(debtor), sum))
                 }
             }
         }

@@ -200,32 +200,27 @@ contract PairwiseKernelProofs {
     ) private pure {
         if (scores[who] < standIn) return;
         uint256 rate = uint256(incentive) << 120;
-        int256[] memory delivering = new int256[](3);
-        int256[] memory silent = new int256[](3);
+        int256[] memory mixed = new int256[](3);
         for (uint256 i; i < 3; ++i) {
-            delivering[i] = scores[i];
-            silent[i] = i == who ? int256(standIn) : int256(scores[i]);
-            if (i == who) continue;
-            uint16 weight = weights[i + who - 1];
-            if (keepsOrder(rate, weight, scores[who], standIn, scores[i]) == 0) return;
+            mixed[i] = scores[i];
+            if (i != who && keepsOrder(rate, weights[i + who - 1], scores[who], standIn, scores[i]) == 0) return;
         }
-        uint256 others = contributors & (7 ^ (1 << who));
-        uint256 absent = others ^ 7 ^ (1 << who);
         bytes memory triangle = abi.encodePacked(weights[0], weights[1], weights[2]);
-        int256 most = settled(rate, triangle, delivering, others | (1 << who), absent)[who];
-        int256 least = settled(rate, triangle, silent, others, absent | (1 << who))[who];
-        assert(least <= most);
+        uint256 others = contributors & (7 ^ (1 << who));
+        int256 most = settled(rate, triangle, mixed, others | (1 << who))[who];
+        mixed[who] = standIn;
+        assert(settled(rate, triangle, mixed, others)[who] <= most);
     }
 
+    /// @dev Whoever of the three does not contribute is absent.
     function settled(
         uint256 rate,
         bytes memory triangle,
         int256[] memory scores,
-        uint256 contributors,
-        uint256 absent
+        uint256 contributors
     ) private pure returns (int256[] memory payoffs) {
         payoffs = PairwiseKernel.transfers(rate, contentOf(triangle), scores, contributors);
-        PairwiseKernel.charge(rate, contentOf(triangle), scores, contributors, absent, payoffs);
+        PairwiseKernel.charge(rate, contentOf(triangle), scores, contributors, 7 ^ contributors, payoffs);
     }
 
     /// @dev 1 if division keeps its definition for what a member gets from another when it contributes `own`, and for what
@@ -242,7 +237,8 @@ contract PairwiseKernelProofs {
         assembly ("memory-safe") {
             let mine := mul(rate, own)
             let theirs := mul(rate, other)
-            let lead := sub(theirs, mul(rate, standIn))
+            let lead := mul(rate, sub(other, standIn))
+            let charged := mul(weight, mul(rate, sub(own, other)))
             let got := mul(weight, sub(mine, theirs))
             let given := mul(weight, sub(theirs, mine))
             let owed := mul(weight, lead)
@@ -254,8 +250,7 @@ contract PairwiseKernelProofs {
             ok := and(ok, iszero(slt(sdiv(got, scale), sub(0, sdiv(owed, scale)))))
             ok := and(ok, or(iszero(sgt(lead, 0)), eq(div(owed, scale), sdiv(owed, scale))))
             ok := and(ok, or(sgt(lead, 0), iszero(sgt(sdiv(owed, scale), 0))))
-            ok := and(ok, or(iszero(sgt(sub(mine, theirs), 0)), eq(div(got, scale), sdiv(got, scale))))
-            ok := and(ok, or(iszero(sgt(sub(mine, theirs), 0)), iszero(slt(sdiv(got, scale), 0))))
+            ok := and(ok, or(iszero(sgt(mul(rate, sub(own, other)), 0)), lt(div(charged, scale), shl(128, 1))))
         }
     }
 
