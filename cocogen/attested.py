@@ -22,6 +22,10 @@ from cocogen.printable import shorten
 __all__ = ["Attested", "canonical_json", "contradictions", "evidence_hash", "measured_quality"]
 
 
+_SHOWN = 100
+"""Characters of a value that a message shows."""
+
+
 def canonical_json(value: Any) -> bytes:
     """Sorted keys, no spaces, shortest exact floats, no NaN: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
@@ -179,7 +183,24 @@ def _document_contradictions(
     # documents of version 1 do not hold these
     if document.get("version") != 1:
         says.append(("the evaluation", document.get("evaluation"), attested.evaluation))
-        says.append(("who was refused", document.get("rejected"), attested.rejected))
+        says.append(("who was refused", _cut(document.get("rejected")), attested.rejected))
     for what, signed, written in says:
         if signed != written:
-            yield f"the evidence of {name} says otherwise of {what}: {signed!r}, not {written!r}"
+            first, second = _apart(signed, written)
+            yield f"the evidence of {name} says otherwise of {what}: {first}, not {second}"
+
+
+def _cut(rejected: object) -> object:
+    """Refusals as they are loaded: no reason is longer than the limit."""
+    if isinstance(rejected, dict) and all(isinstance(reason, str) for reason in rejected.values()):
+        return {_text(name): _text(reason) for name, reason in rejected.items()}
+    return rejected
+
+
+def _apart(signed: Any, written: Any) -> tuple[str, str]:
+    """Two different values in words, of objects the first entry in which they differ; cut, for strangers wrote them."""
+    if isinstance(signed, dict) and isinstance(written, dict):
+        key = min((key for key in {*signed, *written} if signed.get(key) != written.get(key)), default="")
+        signed, written = f"{key} = {signed.get(key)!r}", f"{key} = {written.get(key)!r}"
+        return shorten(signed, _SHOWN), shorten(written, _SHOWN)
+    return shorten(repr(signed), _SHOWN), shorten(repr(written), _SHOWN)

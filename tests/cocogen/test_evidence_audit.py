@@ -120,6 +120,20 @@ def test_every_value_is_refused_by_whoever_loads_the_file(settled, files):
             loop.attested(2)
 
 
+def test_a_message_names_the_entry_that_differs_and_is_cut(settled, files):
+    path = files.attested(2)
+    content = json.loads(path.read_text())
+    content["evaluation"]["accuracy"] = 0.5
+    path.write_text(json.dumps(content))
+    detail = verdict(settled, files)[1]
+    assert "says otherwise of the evaluation: accuracy = 0." in detail
+    assert "not accuracy = 0.5" in detail
+    assert "loss" not in detail
+    content["rejected"]["x" * 5_000] = "y" * 5_000
+    path.write_text(json.dumps(content))
+    assert len(verdict(settled, files)[1]) < 600
+
+
 def test_a_missing_entry_an_added_one_and_garbage(settled, files):
     path = files.attested(1)
     content = json.loads(path.read_text())
