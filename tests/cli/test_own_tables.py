@@ -66,6 +66,7 @@ def test_schemes_are_compared_by_what_they_would_generate_even_where_nobody_does
     terms = write(tmp_path, *weak(300, 90, 2.0), QUICK, ("rounds = 1", 'rounds = 1\nmechanism = "vcfl"'))
     played, _ = run("run", terms, "--no-study")
     assert set(played["data"]["rounds"][0]["quality"].values()) == {None}
+    assert played["data"]["audit"]["status"] == "PASS"
     schemes = run("compare", terms)[0]["data"]["schemes"]
     assert max(amount for scheme in schemes for amount in scheme["strategies"].values()) > 0
 

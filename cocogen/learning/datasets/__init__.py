@@ -20,8 +20,8 @@ from cocogen.learning.scaling import Features
 
 __all__ = ["DataFolders", "Dataset", "load"]
 
-_ROWS = 1024
-"""Samples that are compared at once."""
+_CELLS = 2**22
+"""Numbers that are compared at once."""
 
 
 def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
@@ -50,7 +50,8 @@ def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
 
 def _varies(features: Features) -> bool:
     """Whether any row differs from the first."""
-    return any((features[start : start + _ROWS] != features[0]).any() for start in range(0, len(features), _ROWS))
+    step = max(1, _CELLS // features.shape[1])
+    return any((features[start : start + step] != features[0]).any() for start in range(0, len(features), step))
 
 
 def _read(dataset: str, folders: DataFolders) -> Dataset:

@@ -39,7 +39,8 @@ _LARGEST = 1e15
 _LEAST_SPREAD = 2e-5
 """Deviation of a column that varies, as a share of its root mean square: less is not told from rounding."""
 _LONGEST_NAME = 200
-_ROWS = 1024
+_CELLS = 2**22
+"""Numbers that are looked at as float64 at once: 32 MB."""
 _SHAPES = "(n, d), (n, height, width) or (n, channels, height, width)"
 
 
@@ -191,9 +192,10 @@ def _check_values(path: Path, rows: NDArray[np.generic], shape: tuple[int, ...])
 
 
 def _in_parts(rows: NDArray[np.generic]) -> Iterator[NDArray[np.float64]]:
-    for start in range(0, len(rows), _ROWS):
+    step = max(1, _CELLS // rows.shape[1])
+    for start in range(0, len(rows), step):
         with np.errstate(over="ignore"):  # of types wider than float64: what overflows is found and named
-            yield rows[start : start + _ROWS].astype(np.float64)
+            yield rows[start : start + step].astype(np.float64)
 
 
 def _column(column: int, shape: tuple[int, ...]) -> str:

@@ -135,6 +135,15 @@ def test_arrays_of_another_form_are_refused_with_the_call_that_helps(
     assert re.search(hint, caught.value.hint)
 
 
+def test_a_table_is_looked_at_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cocogen.learning.datasets.table._CELLS", 5)  # one row at a time
+    assert np.array_equal(load("own.npz", save(tmp_path, TABLE)).features, TABLE)
+    spoiled = TABLE.copy()
+    spoiled[3, 1] = np.inf
+    with pytest.raises(DatasetError, match=r"features\[:, 1\] .* NaN or infinity"):
+        load("own.npz", save(tmp_path, spoiled))
+
+
 def test_the_calls_that_hints_name_help(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"dose": [1, 2, 3, 4], "arm": ["a", "b", "a", "b"], "ok": [True, False, True, True]})

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
 from cocogen.learning.datasets import load
@@ -132,6 +133,15 @@ def test_equal_samples_tie_wherever_they_stand(meter: QualityMeter, table) -> No
     features, labels = panel(table, 0.0)
     scores = meter._predict(features, labels, np.tile(table[0][:7], (33, 1)))
     assert len(np.unique(scores)) == 7
+
+
+def test_the_number_of_threads_changes_nothing(table) -> None:
+    values = []
+    for threads in (1, 4):
+        with threadpool_limits(threads):
+            own = QualityMeter(table[0][:70], table[1][:70], 2)
+            values.append((own.reference, own.measure(*panel(table, 0.4))))
+    assert values[0] == values[1]
 
 
 def test_panel_labels_are_balanced_and_sorted() -> None:
