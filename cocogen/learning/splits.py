@@ -75,8 +75,10 @@ def stratified_split(
     else:
         rarest = int(np.bincount(labels).min())
         if rarest < folds:
+            instead = "merge it with another, or leave it out"
             raise DatasetError(
-                f"the rarest class has {rarest} samples, fewer than the {folds} splits", hint="lower learning.splits"
+                f"the rarest class has {rarest} samples, fewer than the {folds} splits",
+                hint=f"set learning.splits = {rarest}, or {instead}" if rarest > 1 else instead,
             )
         cut = StratifiedKFold(folds, shuffle=True, random_state=_legacy_seed(fold_rng))
         rest, test = list(cut.split(np.zeros(len(labels)), labels))[fold]

@@ -15,6 +15,7 @@ times.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -155,13 +156,16 @@ class QualityMeter:
     def measure(
         self, panel: NDArray[np.float32], labels: NDArray[np.int64], known: NDArray[np.int64] | None = None
     ) -> float:
-        """κ in [0.01, 1] of a class-balanced panel (m, d) of finite, standardized samples, sorted by label.
+        """κ in [0.01, 1] of a class-balanced panel (m, d) of standardized samples, sorted by label.
 
+        Of a generator whose samples are no numbers it is 0.01.
         ``known``: the classes that the generator has seen, all of them when absent. Of the others the regression learns
         the holdout's own samples, cross-validated, in place of the panel's, and κ is the share of what the known
         classes add: (TSTR − B) / (TRTR − B), B = TRTR with those classes recalled by chance; of two classes, half of
         TRTR [ours].
         """
+        if not np.isfinite(panel).all():
+            return QUALITY_FLOOR
         with threadpool_limits(1):
             panel = self._reduced(panel)
             if known is not None and len(known) < len(self._recall):
@@ -258,7 +262,10 @@ class QualityMeter:
         """Predicted classes; of two classes scores of the second, rounded so that equal samples tie."""
         # Newton's method: few steps on small tables.
         solver = "lbfgs" if self._wide else "newton-cholesky"
-        model = LogisticRegression(C=0.1, solver=solver, max_iter=2_000, class_weight="balanced").fit(features, labels)
+        model = LogisticRegression(C=0.1, solver=solver, max_iter=2_000, class_weight="balanced")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stranger's samples may be ill-conditioned; they are judged all the same
+            model.fit(features, labels)
         if self._ranked:
             return np.asarray(model.decision_function(unseen)).round(_DECIMALS)
         return np.asarray(model.predict(unseen))

@@ -93,3 +93,12 @@ def test_a_limit_draws_from_its_generator() -> None:
     first, again, other = (limit_samples(LABELS, 50, rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("rarest", "hint"), [(3, "learning.splits = 3"), (1, "merge it with another")])
+def test_what_would_do_for_a_class_that_is_too_rare_is_said(rarest: int, hint: str) -> None:
+    labels = np.repeat([0, 1], [40, rarest])
+    with pytest.raises(DatasetError, match=f"rarest class has {rarest} samples") as caught:
+        stratified_split(labels, folds=5, fold=0, holdout_fraction=0.2, fold_rng=rng(0), holdout_rng=rng(1))
+    assert hint in caught.value.hint
+    assert ("splits" in caught.value.hint) == (rarest > 1)

@@ -135,6 +135,16 @@ def test_equal_samples_tie_wherever_they_stand(meter: QualityMeter, table) -> No
     assert len(np.unique(scores)) == 7
 
 
+def test_samples_that_are_no_numbers_or_all_alike_are_worth_the_floor_without_a_word(
+    meter: QualityMeter, table, recwarn: pytest.WarningsRecorder
+) -> None:
+    features, labels = panel(table, 0.0)
+    for value in (np.nan, np.inf, 1e30, 0.0):
+        assert meter.measure(np.full_like(features, value), labels) == QUALITY_FLOOR
+    assert 0.0 < meter.measure(features * 1e4, labels) <= 1.0
+    assert not recwarn.list
+
+
 def test_the_number_of_threads_changes_nothing(table) -> None:
     values = []
     for threads in (1, 4):
