@@ -229,9 +229,11 @@ class QualityMeter:
         spread = value * (1.0 - value)
         if not self._ranked:
             return math.sqrt(spread * float((1.0 / self._counts).sum())) / len(self._counts)
-        few, many = (int(count) for count in self._counts)
-        above, below = value / (2.0 - value) - value**2, 2.0 * value**2 / (1.0 + value) - value**2
-        return math.sqrt((spread + (few - 1) * above + (many - 1) * below) / (few * many))
+        few, many = sorted(int(count) for count in self._counts)
+        two_positives, two_negatives = value / (2.0 - value) - value**2, 2.0 * value**2 / (1.0 + value) - value**2
+        # Which class is called positive is arbitrary, so the larger of the two answers counts.
+        largest, least = max(two_positives, two_negatives), min(two_positives, two_negatives)
+        return math.sqrt((spread + (many - 1) * largest + (few - 1) * least) / (few * many))
 
     def _count(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.bincount(self._labels[rows], minlength=len(self._counts))

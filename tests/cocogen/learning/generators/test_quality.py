@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
@@ -119,6 +120,14 @@ def test_weak_and_rare_signals_are_measured(count: int, positives: int, distance
     real, nothing = np.mean(values, axis=0)
     assert real > 0.6
     assert nothing < 0.5 * real
+
+
+@pytest.mark.parametrize(("count", "positives"), [(60, 20), (400, 6), (400, 394)])
+def test_the_error_of_a_rank_covers_what_other_holdouts_measure(count: int, positives: int) -> None:
+    scores = [ranked(count, positives, seed, 1.2) for seed in range(300)]
+    areas = [roc_auc_score(labels, features[:, 0]) for features, labels in scores]
+    meter = QualityMeter(*scores[0], 2)
+    assert 0.9 * np.std(areas) < meter._standard_error(float(np.mean(areas))) < 1.4 * np.std(areas)
 
 
 def test_blocks_hold_as_many_of_each_class_as_real_training_sets() -> None:
