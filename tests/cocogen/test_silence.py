@@ -130,6 +130,18 @@ def test_who_takes_no_part_has_nothing_to_be_silent_about(agree, tmp_path):
     assert all(entry is not None and entry.settles for entry in found[:5])
 
 
+def test_where_somebody_sits_out_the_plan_may_ask_for_less_than_a_stand_in(agree, tmp_path):
+    """What SECURITY.md says of "planned": then silence saves something; under "least" it does not."""
+    here = [n != 4 for n in range(6)]
+    for rule, saves in (("planned", True), ("least", False)):
+        agreed = agree(rule)
+        loop = agreed.loop(tmp_path / rule)
+        profile = loop.plan(1, here).profile
+        assert profile.generated[5] < loop.plan(1, [True] * 6).profile.generated[5]
+        found = silence(loop.ledger, profile, here)
+        assert (max(entry.saved for entry in found if entry is not None) > 0) == saves
+
+
 def test_sitting_a_round_out_costs_nothing_and_gives_no_model(agree, tmp_path):
     loop = agree("planned").loop(tmp_path)
     before = loop.ledger.state().balances[RIVERSIDE]
