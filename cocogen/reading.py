@@ -17,15 +17,15 @@ from typing import Any
 __all__ = ["MAXIMUM_DEPTH", "MAXIMUM_JSON_BYTES", "parse_json", "parse_toml", "read_bounded"]
 
 MAXIMUM_DEPTH = 16
-MAXIMUM_JSON_BYTES = 16_000_000
+MAXIMUM_JSON_BYTES = 8_000_000
 
 _TOML = re.compile(
     r"""
       (?P<string>
           \"{3} (?: [^"\\] | \\. | "(?!"") )*+ "{3,5}
         | '{3}  (?: [^']         | '(?!'') )*+ '{3,5}
-        | "     (?: [^"\\\n] | \\[^\n] )*+ "
-        | '     [^'\n]*+ '
+        | " (?!"") (?: [^"\\\n] | \\[^\n] )*+ "
+        | ' (?!'') [^'\n]*+ '
       )
     | (?P<comment> \#[^\n]*+ )
     | (?P<open>  [\[{] )
@@ -36,7 +36,8 @@ _TOML = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_JSON = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
+_JSON = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++)++|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
+# Both stop at a quote that opens nothing. They must not go on behind it: every quote would be looked for again.
 
 
 def read_bounded(path: Path, maximum_bytes: int = MAXIMUM_JSON_BYTES) -> bytes:
@@ -51,9 +52,10 @@ def read_bounded(path: Path, maximum_bytes: int = MAXIMUM_JSON_BYTES) -> bytes:
 def parse_json(content: bytes | str, *, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """What a JSON text says; ValueError when it is none, or nested too deeply. ``pairs`` makes the objects."""
     text = content.decode("utf-8") if isinstance(content, bytes) else content
-    depth = 0
-    for token in _JSON.finditer(text):
-        depth += (token.lastgroup == "open") - (token.lastgroup == "close")
+    position = depth = 0
+    while token := _JSON.match(text, position):
+        kind, position = token.lastgroup, token.end()
+        depth += (kind == "open") - (kind == "close")
         _check(depth)
     return json.loads(text, object_pairs_hook=pairs)
 
@@ -61,7 +63,7 @@ def parse_json(content: bytes | str, *, pairs: Callable[[list[tuple[str, Any]]],
 def parse_toml(text: str) -> dict[str, Any]:
     """What a TOML text says; ValueError when it is none, or nested too deeply."""
     position = depth = dots = 0
-    while token := _TOML.match(text, position):  # it stops at a quote that opens nothing: so does the parser
+    while token := _TOML.match(text, position):
         kind, position = token.lastgroup, token.end()
         depth += (kind == "open") - (kind == "close")
         dots = dots + 1 if kind == "dot" else dots if kind in ("string", "other") else 0

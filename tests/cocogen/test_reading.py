@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -152,21 +154,33 @@ def test_files_are_read_up_to_the_limit_and_no_further(tmp_path: Path) -> None:
         read_bounded(Path("/dev/zero"), 10)
 
 
-def test_the_guard_looks_at_every_character_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a matter of time: the number of tokens of hostile texts is at most that of their characters."""
-    taken = 0
-    pattern = reading._TOML
+class Counting:
+    """A pattern that counts the characters that were looked at."""
 
-    class Counting:
-        @staticmethod
-        def match(text: str, position: int):
-            nonlocal taken
-            taken += 1
-            return pattern.match(text, position)
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern, self.taken, self.failed = pattern, 0, 0
 
-    monkeypatch.setattr(reading, "_TOML", Counting)
-    for text in ("[]" * 5000, "." * 10, "\n" * 5000, '"' * 5001, "'" * 4999, '"""' * 3001, "\\" * 5000, "= " * 5000):
-        taken = 0
-        with pytest.raises(ValueError):  # noqa: PT011 - no TOML
-            parse_toml(text + "x")
-        assert taken <= len(text) + 2
+    def match(self, text: str, position: int) -> re.Match[str] | None:
+        found = self.pattern.match(text, position)
+        self.taken, self.failed = self.taken + 1, self.failed + (found is None)
+        return found
+
+
+QUOTES = ('\'""" x" \\\\\'', "''' x' ", '"\\\\"', '"', "'", '"""', "'''", '""', '\\\\"""', '"x\\\\"')
+
+
+@pytest.mark.parametrize("piece", [*QUOTES, "[]", ".", "\n", "\\", "= ", "{", "#", "# x\n", "a.b=1\n"])
+def test_the_guard_takes_every_token_once_and_gives_up_at_a_quote_that_opens_nothing(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a matter of time: a failed look at a quote may reach to the end of the text, so there is one at most."""
+    text = piece * 500
+    for name, parse in (("_TOML", parse_toml), ("_JSON", parse_json)):
+        for begin in ("", "x", '"', "'", "\\"):
+            counting = Counting(getattr(reading, name))
+            with monkeypatch.context() as patched:
+                patched.setattr(reading, name, counting)
+                with contextlib.suppress(ValueError):
+                    parse(begin + text)
+            assert counting.failed <= 1
+            assert counting.taken <= len(text) + 2

@@ -49,7 +49,7 @@ def test_an_unwritable_place_is_a_typed_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "\x00", "[" * 10**6, "[" * 17 + "]" * 17, "9" * 5000, " " * 16_000_001 + "{}"]
+    "content", ["", "{", "\x00", "[" * 10**6, "[" * 17 + "]" * 17, "9" * 5000, " " * 8_000_001 + "{}"]
 )
 def test_a_malformed_json_file_is_named(tmp_path, content):
     workspace = Workspace(tmp_path)
