@@ -71,7 +71,14 @@ def make_environment(environment):
     """Make an empty environment of this Python, in place of whatever is there."""
     import venv
 
-    venv.create(str(environment), clear=True, with_pip=True, symlinks=True)
+    venv.create(str(environment), clear=True, symlinks=True)
+    # The pip of this Python serves the environment's too, from 22.3 on, and saves to install an old one there first.
+    python = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile", "--disable-pip-version-check"]
+    pip += ["--constraint", str(environment.parent / "constraints.txt"), "pip", "setuptools"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if subprocess.run(pip, **quiet).returncode:
+        call([python, "-m", "ensurepip"])
 
 
 def install(root, environment, what):
