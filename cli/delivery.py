@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
+from cli.output import wrapped
 
 if TYPE_CHECKING:
     from cli.session import Session
     from cocogen.ledger import RoundOutcome
 
 __all__ = ["delivery_data", "delivery_text"]
-
-_COLUMNS = 80
 
 
 def delivery_data(session: Session, outcome: RoundOutcome) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def delivery_text(data: dict[str, Any]) -> str:
         for name, reason in reasons.items():
             by_reason.setdefault(reason, []).append(name)
         lines += [f"not to {_listed(names)}: {reason}" for reason, names in by_reason.items()]
-    return "\n".join(click.wrap_text(line, _COLUMNS, subsequent_indent="  ") for line in lines)
+    return "\n".join(wrapped(*lines))
 
 
 def _listed(names: list[str]) -> str:

@@ -24,11 +24,24 @@ from typing import Any
 
 from cli.streams import OutputLost
 
-__all__ = ["SCHEMA_VERSION", "announced", "emit", "fail", "note", "progress", "say", "table", "units", "word"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "announced",
+    "emit",
+    "fail",
+    "note",
+    "progress",
+    "say",
+    "table",
+    "units",
+    "word",
+    "wrapped",
+]
 
 SCHEMA_VERSION = 1
 Progress = Callable[[str, int, int], None]
 
+_COLUMNS = 80
 _LINE = 2_000
 """Characters of a line."""
 _LINES = 40
@@ -48,6 +61,13 @@ def word(value: object) -> str:
     from cocogen.printable import printable
 
     return printable(str(value), _WORD)
+
+
+def wrapped(*texts: str) -> list[str]:
+    """Texts as lines of at most 80 columns; escaped first, so that no line ends where a stranger wants it to."""
+    import textwrap
+
+    return [part for text in texts for part in textwrap.wrap(_line(text), _COLUMNS, subsequent_indent="  ")]
 
 
 def say(*lines: str) -> None:

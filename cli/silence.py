@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from cli.output import say, table, units
+from cli.output import say, table, units, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +65,7 @@ def print_silence(entries: Mapping[str, Any], shown: Sequence[str], number: int,
         return
     columns = ["organization", "as planned", "silent", "saved by silence", "the round"]
     table(f"round {number}: who hands in nothing, while the others contribute as planned", columns, rows)
-    say(*wrapped(["whoever is silent gets no model of the round", _largest(known, unit), _SIT_OUT]))
+    say(*wrapped("whoever is silent gets no model of the round", _largest(known, unit), _SIT_OUT))
 
 
 def silence_lines(name: str, entry: Mapping[str, Any], number: int, unit: int) -> list[str]:
@@ -76,17 +74,10 @@ def silence_lines(name: str, entry: Mapping[str, Any], number: int, unit: int) -
     void = "" if entry["settles_without"] else ", for without it the round is void"
     outcome = f"loses {units(-saved, unit)}" if saved < 0 else f"saves {units(saved, unit) if saved else 'nothing'}"
     return wrapped(
-        [
-            f"if {name} takes part in round {number} and hands in nothing, it {_moves(silent, unit)}{void}, and gets "
-            f"no model of the round; as planned it {_moves(contributing, unit)}: silence {outcome}",
-            _SIT_OUT.replace("NAME", name),
-        ]
+        f"if {name} takes part in round {number} and hands in nothing, it {_moves(silent, unit)}{void}, and gets "
+        f"no model of the round; as planned it {_moves(contributing, unit)}: silence {outcome}",
+        _SIT_OUT.replace("NAME", name),
     )
-
-
-def wrapped(lines: Sequence[str]) -> list[str]:
-    """Texts as lines of at most 80 columns."""
-    return [part for line in lines for part in click.wrap_text(line, 80, subsequent_indent="  ").splitlines()]
 
 
 def _largest(known: Mapping[str, Any], unit: int) -> str:

@@ -244,6 +244,25 @@ def test_what_others_say_of_absent_organizations(text, here) -> None:
     feed("submit", "-o", "north", code=4)
 
 
+@pytest.mark.slow
+def test_a_reason_stays_harmless_to_the_end_of_the_round(here) -> None:
+    (ROUND / "north.bundle").unlink()
+    (ROUND / "absent.json").write_text(json.dumps({"north": EVIL}))
+    showing = []
+    for command in (
+        "attest", *(f"submit -o {name}" for name in NAMES[1:]), "status", "round record --advance", "status",
+        "round settle --advance", "status", "contributions", "audit", "export", "run clinics.toml --no-study",
+        "run clinics.toml --no-study --format json",
+    ):  # fmt: skip
+        code, out, err = typed(*command.split())
+        assert code == 0, f"{command}: {out}{err}"
+        harmless(out)
+        harmless(err)
+        if SEEN in out + err:
+            showing.append(command.split()[0])
+    assert {"attest", "contributions", "run"} <= set(showing), showing
+
+
 def test_an_attestation_of_somebody_else(here) -> None:
     assert typed("attest")[0] == 0
     in_json(ROUND / "attested.json", lambda content: content["rejected"].update({"north": LONG, EVIL: EVIL}))

@@ -26,7 +26,15 @@ def test_nobody_else_writes(path: Path) -> None:
         if path.name == "guardian.py" and written == "print":  # it has nothing of the package, and says one constant
             assert isinstance(node.args[0], ast.Constant)
             continue
-        assert written not in ("print", "click.echo", "click.secho", "Console", "sys.stdout.write", "sys.stderr.write")
+        assert written not in (
+            "print",
+            "click.echo",
+            "click.secho",
+            "Console",
+            "sys.stdout.write",
+            "sys.stderr.write",
+            "click.wrap_text",
+        )
 
 
 def test_a_line_is_one_line_without_anything_that_a_terminal_obeys(capsys) -> None:
@@ -89,6 +97,14 @@ def test_the_transaction_of_a_wallet_is_shown_whole(capsys) -> None:
 def test_a_word_stays_in_its_line_of_a_text(capsys) -> None:
     output.emit({}, f"kept in {output.word(HOSTILE)}\nnext", as_json=False)
     assert capsys.readouterr().out == f"kept in {SHOWN}\nnext\n"
+
+
+def test_what_is_wrapped_was_escaped_first() -> None:
+    lines = output.wrapped(f"{'word ' * 14}{HOSTILE} and more", "second")
+    assert lines[-1] == "second"
+    assert max(map(len, lines)) <= 80
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.strip().startswith("north") for line in lines)
 
 
 def test_progress_is_escaped_with_and_without_a_terminal(monkeypatch) -> None:
