@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from chain.errors import (
     ContractError,
     TransactionPending,
     TransactionReplaced,
+    TransactionTimeout,
     TransactionUnconfirmed,
 )
 from chain.journal import Journal
@@ -132,8 +134,10 @@ class TestOnANode:
 
     def test_any_version_counts_whatever_its_price(self, node, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr("chain.transactions.time.sleep", lambda _: None)
-            with pytest.raises(Exception, match="not mined within"):
+            clock = itertools.count()
+            ticking = SimpleNamespace(monotonic=lambda: next(clock) / 50, sleep=lambda _: None)
+            patch.setattr("chain.transactions.time", ticking)
+            with pytest.raises(TransactionTimeout, match="not mined within"):
                 pay(node)
         (intent,) = node.journal.intents
         assert len(intent.hashes) > 1
