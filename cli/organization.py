@@ -397,7 +397,13 @@ def exit_(request: Request, organization: str, cancel: bool) -> None:
     from cli.session import Session
 
     with Session.opened(request) as session:
-        receipt = session.ledger.exit(session.index(organization), cancel=cancel)
+        n, state = session.index(organization), session.ledger.state()
+        receipt = session.ledger.exit(n, cancel=cancel)
+    if not cancel and state.phase == "open" and state.participants[n] and not state.submitted[n]:
+        note(
+            f"round {state.round} is open, and {organization} takes part in it still: what handing in nothing costs is "
+            f"said by `cocogen plan -o {organization}`"
+        )
     data = {"organization": organization, "exiting": not cancel, "receipt": receipt_data(receipt)}
     words = "stays in the consortium" if cancel else "takes no part from the next round on"
     emit(data, f"{organization} {words}\n{_receipt_text(receipt)}", as_json=request.as_json)

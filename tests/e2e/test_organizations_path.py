@@ -80,13 +80,15 @@ class TestAfterARound:
         audit = settled.json("audit", code=1)
         assert [check["name"] for check in audit["checks"] if check["status"] == "FAIL"] == ["terms"]
 
-    @pytest.mark.parametrize("field", ["profitability", "score_offset", "data_cap", "quality"])
+    @pytest.mark.parametrize("field", ["profitability", "score_offset", "data_cap", "quality", "stand_in"])
     def test_tampered_resolved_terms_fail_the_audit_at_the_terms(self, settled, field):
         path = settled.folder / ".cocogen" / "clinics" / "resolved.json"
         resolved = json.loads(path.read_text())
-        resolved["organization"][0][field] = (
-            resolved["organization"][0][field] * 0.5 if field == "quality" else (resolved["organization"][0][field] + 1)
-        )
+        first = resolved["organization"][0]
+        if field == "stand_in":
+            first[field][1] -= 1
+        else:
+            first[field] = first[field] * 0.5 if field == "quality" else first[field] + 1
         path.write_text(json.dumps(resolved, sort_keys=True, indent=1) + "\n")
         audit = settled.json("audit", code=1)
         assert "terms" in [check["name"] for check in audit["checks"] if check["status"] == "FAIL"]
@@ -267,6 +269,12 @@ class TestWhatSilenceCosts:
         assert "hands in nothing, it pays nothing" in " ".join(cocogen("deposit -o harbor").out.split())
         assert cocogen.json("deposit -o harbor --config clinics.toml")["organization"] == "harbor"
         assert cocogen.json("audit")["status"] == "PASS"
+
+    def test_an_exit_while_a_round_is_open_does_not_excuse_from_it(self, trained):
+        said = trained("exit -o meadow")
+        assert "round 1 is open, and meadow takes part in it still" in said.err
+        assert "round" not in trained("exit -o meadow --cancel").err
+        assert trained.json("plan -o meadow")["silence"]["meadow"]["settles_without"]
 
 
 class TestOrder:
