@@ -511,7 +511,7 @@ class TestEventQueries:
                 return result([self.event(block) for block in range(first, last + 1)])
 
             fake.answer = answer
-            return Web3(NodeProvider(fake.url, timeout=0.3))
+            return Web3(NodeProvider(fake.url, timeout=1.0 if refusal.seconds else 10.0))
 
         return limit
 
@@ -544,7 +544,7 @@ class TestEventQueries:
             Reply(503),
             Reply(524, b"a timeout occurred"),
             Reply(body=b'{"message": "response size exceeded"}'),
-            Reply(seconds=0.5),
+            Reply(seconds=1.5),
             error(code=-32_005, message="query timeout exceeded"),
         ],
         ids=lambda reply: f"{reply.status}-{reply.body[:24].decode()}",
