@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cli.output import wrapped
@@ -16,11 +17,15 @@ __all__ = ["delivery_data", "delivery_text"]
 def delivery_data(session: Session, outcome: RoundOutcome) -> dict[str, Any]:
     """Who gets the model of a round, and why somebody gets none; nothing of either while the round is open."""
     from cocogen.delivery import recipients, withheld
+    from cocogen.errors import WorkspaceError
 
     names, number = session.resolved.names, outcome.round
     if outcome.status == "open":
         return {"round": number, "recipients": [], "withheld": {}}
-    rejected = session.loop.attested(number).rejected if session.workspace.attested(number).exists() else {}
+    rejected: dict[str, str] = {}
+    if session.workspace.attested(number).exists():
+        with contextlib.suppress(WorkspaceError):  # an altered file gives no reasons; whoever works with it is told
+            rejected = session.loop.attested(number).rejected
     given = [name for name, gets in zip(names, recipients(outcome), strict=True) if gets]
     return {"round": number, "recipients": given, "withheld": withheld(outcome, names, rejected)}
 

@@ -185,6 +185,12 @@ class TestSilentMember:
         assert held == dict.fromkeys(NAMES[:-1], 1) | {"lakeview": 0}
         text = cocogen("status").out
         assert "not to lakeview: no contribution of it was recorded" in text
+        attested_file = cocogen.folder / ".cocogen/clinics/rounds/0001/attested.json"
+        kept = attested_file.read_text()
+        attested_file.write_text("{}")
+        withheld = cocogen.json("status")["history"][0]["model"]["withheld"]
+        assert withheld == {"lakeview": "no contribution of it was recorded"}
+        attested_file.write_text(kept)
         (models / "north" / "0001.npz").unlink()
         assert [path.rpartition("models/")[2] for path in cocogen.json("round deliver")["files"]] == ["north/0001.npz"]
         assert cocogen("round deliver").out.endswith("0 new files\n")
