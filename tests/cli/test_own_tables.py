@@ -49,7 +49,10 @@ def weak(count: int, positives: int, distance: float) -> tuple[np.ndarray, np.nd
     return np.asfortranarray(features), labels
 
 
-@pytest.mark.parametrize(("count", "positives", "distance"), [(228, 63, 0.6), (1000, 14, 1.2)], ids=["weak", "rare"])
+@pytest.mark.parametrize(
+    ("count", "positives", "distance"),
+    [pytest.param(228, 63, 0.6, id="weak"), pytest.param(1000, 14, 1.2, id="rare", marks=pytest.mark.slow)],
+)
 def test_a_weak_or_rare_signal_runs_and_is_said_to_be_uncertain_before_training(
     run, tmp_path, count: int, positives: int, distance: float
 ) -> None:
