@@ -33,6 +33,9 @@ abstract contract GasFixture is ConsortiumFixture {
 /// @dev Not isolated: a creation's gas is that of CREATE (32,000, 2 a word of init code, execution, 200 a byte of code)
 /// plus 21,000 and the calldata, 16 a byte or 4 for a zero. Nothing is warm before a deployment, and nothing is refunded.
 contract DeploymentGasTest is GasFixture {
+    /// @dev The code that charges absent members, which the prototype did not have, and their stand-ins.
+    uint256 private constant CHARGING = 300_000;
+
     function test_Deployment5() external {
         measure(5, 2_570_000);
     }
@@ -67,7 +70,7 @@ contract DeploymentGasTest is GasFixture {
         }
         uint256 before = gasleft();
         create(code);
-        expectWithin("deploy", total + before - gasleft(), budget);
+        expectWithin("deploy", total + before - gasleft(), budget + CHARGING);
     }
 }
 

@@ -175,8 +175,12 @@ contract Handler is Attempts {
     /// @dev The dispute of a member of the round, whose turn depends on the number of disputes so far. Who is absent needs
     /// no more than its liability for it.
     function dispute() private {
+        uint256 first = covered.disputed;
         for (uint256 i; i < COUNT; ++i) {
-            uint256 index = (i + covered.disputed) % COUNT;
+            if (covered.bondless == 0 && absent(i)) first = i;
+        }
+        for (uint256 i; i < COUNT; ++i) {
+            uint256 index = (i + first) % COUNT;
             if (phase != IConsortium.Phase.Recorded || !payoffsAreKnown() || !ghosts[index].participant) continue;
             if (absent(index)) tryWithdraw(members[index], index, withdrawable(index), stranger);
             else if (withdrawable(index) < DISPUTE_BOND) tryDeposit(index, DISPUTE_BOND, 7);
@@ -184,13 +188,15 @@ contract Handler is Attempts {
         }
     }
 
-    /// @dev The rarest ruling so far, or silence.
+    /// @dev The rarest ruling so far, or silence; once in a run the one that takes an absent member's bond.
     function resolve() private {
         uint256[3] memory rulings = covered.rulings;
         uint256 rarest = 2;
         if (rulings[1] < rulings[rarest]) rarest = 1;
         if (rulings[0] < rulings[rarest]) rarest = 0;
-        if (rulings[rarest] <= covered.defaults && time <= deadline) {
+        bool once = covered.bondless == 0 && absent(disputant);
+        if (once) rarest = uint8(IConsortium.Ruling.SettleAndForfeit);
+        if ((once || rulings[rarest] <= covered.defaults) && time <= deadline) {
             tryResolve(ARBITER, uint8(rarest));
         } else {
             moveTo(deadline + 1);
