@@ -177,9 +177,10 @@ class TestEncode:
         from eth_abi import encode as abi_encode
 
         encoded = encode(make_terms(2))
-        types = ["bytes32", "bytes32", "uint160", "uint128", "uint128", "address", "address", "address"]
+        types = ["bytes32"] * 3 + ["uint160", "uint128", "uint128", "address", "address", "address"]
         types += ["uint32"] * 4 + ["uint16", "uint8", "uint32", "uint128", "uint8", "bool", "uint8", "bytes32"]
-        values = [keccak256(encoded.records), keccak256(encoded.triangle), *encoded.scalars.values]
+        packed = (encoded.records, encoded.triangle, encoded.packed_stand_ins)
+        values = [*map(keccak256, packed), *encoded.scalars.values]
         assert encoded.terms_hash == keccak256(abi_encode(types, values))
 
     @pytest.mark.parametrize(

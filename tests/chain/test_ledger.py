@@ -450,7 +450,7 @@ class TestRecord:
         ledger.exit(1)
         record = ledger.collect()
         report = audit(record, ledger.terms)
-        assert [check.name for check in report.checks if check.status != "PASS"] == ["cross-check"]
+        assert [check.name for check in report.checks if check.status != "PASS"] == ["cross-check", "evidence", "data"]
         assert report.status == "PASS"
 
     def test_event_names_the_direct_caller_and_its_value(self, empty):

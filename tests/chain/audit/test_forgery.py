@@ -131,7 +131,8 @@ class TestSecondNode:
 
     def test_its_same_answers_confirm_the_file(self, recorded, genuine, through_file):
         report = audit(through_file(genuine), recorded.encoded, offline=True, second=genuine)
-        assert set(judged(report).values()) == {"PASS"}
+        assert {name for name, status in judged(report).items() if status != "PASS"} == {"evidence", "data"}
+        assert report.status == "PASS"
 
     def test_it_answers_where_the_file_has_no_answer(self, recorded, genuine):
         silent = as_wallet(genuine, None)
