@@ -235,22 +235,23 @@ contract PairwiseKernelProofs {
     ) internal pure returns (uint256 ok) {
         int256 scale = SCALE;
         assembly ("memory-safe") {
-            let mine := mul(rate, own)
-            let theirs := mul(rate, other)
-            let lead := mul(rate, sub(other, standIn))
-            let charged := mul(weight, mul(rate, sub(own, other)))
-            let got := mul(weight, sub(mine, theirs))
-            let given := mul(weight, sub(theirs, mine))
-            let owed := mul(weight, lead)
-            // SDIV is odd, and no quotient leaves 128 bits.
-            ok := eq(sdiv(given, scale), sub(0, sdiv(got, scale)))
+            // What it gets from a contributor, and gives it: SDIV is odd, and no quotient leaves 128 bits.
+            let got := mul(weight, sub(mul(rate, own), mul(rate, other)))
+            let owed := mul(weight, sub(mul(rate, other), mul(rate, own)))
+            ok := eq(sdiv(owed, scale), sub(0, sdiv(got, scale)))
             ok := and(ok, lt(add(sdiv(got, scale), shl(128, 1)), shl(129, 1)))
+            // What it owes a contributor by its stand-in: SDIV keeps order and sign, and equals DIV where nothing is
+            // negative.
+            let lead := mul(rate, sub(other, standIn))
+            owed := mul(weight, lead)
             ok := and(ok, lt(add(sdiv(owed, scale), shl(128, 1)), shl(129, 1)))
-            // SDIV keeps order and sign, and equals DIV where nothing is negative.
             ok := and(ok, iszero(slt(sdiv(got, scale), sub(0, sdiv(owed, scale)))))
             ok := and(ok, or(iszero(sgt(lead, 0)), eq(div(owed, scale), sdiv(owed, scale))))
             ok := and(ok, or(sgt(lead, 0), iszero(sgt(sdiv(owed, scale), 0))))
-            ok := and(ok, or(iszero(sgt(mul(rate, sub(own, other)), 0)), lt(div(charged, scale), shl(128, 1))))
+            // What it gets from an absent member.
+            lead := mul(rate, sub(own, other))
+            got := mul(weight, lead)
+            ok := and(ok, or(iszero(sgt(lead, 0)), lt(div(got, scale), shl(128, 1))))
         }
     }
 
