@@ -6,9 +6,9 @@ BIN := .venv/bin
 INSTALL := $(PYTHON) tools/install.py $(if $(filter command environment,$(firstword $(origin PYTHON))),--this-python)
 FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
-SLOW := $(if $(filter true,$(CI)),-m "slow or not slow" --timeout=900,)
+SLOW := $(if $(filter true,$(CI)),-m "not deep" --timeout=900,)
 
-.PHONY: help core install run test check lint format prove mutate bench forge contracts-check artifacts findings clean
+.PHONY: help core install run test deep check lint format prove mutate bench forge contracts-check artifacts findings clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ run: core ## run the main job: six clinics, real data, embedded chain, audit
 
 test: install forge ## the default test suite on JOBS cores (all); with CI=true the slow tests too
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(SLOW)
+
+deep: install forge ## every test there is, an hour or more: run it before money or evidence changes
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "deep or not deep" --timeout=1800
 
 forge: ## the contract's own tests (needs node: cd contracts && npm ci)
 	@if [ -x $(FORGE) ]; then cd contracts && node_modules/.bin/forge test; \

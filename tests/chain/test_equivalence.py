@@ -316,7 +316,8 @@ def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(
 
 
 @pytest.mark.slow
-def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_terms, stage_on):
+@pytest.mark.parametrize("rounds", [40, pytest.param(200, marks=pytest.mark.deep)])
+def test_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_terms, stage_on, rounds):
     rng = random.Random(23)
     terms = make_terms(3, maximum_rounds=400, quorum_bps=1, minimum_members=2, submit_window=1_000)
     members = tuple(replace(m, stand_in=(m.data_cap // 2, m.generated_cap // 3, 1)) for m in terms.members)
@@ -335,7 +336,7 @@ def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_back
             shared_backend.fund(account.address, 2 * bond)
             both("depositSubmit", index, stage.encoded.terms_hash, account=account, value=bond)
         settled = paid = charged = 0
-        while settled < 200:
+        while settled < rounds:
             shared_backend.wait_until(twin.idle_since + stage.encoded.scalars.min_gap if twin.number else 0)
             both("roundOpen", account=stage.attester)
             for index in (index for index in range(3) if rng.random() < 0.9):
@@ -354,8 +355,8 @@ def test_two_hundred_random_rounds_pay_the_same_wei_on_every_backend(shared_back
             charged += any(twin.payoffs[i] for i in range(3) if twin.absent >> i & 1)
             both("payoffTransfer", account=stage.operator)
             settled += 1
-        assert paid > 150
-        assert charged > 20
+        assert paid > 0.75 * rounds
+        assert charged > 0.1 * rounds
         record = collect_record(stage.contract, created_block=stage.deployed.block, created_transaction=None)
         assert record.storage == twin.storage(block=record.storage.block)
 

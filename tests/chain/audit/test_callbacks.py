@@ -296,7 +296,7 @@ def test_property_random_ledgers_with_members_that_call_back_pass(cast):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(100, 300, 10))
+@pytest.mark.parametrize("first", [100, *(pytest.param(n, marks=pytest.mark.deep) for n in range(110, 300, 10))])
 def test_property_two_hundred_random_ledgers_with_members_that_call_back_pass(cast, first):
     seen = play_random(cast, range(first, first + 10), steps=25)
     assert sum(seen[name] > 0 for name in CALLBACKS) >= 3

@@ -135,7 +135,7 @@ def test_a_sample_of_all_flips_passes_only_where_the_document_says_so(exported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(6))
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.deep) for n in range(1, 6))])
 def test_no_flip_at_all_passes_unless_the_document_says_so(exported, first):
     found, tried = passed(exported, 6, first)
     assert found <= listed()
