@@ -464,7 +464,7 @@ class TestOffline:
     def test_terms_that_no_ledger_can_hold_are_incomplete(self, elsewhere):
         path = elsewhere / "resolved.json"
         resolved = json.loads(path.read_text())
-        resolved["organization"][0]["data_cap"] = -1
+        resolved["organization"][0]["data_cap"] = 1 << 64
         path.write_text(json.dumps(resolved, sort_keys=True, indent=1) + "\n")
         data = data_of("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", code=5)
         assert "data_cap" in data["checks"][0]["detail"]

@@ -102,6 +102,7 @@ def test_whoever_is_left_out_goes_on_from_its_own_variate_and_the_model_of_its_r
     loop.play()
     play_without(loop, 5)
     name = loop.resolved.names[5]
+    loop.bond()
     variates = loop.variates(3)
     assert digests([variates[5]]) == digests([by_hand(loop, name, [1])])
     assert digests(variates[:5]) == digests(by_hand(loop, other, [1, 2]) for other in loop.resolved.names[:5])

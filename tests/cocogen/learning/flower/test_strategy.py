@@ -161,6 +161,7 @@ def test_a_node_that_is_gone_comes_back_under_the_same_number(make_loop, make_gr
     strategy.play(grid, 1)
     app = grid.nodes.pop(105)
     strategy.play(grid, 1)
+    loop.bond()
     grid.nodes[105] = app
     strategy.play(grid, 1)
     assert [report.rejected for report in strategy.reports] == [{}, {"lakeview": "no node of it is connected"}, {}]
