@@ -24,18 +24,21 @@ _ROWS = 6
 """Organizations shown by name; in a larger consortium those that most money moved to or from."""
 
 
-def show(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool) -> None:
+def show(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool, data_dir: str | None = None) -> None:
     """Say what came out of a run, after all its details where they are asked for.
 
     ``terms``: the terms file as it was named. ``kept``: the workspace outlives the command.
+    ``data_dir``: where the command was told to look for the data, so that an audit measures them too.
     """
     if verbose:
         _details(data)
         say("")
-    say(*summary(data, terms, kept=kept, verbose=verbose))
+    say(*summary(data, terms, kept=kept, verbose=verbose, data_dir=data_dir))
 
 
-def summary(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool = False) -> list[str]:
+def summary(
+    data: dict[str, Any], terms: str, *, kept: bool, verbose: bool = False, data_dir: str | None = None
+) -> list[str]:
     """The screen's lines: at most 23, of at most 80 characters unless a path is longer."""
     void = [entry["round"] for entry in data["rounds"] if entry["status"] != "settled"]
     settled = len(data["rounds"]) - len(void)
@@ -46,7 +49,7 @@ def summary(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool = Fal
     lines += _left_out(data) + _accuracy(data)
     if (privacy := data["privacy"]) is not None:
         lines.append(f"privacy: epsilon at most {max(privacy['epsilon'].values()):.4g} at delta {privacy['delta']:g}")
-    return [*lines, *_verdict(data), "", *_next(data, terms, kept=kept, verbose=verbose)]
+    return [*lines, *_verdict(data), "", *_next(data, terms, kept=kept, verbose=verbose, data_dir=data_dir)]
 
 
 def _payments(data: dict[str, Any]) -> list[str]:
@@ -135,7 +138,7 @@ def _verdict(data: dict[str, Any]) -> list[str]:
     return [_cut(f"{line}; skipped: {', '.join(skipped)}" if skipped else line, WIDTH)]
 
 
-def _next(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool) -> list[str]:
+def _next(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool, data_dir: str | None) -> list[str]:
     command = _command()
     if not kept:
         details = [] if verbose else [f"details: {command} run {shlex.quote(terms)} --verbose, with the same options"]
@@ -145,7 +148,7 @@ def _next(data: dict[str, Any], terms: str, *, kept: bool, verbose: bool) -> lis
     shortest = min(data["organizations"], key=len)
     return [
         f"all of it: {folder}/report.json",
-        f"next: {command} audit --workspace {folder}",
+        f"next: {command} audit --workspace {folder}" + (f" --data-dir {shlex.quote(data_dir)}" if data_dir else ""),
         withdraw + (shortest if len(withdraw + shortest) <= WIDTH else "NAME"),
     ]
 

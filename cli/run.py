@@ -92,7 +92,9 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
         )
     emit(
         data,
-        lambda: show(data, request.config or "", kept=spec not in EPHEMERAL, verbose=verbose),
+        lambda: show(
+            data, request.config or "", kept=spec not in EPHEMERAL, verbose=verbose, data_dir=request.data_dir
+        ),
         as_json=request.as_json,
     )
     return EXIT_CODES[data["audit"]["status"]]

@@ -145,6 +145,13 @@ def test_a_ledger_in_memory_leaves_nothing_to_type_but_the_same_again():
     assert "audit --workspace" not in text
 
 
+def test_the_audit_is_told_where_the_run_was_told_to_find_the_data():
+    assert any(
+        line.endswith("--data-dir 'my data'") and " audit " in line for line in screen(finished(), data_dir="my data")
+    )
+    assert not any("--data-dir" in line for line in screen(finished()))
+
+
 def test_what_a_stranger_supplies_is_one_printable_line():
     data = finished()
     data["rounds"][0]["rejected"] = {"north": "\x1b[2J\r\nnorth: accepted"}
