@@ -327,7 +327,7 @@ class NotALocalChain(LedgerError):
 
 
 class TransactionRejected(LedgerError):
-    """The node did not take a transaction: too little ether for value and gas, or a wrong nonce."""
+    """The node refused a transaction, or what was asked about it: too little ether, a wrong nonce, an own limit."""
 
 
 class TransactionPending(LedgerError):

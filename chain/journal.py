@@ -9,11 +9,13 @@ refuses them the second time. Left out: asking the chain what became of a transa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -28,6 +30,10 @@ DEPLOY = "deploy"
 """The operation that creates a contract."""
 
 _NAMES = {DEPLOY: "deployment", "depositSubmit": "deposit", "withdraw": "withdrawal"}
+_WHAT = "the record of what was sent"
+_PATIENCE = 30.0
+"""Seconds to wait for another command that changes the file; it takes milliseconds."""
+
 _Amount = Annotated[int, Field(ge=0, le=LARGEST_WORD)]
 _Hash = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 
@@ -93,70 +99,108 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._intents: tuple[Intent, ...] | None = None
+        self._unfiled: tuple[Intent, ...] = ()
         self._done: set[Intent] = set()
         self.deferred = False
 
     @property
     def intents(self) -> tuple[Intent, ...]:
-        """All of them, oldest first; WorkspaceError where the file cannot be read."""
-        if self._intents is None:
-            self._intents = self._read()
-        return self._intents
+        """All of them, oldest first, as they are now; WorkspaceError where the file cannot be read."""
+        return self._unfiled if self._path is None else self._read(self._path)
 
-    def write(self, intent: Intent) -> None:
-        """Keep ``intent``, in the place of an earlier one that differs from it in its versions only."""
-        self._replace((*(each for each in self.intents if not _versions(each, intent)), intent))
+    def write(self, intent: Intent) -> Intent:
+        """Keep ``intent``, with the versions of an earlier one that differs from it in them only; what is kept."""
+        kept = intent
+
+        def merged(intents: tuple[Intent, ...]) -> list[Intent]:
+            nonlocal kept
+            same = [each for each in intents if _versions(each, intent)]
+            kept = replace(intent, hashes=tuple(dict.fromkeys(h for each in (*same, intent) for h in each.hashes)))
+            return [*(each for each in intents if each not in same), kept]
+
+        self._change(merged)
+        return kept
 
     def done(self, intent: Intent) -> None:
         """Note that ``intent`` was mined: others with its nonce never will be, and its outcome can be told."""
-        kept = [each for each in self.intents if not (each.same_account(intent) and each.nonce == intent.nonce)]
+
+        def settled(intents: tuple[Intent, ...]) -> list[Intent]:
+            others = [each for each in intents if not (each.same_account(intent) and each.nonce == intent.nonce)]
+            return [*others, intent] if self.deferred else others
+
+        self._change(settled)
         if self.deferred:
             self._done.add(intent)
-            kept.append(intent)
-        self._replace(kept)
 
     def forget(self, intents: Iterable[Intent]) -> None:
         """Drop ``intents``: somebody knows what became of them."""
         gone = set(intents)
-        self._replace(each for each in self.intents if each not in gone)
+        self._change(lambda kept: [each for each in kept if each not in gone])
 
     def release(self) -> None:
-        """Drop what was mined since :attr:`deferred` was set: its outcome has been shown."""
+        """Drop what was mined since :attr:`deferred` was set: its outcome has been shown.
+
+        Whoever calls this may have let go of the workspace: what other commands wrote since is kept.
+        """
         done, self._done, self.deferred = self._done, set(), False
-        if self._path is not None:
-            self._intents = None  # the workspace may have been let go of since
-        self.forget(done)
+        if done:
+            self.forget(done)
 
-    def _replace(self, intents: Iterable[Intent]) -> None:
-        kept = tuple(intents)
-        if kept == self.intents:
+    def _change(self, change: Callable[[tuple[Intent, ...]], Iterable[Intent]]) -> None:
+        """Put what ``change`` makes of the latest content in its place; nobody else writes in between."""
+        path = self._path
+        if path is None:
+            self._unfiled = tuple(change(self._unfiled))
             return
-        if self._path is not None:
-            content = {"schema_version": 1, "transactions": [asdict(each) for each in kept]}
-            write_whole(self._path, json.dumps(content, indent=1) + "\n", "the record of what was sent")
-        self._intents = kept
+        with _alone(path):
+            before = self._read(path)
+            after = tuple(change(before))
+            if after != before:
+                content = {"schema_version": 1, "transactions": [asdict(each) for each in after]}
+                write_whole(path, json.dumps(content, indent=1) + "\n", _WHAT)
 
-    def _read(self) -> tuple[Intent, ...]:
+    @staticmethod
+    def _read(path: Path) -> tuple[Intent, ...]:
         try:
-            content = self._path.read_bytes() if self._path is not None else b""
+            content = path.read_bytes()
         except FileNotFoundError:
             content = b""
         except OSError as error:
-            raise self._unreadable(error.strerror or str(error)) from error
+            raise _unreadable(path, error.strerror or str(error)) from error
         if not content:
             return ()
         try:
             return _READER.validate_json(content).transactions
         except ValidationError as error:
-            raise self._unreadable("it is no such record") from error
+            raise _unreadable(path, "it is no such record") from error
 
-    def _unreadable(self, reason: str) -> WorkspaceError:
-        return WorkspaceError(
-            f"the record of what was sent, {self._path}, cannot be read: {reason}",
-            hint="see on the chain whether an earlier deposit, withdrawal or deployment was made, then remove it",
-        )
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from changing ``path`` meanwhile."""
+    if not path.parent.is_dir():
+        yield  # there is nothing to lose, and the lock would create the folder
+        return
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except OSError as error:  # a timeout of the lock is one
+        raise WorkspaceError(
+            f"{_WHAT} {path} cannot be written: {error}",
+            hint="check that you may write to the folder, and that no command of this workspace hangs",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unreadable(path: Path, reason: str) -> WorkspaceError:
+    return WorkspaceError(
+        f"{_WHAT}, {path}, cannot be read: {reason}",
+        hint="see on the chain whether an earlier deposit, withdrawal or deployment was made, then remove it",
+    )
 
 
 def _versions(one: Intent, other: Intent) -> bool:
-    return one.repeats(other) and (one.call, one.nonce) == (other.call, other.nonce)
+    return one.repeats(other) and (one.call, one.amount, one.nonce) == (other.call, other.amount, other.nonce)

@@ -27,6 +27,7 @@ from chain.errors import (
     ChainUnavailable,
     FeeTooHigh,
     TransactionPending,
+    TransactionRejected,
     TransactionReplaced,
     TransactionTimeout,
     TransactionUnconfirmed,
@@ -47,6 +48,17 @@ _GAS_CAP = 1 << 24
 
 _SENT_BEFORE = ("already known", "already imported", "known transaction", "already exists", "alreadyknown")
 _NONCE_USED = ("nonce too low", "nonce is too low", "oldnonce", "correct nonce", "nonce has already been used")
+
+_PLAIN = (
+    "insufficient funds",
+    "exceeds account balance",
+    "cannot afford",
+    "enough balance",
+    "intrinsic gas",
+    "exceeds block gas limit",
+    "oversized data",
+)
+"""Refusals for what the transaction is; any other can come from a node whose pool has it, or an earlier version."""
 
 _OFFERS = 4
 """How often a price is offered within the timeout, the first time included; each time at least an eighth higher."""
@@ -103,7 +115,8 @@ def send_transaction(
     TransactionPending
         Earlier transactions of the account are, or were until now, under way; nothing was sent.
     TransactionRejected
-        The node did not take the transaction.
+        The node refused it, or what was asked about it; where it may have taken it all the same, the message holds its
+        hash.
     TransactionReplaced
         Another transaction with the same nonce was mined in its place.
     TransactionTimeout
@@ -196,6 +209,7 @@ class _Transaction:
         self._price: dict[str, Any] = {}
         self._hashes: list[bytes] = []
         self._bytes = b""
+        self._refused = False
 
     def mined(self) -> TxReceipt:
         """Send, and return the receipt once it is confirmed."""
@@ -207,8 +221,10 @@ class _Transaction:
             if not self._hashes:
                 raise
             raise self._late(None) from None
-        except ChainUnavailable as error:
-            raise ChainUnavailable(
+        except (ChainUnavailable, TransactionRejected) as error:
+            if self._refused or not self._hashes:
+                raise
+            raise type(error)(
                 f"{error}; the transaction {self._shown()} may have been sent",
                 hint="run the same command again once the node answers: it looks first for what became of it",
             ) from None
@@ -227,13 +243,13 @@ class _Transaction:
         self._hashes.append(bytes(signed.hash))
         self._bytes = bytes(signed.raw_transaction)
         if self.intent is not None:
-            self.intent = replace(self.intent, hashes=(*self.intent.hashes, self._shown()))
-            self._journal.write(self.intent)
+            self.intent = self._journal.write(replace(self.intent, hashes=(*self.intent.hashes, self._shown())))
         try:
             self._broadcast()
-        except Web3RPCError:
+        except Web3RPCError as error:
             if first:
-                if self.intent is not None:
+                self._refused = any(sign in node_message(error).lower() for sign in _PLAIN)
+                if self._refused and self.intent is not None and len(self.intent.hashes) == 1:
                     self._journal.forget([self.intent])
                 raise
             # the earlier version is still under way, and the next one offers more
@@ -278,6 +294,9 @@ class _Transaction:
 
     @property
     def _versions(self) -> tuple[str, ...]:
+        """Of this command, and of an earlier one that sent the same under the same nonce: either moves it once."""
+        if self.intent is not None:
+            return self.intent.hashes
         return tuple("0x" + hash_.hex() for hash_ in self._hashes)
 
     def _shown(self) -> str:

@@ -6,6 +6,7 @@
       terms.toml              the terms file as it was agreed
       resolved.json           the resolved terms; their digest is on the ledger
       deployment.json         where the ledger is
+      sent.json               what was sent and nobody was told of yet, and beside it its lock, sent.json.lock
       chain.sqlite            the embedded chain, unless another ledger is used
       models/initial.npz      the shared model and generator after registration
       models/NAME/0001.npz    the model of a round, for a member whose contribution to it was recorded

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_utils import to_checksum_address
+from web3.exceptions import Web3RPCError
 
 from chain.backends.development import connect
 from chain.errors import (
@@ -17,6 +18,7 @@ from chain.errors import (
     AlreadySubmitted,
     ContractError,
     TransactionPending,
+    TransactionRejected,
     TransactionReplaced,
     TransactionTimeout,
     TransactionUnconfirmed,
@@ -84,6 +86,23 @@ def killed(backend: Any, monkeypatch: pytest.MonkeyPatch, action: Any, *, reachi
     next_process(backend)
 
 
+def answering(backend: Any, monkeypatch: pytest.MonkeyPatch, message: str, *, first: Any) -> None:
+    """What is sent goes to ``first``, with the real way to send, and is then answered with an error."""
+    send = backend.web3.eth.send_raw_transaction
+
+    def refuse(raw: bytes) -> None:
+        first(send, raw)
+        raise Web3RPCError(message, rpc_response={"error": {"code": -32002, "message": message}})
+
+    monkeypatch.setattr(backend.web3.eth, "send_raw_transaction", refuse)
+
+
+def dearer(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the market's price be another, so that what is sent is another version."""
+    price = 5 * backend.web3.eth.get_block("latest")["baseFeePerGas"]
+    monkeypatch.setattr("chain.transactions._market_price", lambda _: {"gasPrice": price})
+
+
 def mine(backend: Any) -> None:
     ask(backend, "evm_mine")
 
@@ -131,6 +150,87 @@ class TestOnANode:
         pay(node)
         assert paid(node) == 9
         assert node.journal.intents == ()
+
+    @pytest.mark.parametrize("message", ["request timed out", "Internal error"])
+    def test_what_the_node_took_before_it_answered_with_an_error_is_told(self, node, monkeypatch, message):
+        answering(node, monkeypatch, message, first=lambda send, raw: send(raw))
+        with pytest.raises(TransactionRejected, match=rf"{message}; the transaction 0x\w+ may have been sent") as error:
+            pay(node)
+        assert "looks first" in error.value.hint
+        next_process(node)
+        (intent,) = node.journal.intents
+        mine(node)
+        with pytest.raises(AlreadySent) as told:
+            pay(node)
+        assert told.value.details["transaction"] == intent.hashes[0]
+        assert paid(node) == 9
+
+    @pytest.mark.parametrize("amount", [9, 10])
+    def test_what_an_earlier_command_sent_is_remembered_when_its_replacement_is_refused(
+        self, node, monkeypatch, amount
+    ):
+        taken: list[bytes] = []
+        with monkeypatch.context() as patch:
+            answering(node, patch, "request timed out", first=lambda _, raw: taken.append(raw))
+            with pytest.raises(TransactionRejected):
+                pay(node)
+        next_process(node)
+        (first,) = node.journal.intents
+        # this node does not know it, but the next one of the network does
+        with monkeypatch.context() as patch:
+            answering(node, patch, "replacement transaction underpriced", first=lambda *_: None)
+            dearer(node, patch)
+            with pytest.raises(TransactionRejected, match="underpriced"):
+                pay(node, amount)
+        next_process(node)
+        assert first.hashes[0] in {hash_ for each in node.journal.intents for hash_ in each.hashes}
+        node.web3.eth.send_raw_transaction(taken[0])
+        mine(node)
+        with pytest.raises(AlreadySent) as told:
+            pay(node)
+        assert told.value.details["transaction"] == first.hashes[0]
+        assert told.value.details["amount"] == "9"
+        assert paid(node) == 9
+
+    def test_what_an_earlier_command_sent_counts_when_it_is_mined_in_the_place_of_its_repetition(
+        self, node, monkeypatch
+    ):
+        taken: list[bytes] = []
+        with monkeypatch.context() as patch:
+            answering(node, patch, "request timed out", first=lambda _, raw: taken.append(raw))
+            with pytest.raises(TransactionRejected):
+                pay(node)
+        next_process(node)
+        (first,) = node.journal.intents
+        send = node.web3.eth.send_raw_transaction
+
+        def another_node(raw: bytes) -> None:
+            assert raw != taken[0]
+            send(taken[0])
+            mine(node)
+
+        dearer(node, monkeypatch)
+        monkeypatch.setattr(node.web3.eth, "send_raw_transaction", another_node)
+        assert pay(node, timeout=10).transaction == first.hashes[0]
+        assert node.journal.intents == ()
+        assert paid(node) == 9
+
+    def test_plain_refusal_leaves_nothing_to_ask_about(self, node, monkeypatch):
+        monkeypatch.setattr(node.web3.eth, "estimate_gas", lambda *_: 21_000)
+        with pytest.raises(TransactionRejected, match=r"(?i)insufficient funds") as error:
+            pay(node, 11 * ETHER)
+        assert "may have been sent" not in str(error.value)
+        assert node.journal.intents == ()
+
+    def test_plain_refusal_forgets_no_earlier_version(self, node, monkeypatch):
+        killed(node, monkeypatch, lambda: pay(node), reaching_the_node=False)
+        (first,) = node.journal.intents
+        dearer(node, monkeypatch)
+        answering(node, monkeypatch, "insufficient funds for gas * price + value", first=lambda *_: None)
+        with pytest.raises(TransactionRejected, match="insufficient funds"):
+            pay(node)
+        (kept,) = node.journal.intents
+        assert kept.hashes[0] == first.hashes[0]
 
     def test_any_version_counts_whatever_its_price(self, node, monkeypatch):
         with monkeypatch.context() as patch:

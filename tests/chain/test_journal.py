@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
+from filelock import FileLock
 
+from chain.files import write_whole
 from chain.journal import Intent, Journal
 from cocogen.errors import WorkspaceError
 
@@ -31,7 +34,8 @@ def path(tmp_path):
 def test_what_was_written_is_there_for_the_next_process_until_it_is_forgotten(path):
     journal = Journal(path)
     assert journal.intents == ()
-    assert not path.exists(), "looking writes nothing"
+    journal.release()
+    assert list(path.parent.iterdir()) == [], "looking writes nothing, and neither does it when nothing was sent"
     journal.write(INTENT)
     assert Journal(path).intents == (INTENT,)
     journal.forget([INTENT])
@@ -65,6 +69,76 @@ def test_what_was_mined_stays_until_it_has_been_shown(path):
     Journal(path).write(later)
     journal.release()
     assert Journal(path).intents == (later,), "what another process wrote meanwhile is kept"
+
+
+def test_another_price_keeps_the_hashes_of_the_command_before(path):
+    again = replace(INTENT, hashes=("0x" + "5e" * 32,), time=INTENT.time + 60)
+    both = replace(again, hashes=(*INTENT.hashes, *again.hashes))
+    journal = Journal(path)
+    journal.write(INTENT)
+    assert journal.write(again) == both
+    assert journal.write(again) == both
+    assert Journal(path).intents == (both,)
+
+
+def test_another_amount_is_no_version_though_the_data_are_the_same(path):
+    more = replace(INTENT, amount=INTENT.amount + 1, hashes=("0x" + "5e" * 32,))
+    journal = Journal(path)
+    journal.write(INTENT)
+    assert journal.write(more) == more
+    journal.forget([more])
+    assert Journal(path).intents == (INTENT,)
+
+
+@pytest.mark.parametrize("change", ["write", "done", "forget", "release"])
+def test_no_change_loses_what_another_process_wrote_since_the_file_was_read(path, change):
+    journal, mine, other = Journal(path), replace(INTENT, nonce=9), replace(INTENT, nonce=10)
+    journal.deferred = change == "release"
+    journal.write(mine)
+    if journal.deferred:
+        journal.done(mine)
+    assert journal.intents == (mine,)
+    Journal(path).write(other)
+    steps = {"write": lambda: journal.write(INTENT), "done": lambda: journal.done(mine)}
+    steps |= {"forget": lambda: journal.forget([mine]), "release": journal.release}
+    steps[change]()
+    left = (mine, other, INTENT) if change == "write" else (other,)
+    assert Journal(path).intents == journal.intents == left
+
+
+def test_two_commands_change_the_file_one_after_the_other(path, monkeypatch):
+    one, other, changed = Journal(path), Journal(path), threading.Event()
+    mine, foreign = replace(INTENT, nonce=9), replace(INTENT, nonce=10)
+    one.write(mine)
+    started = threading.Event()
+
+    def write() -> None:
+        started.set()
+        other.write(foreign)
+        changed.set()
+
+    rival = threading.Thread(target=write)
+
+    def late(*arguments) -> None:
+        if not rival.ident:
+            rival.start()
+            assert started.wait(10)
+            assert not changed.wait(0.2), "the other one waits for its turn"
+        write_whole(*arguments)
+
+    monkeypatch.setattr("chain.journal.write_whole", late)
+    one.forget([mine])
+    rival.join(10)
+    assert changed.is_set()
+    assert Journal(path).intents == (foreign,)
+
+
+def test_place_that_another_command_holds_for_too_long_is_said(path, monkeypatch):
+    monkeypatch.setattr("chain.journal._PATIENCE", 0.01)
+    with FileLock(f"{path}.lock"), pytest.raises(WorkspaceError, match="cannot be written") as error:
+        Journal(path).write(INTENT)
+    assert "hangs" in error.value.hint
+    assert not path.exists()
 
 
 def test_without_a_file_it_ends_with_the_process():
@@ -110,3 +184,4 @@ def test_text_that_is_no_record_stops_whoever_would_send(path, content):
 def test_place_that_cannot_be_written_is_said_before_anything_is_sent(tmp_path):
     with pytest.raises(WorkspaceError, match="cannot be written"):
         Journal(tmp_path / "none" / "sent.json").write(INTENT)
+    assert list(tmp_path.iterdir()) == []
