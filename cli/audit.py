@@ -130,6 +130,7 @@ def _offline_data(
     second = None if second_node is None else _second(second_node, record, terms)
     report = replay(record, terms, second=second, offline=True, progress=bars)
     data = _report_data(report, resolved.settlement.wei_per_unit)
+    _add_layout(data, resolved, record, terms)
     if request.config is not None:
         _add_mismatch(data, *_config_mismatch(resolved, Path(request.config)))
     workspace = request.find_workspace() if terms_file is None or request.workspace is not None else None
@@ -167,11 +168,27 @@ def audit_data(
     else:
         second = None if second_node is None else _second(second_node, record, terms)
         data = _report_data(replay(record, terms, second=second, progress=bars), settlement.wei_per_unit)
+        _add_layout(data, session.resolved, record, terms)
         _add_evidence(data, session.workspace, session.resolved, record, terms, session.provider.is_wallet, bars)
     _add_mismatch(data, *_terms_mismatch(session, config))
     folders = session.folders() if config is None else data_folders(Path(config).parent, session.data_dir)
     _fill(data, "data", data_verdict(session.resolved, folders, asked=session.data_dir is not None))
     return data
+
+
+def _add_layout(data: dict[str, Any], resolved: ResolvedTerms, record: LedgerRecord, terms: EncodedTerms) -> None:
+    """Say which contract it is, and let the check of the terms fail where a present one has no rule for silence.
+
+    Every version that deploys the present contract writes the rule down; left out, whoever is absent pays nothing.
+    """
+    from chain.bytecode import in_layout_of
+    from chain.terms import LAYOUT
+
+    deployed = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
+    data["layout"] = deployed.layout
+    is_present = deployed.layout == LAYOUT and deployed.terms_hash == record.storage.terms_hash
+    if is_present and resolved.settlement.absence is None:
+        _add_mismatch(data, "FAIL", "the resolved terms leave out settlement.absence, the rule for silence")
 
 
 def _add_evidence(
@@ -255,6 +272,7 @@ def _report_data(report: AuditReport, wei_per_unit: int | None = None) -> dict[s
         "accounting": accounting,
         "cannot_know": list(CANNOT_KNOW),
         "wei_per_unit": None if wei_per_unit is None else str(wei_per_unit),
+        "layout": None,
     }
 
 
@@ -342,11 +360,18 @@ def print_audit(data: dict[str, Any]) -> None:
 
 
 def _verdict(data: dict[str, Any]) -> str:
-    """The status, with what it does not say of a file that no node has confirmed."""
+    """The status, with what it does not say of a file that no node has confirmed, and of an earlier contract."""
+    from chain.terms import FIRST_LAYOUT
+
     confirmed = any(check["name"] == "cross-check" and check["status"] == "PASS" for check in data["checks"])
+    remarks = []
+    if data.get("layout") == FIRST_LAYOUT:  # the report of an older run does not say
+        remarks.append("a contract of before the rule for silence: the absent pay nothing")
     if data["status"] == "PASS" and data["origin"] == "file" and not confirmed:
-        return "PASS - consistent with the terms; only a node can show that the file is the chain's (--second-node URL)"
-    return str(data["status"])
+        remarks.append(
+            "consistent with the terms; only a node can show that the file is the chain's (--second-node URL)"
+        )
+    return " - ".join([str(data["status"]), *remarks])
 
 
 def _runway(account: dict[str, Any]) -> str:

@@ -44,11 +44,19 @@ def evidence_verdict(
     if found.problems:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
         return "FAIL", found.problems[0] + more
+    if found.unchecked:
+        first, others = found.unchecked[0], len(found.unchecked) - 1
+        them = f"{first} and {others} more files are" if others else f"{first} is"
+        rounds = ", ".join(map(str, found.missing))
+        return "INCOMPLETE", (
+            f"{them} here, but not the attestation that it is compared with; "
+            f"the attester has attested.json of rounds {rounds}"
+        )
     if not found.rounds:
         return "SKIPPED", f"no attestation of any round lies in {workspace.root}"
     counts = f"{found.rounds} rounds, {found.models} models, {found.bundles} bundles as they were signed"
     missing = ", ".join(map(str, found.missing))
-    return "PASS", f"{counts}; nothing is here of rounds {missing}" if missing else counts
+    return "PASS", f"{counts}; no attestation of rounds {missing} is here" if missing else counts
 
 
 class _Signers:
@@ -59,7 +67,7 @@ class _Signers:
 
         self._domain = Domain(record.chain_id, record.address)
         self._terms = terms
-        self._attester_is_contract = record.attester_is_contract
+        self.attester_is_contract = record.attester_is_contract
         self._is_wallet = is_wallet
 
     def contribution(self, number: int, index: int, contribution: Contribution, signature: bytes) -> bool | None:
@@ -70,7 +78,7 @@ class _Signers:
         digest = self._domain.digest(contribution_struct_hash(self._terms.terms_hash, number, account, *parts))
         if verify(digest, signature, self._terms.scalars.attester):
             return True
-        return None if self._attester_is_contract else False
+        return None if self.attester_is_contract else False
 
     def bundle(self, address: str, digest: bytes, signature: bytes) -> bool | None:
         from chain.attestation import verify

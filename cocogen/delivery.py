@@ -8,13 +8,19 @@ ruling voids later was delivered before; its model is then nobody's base. Left o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import filecmp
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cocogen.errors import CoCoGenError, LearningError, WorkspaceError
 from cocogen.ledger import RoundOutcome
 from cocogen.workspace import Workspace, link_or_copy
 
-__all__ = ["deliver", "held_rounds", "recipients", "withheld"]
+if TYPE_CHECKING:
+    from cocogen.learning.states import SharedModel
+
+__all__ = ["deliver", "held_rounds", "load_model", "recipients", "withheld"]
 
 
 def recipients(outcome: RoundOutcome) -> tuple[bool, ...]:
@@ -50,22 +56,78 @@ def withheld(outcome: RoundOutcome, names: Sequence[str], rejected: Mapping[str,
     return reasons
 
 
-def deliver(workspace: Workspace, names: Sequence[str], outcomes: Sequence[RoundOutcome]) -> dict[int, list[Path]]:
+def deliver(
+    workspace: Workspace,
+    names: Sequence[str],
+    outcomes: Sequence[RoundOutcome],
+    agreed: Callable[[RoundOutcome], str],
+) -> dict[int, list[Path]]:
     """Write the files for the recipients of every round whose model is here; those that are new, by round.
 
     Only the attester has the models of rounds. The files share their bytes with its own where the disk allows it.
+    ``agreed`` says which digest the model of a recorded round has: no other model is handed out, and whoever was given
+    another one is given the right one. A round that cannot be delivered does not keep the others from it.
 
     Raises
     ------
     WorkspaceError
-        A file cannot be written.
+        The model of a round is not the one that was agreed, or ``agreed`` cannot tell, or a file cannot be written.
+    LearningError
+        The model of a round cannot be read.
     """
     written: dict[int, list[Path]] = {}
+    failed: CoCoGenError | None = None
     for outcome in outcomes:
-        model = workspace.model(outcome.round)
-        for name, given in zip(names, recipients(outcome), strict=True):
-            path = workspace.delivered(outcome.round, name)
-            if given and model.exists() and not path.exists():
-                link_or_copy(model, path)
-                written.setdefault(outcome.round, []).append(path)
+        try:
+            if paths := _deliver(workspace, names, outcome, agreed):
+                written[outcome.round] = paths
+        except (WorkspaceError, LearningError) as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return written
+
+
+def _deliver(
+    workspace: Workspace, names: Sequence[str], outcome: RoundOutcome, agreed: Callable[[RoundOutcome], str]
+) -> list[Path]:
+    model = workspace.model(outcome.round)
+    given = zip(names, recipients(outcome), strict=True)
+    paths = [workspace.delivered(outcome.round, name) for name, gets in given if gets]
+    if not model.exists() or all(_same_content(path, model) for path in paths):
+        return []
+    digest = agreed(outcome)
+    if paths := [path for path in paths if not _is_model(path, digest)]:
+        load_model(model, digest)
+        for path in paths:
+            link_or_copy(model, path)
+    return paths
+
+
+def load_model(path: Path, digest: str) -> SharedModel:
+    """The model in a file; WorkspaceError unless it has this digest, LearningError where it cannot be read."""
+    from cocogen.learning.states import SharedModel
+
+    model = SharedModel.load(path)
+    if model.digest() != digest:
+        raise WorkspaceError(
+            f"{path} was altered: its digest is not the one that was agreed", hint="restore it from a copy"
+        )
+    return model
+
+
+def _is_model(path: Path, digest: str) -> bool:
+    if not path.exists():
+        return False
+    try:
+        load_model(path, digest)
+    except (WorkspaceError, LearningError):
+        return False
+    return True
+
+
+def _same_content(path: Path, model: Path) -> bool:
+    try:
+        return path.exists() and (path.samefile(model) or filecmp.cmp(path, model, shallow=False))
+    except OSError:
+        return False

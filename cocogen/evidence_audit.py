@@ -3,8 +3,8 @@
 The ledger holds the digest of every contribution's evidence document; a document holds what counts, κ in force and of
 the next round, and the digests of bundle and model; the resolved terms, whose digest is on the ledger too, hold the
 first κ and the first model. So every file that is here is checked along that chain, and files that are not here
-contradict nothing. Left out: whether the evidence is true (``cocogen.learning.attester``), and what is on the ledger
-(``chain.audit``).
+contradict nothing. A file whose round has no attestation here is compared with nothing, which is said. Left out:
+whether the evidence is true (``cocogen.learning.attester``), and what is on the ledger (``chain.audit``).
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ Progress = Callable[[str, int, int], None]
 class Signers(Protocol):
     """Whose signatures can be told; None where only a contract wallet could say."""
 
+    @property
+    def attester_is_contract(self) -> bool:
+        """Whether a contribution may wait, without a signature, for the owners of the attester."""
+
     def contribution(self, number: int, index: int, contribution: Contribution, signature: bytes) -> bool | None:
         """Whether the attester signed this contribution of organization ``index`` to round ``number``."""
 
@@ -42,10 +46,12 @@ class Signers(Protocol):
 class Evidence:
     """What was found: in words what the ledger contradicts, and how many files were compared with it.
 
-    ``missing``: rounds with contributions on the ledger whose attested.json is not here.
+    ``missing``: rounds with contributions on the ledger whose attested.json is not here. ``unchecked``: files of these
+    rounds, which are compared with nothing.
     """
 
     problems: list[str] = field(default_factory=list)
+    unchecked: list[Path] = field(default_factory=list)
     rounds: int = 0
     missing: list[int] = field(default_factory=list)
     models: int = 0
@@ -80,6 +86,7 @@ def check_evidence(
         if progress is not None:
             progress("comparing the evidence", number, len(outcomes))
         found.problems += _reasons(workspace, outcome, found)
+        found.problems += _given(workspace, resolved, outcome)
         attested = _attested(workspace, resolved, terms_hash, outcome, in_force, found)
         if attested is not None:
             found.problems += _ledger(workspace, resolved, outcome, attested, signatures, signers)
@@ -114,6 +121,7 @@ def _attested(
     if not path.exists():
         if any(contribution is not None for contribution in outcome.contributions):
             found.missing.append(outcome.round)
+            found.unchecked += _unattested(workspace, resolved, outcome)
         return None
     found.rounds += 1
     try:
@@ -124,6 +132,18 @@ def _attested(
     problems = list(contradictions(attested, outcome.round, terms_hash, resolved.names, in_force))
     found.problems += [f"{path}: {problem}" for problem in problems]
     return attested if len(attested.contributions) == len(resolved.names) else None
+
+
+def _unattested(workspace: Workspace, resolved: ResolvedTerms, outcome: RoundOutcome) -> Iterator[Path]:
+    """The files that only the attestation of their round could be compared with."""
+    names = resolved.names
+    models = [workspace.model(outcome.round), *(workspace.delivered(outcome.round, name) for name in names)]
+    bundles = [
+        workspace.bundle(outcome.round, name)
+        for name, contribution in zip(names, outcome.contributions, strict=True)
+        if contribution is not None
+    ]
+    return (path for path in (*models, *bundles) if path.exists())
 
 
 def _ledger(
@@ -140,6 +160,8 @@ def _ledger(
         recorded, written, signature = outcome.contributions[n], attested.contributions[n], attested.signatures[n]
         if recorded is not None and written != recorded:
             yield f"{path}: the contribution of {name} is not the one on the ledger"
+        elif written is not None and signature is None and not signers.attester_is_contract:
+            yield f"{path}: the signature for {name} is missing"
         elif recorded is not None and signature not in (None, signatures.get((outcome.round, n))):
             yield f"{path}: the signature for {name} is not the one on the ledger"
         elif (
@@ -149,6 +171,24 @@ def _ledger(
             and signers.contribution(outcome.round, n, written, signature) is False
         ):
             yield f"{path}: the attester has not signed the contribution of {name}"
+
+
+def _given(workspace: Workspace, resolved: ResolvedTerms, outcome: RoundOutcome) -> Iterator[str]:
+    """Look for copies of the round's model in the places of those who are not to be given it.
+
+    Not while the round is open: an older export of the ledger may lie beside files of today. What was void only after
+    it was recorded, by a ruling say, was delivered before.
+    """
+    if outcome.status == "open":
+        return
+    contributed = [contribution is not None for contribution in outcome.contributions]
+    quorum = resolved.settlement_terms().quorum_bps
+    recorded = sum(contributed) * 10_000 >= sum(outcome.participants) * quorum
+    for name, gave in zip(resolved.names, contributed, strict=True):
+        path = workspace.delivered(outcome.round, name)
+        if not (recorded and gave) and path.exists():
+            reason = f"{name} contributed nothing to it that was recorded" if recorded else "the round was void"
+            yield f"{path}: {name} is not to have the model of round {outcome.round}: {reason}"
 
 
 def _models(

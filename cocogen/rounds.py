@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.attested import Attested, contradictions, evidence_hash, measured_quality
-from cocogen.delivery import deliver, held_rounds
+from cocogen.delivery import deliver, held_rounds, load_model
 from cocogen.errors import REASON_LIMIT, EvidenceRejected, WorkspaceError
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
@@ -182,8 +182,7 @@ class RoundLoop:
         digests = {0: self.resolved.model_digest}
         for outcome in outcomes:
             if outcome.round in origins:
-                documents = self._recorded_documents(outcome)
-                digests[outcome.round] = next(iter(documents.values()))["aggregated_model"]
+                digests[outcome.round] = self._agreed_model(outcome)
         models = {0: self.load_model(0, digests[0])}
         for n in wanted:
             if held[n] not in models:
@@ -194,25 +193,23 @@ class RoundLoop:
         """The shared model after a round, 0 being the registered one, as the attester has it, or as organization
         ``name`` was given it; WorkspaceError unless ``digest`` is its own.
         """
-        from cocogen.learning.task import SharedModel
-
         path = self.workspace.model(number)
         if not path.exists() and name:
             path = self.workspace.delivered(number, name)
         if not path.exists():
             hint = "restore it from a copy" if number == 0 else f"ask the attester for it, or restore {name}'s copy"
             raise WorkspaceError(f"{path} is not there", hint=hint)
-        model = SharedModel.load(path)
-        if model.digest() != digest:
-            raise WorkspaceError(
-                f"{path} was altered: its digest is not the one that was agreed", hint="restore it from a copy"
-            )
-        return model
+        return load_model(path, digest)
 
     def deliver(self) -> dict[int, list[Path]]:
         """Write the models that recorded contributors are to be given, where this is the attester's workspace; the new
-        files, by round."""
-        return deliver(self.workspace, self.resolved.names, self.ledger.outcomes())
+        files, by round. No model but the one whose digest was signed is handed out (:func:`cocogen.delivery.deliver`).
+        """
+        return deliver(self.workspace, self.resolved.names, self.ledger.outcomes(), self._agreed_model)
+
+    def _agreed_model(self, outcome: RoundOutcome) -> str:
+        """The digest of a recorded round's model, by the evidence that the ledger recorded."""
+        return str(next(iter(self._recorded_documents(outcome).values()))["aggregated_model"])
 
     def variates(self, number: int, organizations: Sequence[int] | None = None) -> list[Variate] | None:
         """What SCAFFOLD keeps of the organizations named (all by default) before a round; None without SCAFFOLD."""

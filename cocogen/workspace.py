@@ -80,8 +80,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def link_or_copy(source: Path, path: Path) -> None:
-    """Let ``path``, which is not there, hold the content of ``source``: by a hard link, or by a copy where the disk has
-    none; WorkspaceError on failure."""
+    """Let ``path`` hold the content of ``source``: by a hard link, or by a copy where the disk has none or something
+    else is there; WorkspaceError on failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.hardlink_to(source)

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,7 @@ from chain.errors import ArtifactMismatch, TermsMismatch
 from chain.export import SCHEMA_VERSION, LedgerFileInvalid, read_ledger, write_ledger
 from chain.open import open_ledger
 from chain.terms import FIRST_LAYOUT, LAYOUT
+from cli.audit import _add_layout, _report_data, print_audit
 from cocogen.ledger import Contribution
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "first_layout"
@@ -63,6 +65,17 @@ def test_an_export_of_the_first_layout_audits_to_pass(exported, terms):
     deployed = in_layout_of(encode(terms), exported.record.runtime_code, exported.record.storage.terms_hash)
     assert deployed.layout == FIRST_LAYOUT
     assert exported.artifact == shipped_artifact(deployed).input_sha256
+
+
+def test_the_verdict_names_a_contract_of_before_the_rule_for_silence(exported, terms, capsys):
+    before = SimpleNamespace(settlement=SimpleNamespace(absence=None))
+    data = _report_data(audit(exported.record, terms), terms.wei_per_unit)
+    _add_layout(data, before, exported.record, encode(terms))
+    assert (data["status"], data["layout"]) == ("PASS", FIRST_LAYOUT)
+    print_audit(data)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "audit: PASS - a contract of before the rule for silence: the absent pay nothing"
+    assert len(last) <= 80
 
 
 def test_a_consortium_of_the_first_layout_opens_settles_and_audits_to_pass(provider, deployment, terms, tmp_path):

@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,15 @@ class TestLive:
             assert statuses(data)["evidence"] == "FAIL"
             assert "attested.json" in check_of(data, "evidence")["detail"]
 
+    def test_files_without_their_attestation_leave_the_evidence_incomplete(self, folder):
+        path = folder / ".cocogen" / "clinics" / "models" / "north" / "0001.npz"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"junk")
+        for source in ((), ("--offline", "exported.jsonl")):
+            data = data_of("audit", *source, code=5)
+            assert statuses(data)["evidence"] == "INCOMPLETE"
+            assert "0001.npz is here, but not the attestation" in check_of(data, "evidence")["detail"]
+
     def test_a_log_that_does_not_replay_leaves_the_evidence_incomplete(self, folder):
         forged(folder / "exported.jsonl", lambda lines: lines[1]["args"].update(index=99))
         data = data_of("audit", "--offline", "exported.jsonl", code=1)
@@ -320,6 +330,34 @@ class TestLive:
         code, _, err = cocogen("audit", "--terms", "resolved.json")
         assert code == 2
         assert "--terms goes with --offline" in err
+
+
+@pytest.mark.slow
+def test_a_new_consortium_without_a_rule_for_silence_fails(tmp_path, monkeypatch):
+    from cocogen import registration
+
+    measure = registration.register
+
+    def leave_it_out(*arguments: Any, **options: Any) -> Any:
+        made = measure(*arguments, **options)
+        resolved = made.resolved.with_stand_ins(None)
+        settlement = resolved.settlement.model_copy(update={"absence": None})
+        return replace(made, resolved=resolved.model_copy(update={"settlement": settlement}))
+
+    monkeypatch.setattr(registration, "register", leave_it_out)
+    monkeypatch.chdir(tmp_path)
+    Path("clinics.toml").write_text(EXAMPLE.read_text())
+    assert cocogen("deploy", "clinics.toml")[0] == 0
+    assert cocogen("export", "-o", "exported.jsonl")[0] == 0
+    for source in (
+        (),
+        ("clinics.toml",),
+        ("--offline", "exported.jsonl"),
+        ("clinics.toml", "--offline", "exported.jsonl"),
+    ):
+        data = data_of("audit", *source, code=1)
+        assert [name for name, status in statuses(data).items() if status == "FAIL"] == ["terms"]
+        assert "settlement.absence" in check_of(data, "terms")["detail"]
 
 
 class TestExport:

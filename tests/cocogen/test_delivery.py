@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from cocogen.delivery import deliver, held_rounds, withheld
-from cocogen.errors import WorkspaceError
+from cocogen.errors import LearningError, WorkspaceError
 from cocogen.learning.states import SharedModel
 from cocogen.ledger import Contribution, Dispute, RoundOutcome
 from cocogen.rounds import RoundLoop
@@ -144,8 +145,60 @@ def test_what_a_killed_process_left_undone_is_delivered_with_the_next_step(loop)
     assert len(files(loop)) == 6
 
 
+def swap(path: Path, content: bytes) -> None:
+    """Put another file in the place of one, so that its links keep what they hold."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", ["another model", "junk"])
+def test_a_model_that_is_not_the_agreed_one_is_handed_to_nobody(loop, content):
+    attest(loop)
+    for n in range(6):
+        loop.submit(n)
+    loop.ledger.record()
+    model = loop.workspace.model(1)
+    right = model.read_bytes()
+    swap(model, loop.workspace.initial_model.read_bytes() if content == "another model" else b"junk")
+    with pytest.raises((WorkspaceError, LearningError), match=re.escape(str(model))):
+        loop.deliver()
+    assert files(loop) == []
+    swap(model, right)
+    assert len(loop.deliver()[1]) == 6
+
+
+def test_whoever_was_given_another_model_is_given_the_right_one(loop):
+    loop.play()
+    name = loop.resolved.names[0]
+    path = loop.workspace.delivered(1, name)
+    for wrong in (loop.workspace.initial_model.read_bytes(), b"junk"):
+        swap(path, wrong)
+        assert loop.deliver() == {1: [path]}
+        assert path.read_bytes() == loop.workspace.model(1).read_bytes()
+        assert loop.deliver() == {}
+
+
+def test_a_model_that_is_right_stays_where_the_attesters_own_is_not(loop):
+    loop.play()
+    swap(loop.workspace.model(1), b"junk")
+    assert loop.deliver() == {}
+
+
+def test_a_round_that_cannot_be_delivered_does_not_keep_the_others_from_it(loop):
+    loop.play()
+    loop.play()
+    swap(loop.workspace.model(1), b"junk")
+    for number in (1, 2):
+        loop.workspace.delivered(number, "north").unlink()
+    with pytest.raises(LearningError, match="0001/model"):
+        loop.deliver()
+    assert loop.workspace.delivered(2, "north").exists()
+    assert not loop.workspace.delivered(1, "north").exists()
+
+
 def test_a_workspace_without_the_models_of_rounds_delivers_nothing(tmp_path):
-    assert deliver(Workspace(tmp_path), ["a", "b", "c"], [outcome(1, "settled", True, True, False)]) == {}
+    rounds = [outcome(1, "settled", True, True, False)]
+    assert deliver(Workspace(tmp_path), ["a", "b", "c"], rounds, lambda _: "") == {}
     assert list(tmp_path.iterdir()) == []
 
 

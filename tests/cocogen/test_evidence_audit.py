@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,16 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def with_other(content: Any, path: tuple[Any, ...]) -> Any:
-    copy = json.loads(json.dumps(content))
-    inner = copy
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = flipped(inner[path[-1]])
-    return copy
+def with_others(content: Any, path: tuple[Any, ...]) -> Iterator[Any]:
+    """The content with another value in a place, and with none."""
+    for change in (flipped, lambda _: None):
+        copy = json.loads(json.dumps(content))
+        inner = copy
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = change(inner[path[-1]])
+        if copy != content:
+            yield copy
 
 
 def test_the_files_of_an_honest_consortium_pass(settled):
@@ -99,13 +103,13 @@ def test_every_single_value_of_an_attestation(settled, files, number):
     content = json.loads(path.read_text())
     tried = 0
     for leaf in leaves(content):
-        altered = with_other(content, leaf)
-        path.write_text(json.dumps(altered))
-        status, detail = verdict(settled, files)
-        assert status == "FAIL", leaf
-        assert "attested.json" in detail
-        tried += 1
-    assert tried > 120
+        for altered in with_others(content, leaf):
+            path.write_text(json.dumps(altered))
+            status, detail = verdict(settled, files)
+            assert status == "FAIL", leaf
+            assert "attested.json" in detail
+            tried += 1
+    assert tried > 240
 
 
 def test_every_value_is_refused_by_whoever_loads_the_file(settled, files):
@@ -115,9 +119,10 @@ def test_every_value_is_refused_by_whoever_loads_the_file(settled, files):
     for leaf in leaves(content):
         if leaf[0] == "signatures" and content["signatures"][leaf[1]] is not None:
             continue  # submitting is what looks at them: see below
-        path.write_text(json.dumps(with_other(content, leaf)))
-        with pytest.raises(WorkspaceError, match="attest"):
-            loop.attested(2)
+        for altered in with_others(content, leaf):
+            path.write_text(json.dumps(altered))
+            with pytest.raises(WorkspaceError, match="attest"):
+                loop.attested(2)
 
 
 def test_a_message_names_the_entry_that_differs_and_is_cut(settled, files):
@@ -211,14 +216,110 @@ def test_another_reason_of_a_dispute(settled, files):
     assert "is not the reason" in detail
 
 
+def remove_round(files: Workspace, number: int) -> None:
+    """Everything of a round but its attestation."""
+    for path in (
+        files.model(number),
+        *files.round(number).glob("*.bundle"),
+        *files.root.glob(f"models/*/{number:04d}*"),
+    ):
+        path.unlink(missing_ok=True)
+
+
 def test_files_that_are_not_here_contradict_nothing(settled, files):
-    for path in (files.attested(1), files.model(2), files.bundle(2, "north")):
+    for path in (files.model(2), files.bundle(2, "north"), files.delivered(2, "north")):
         path.unlink()
+    assert verdict(settled, files)[0] == "PASS"
+    files.attested(1).unlink()
+    remove_round(files, 1)
     status, detail = verdict(settled, files)
     assert status == "PASS"
-    assert "nothing is here of rounds 1" in detail
+    assert "no attestation of rounds 1 is here" in detail
     files.attested(2).unlink()
+    remove_round(files, 2)
     assert verdict(settled, files)[0] == "SKIPPED"
+
+
+def test_files_without_the_attestation_that_they_are_compared_with_are_no_pass(settled, files):
+    files.attested(1).unlink()
+    for path in (files.model(1), files.bundle(1, "north"), *files.root.glob("models/*/0001.npz")):
+        path.unlink()
+        path.write_bytes(b"junk")
+    status, detail = verdict(settled, files)
+    assert status == "INCOMPLETE"
+    assert detail.startswith(f"{files.model(1)} and 12 more files are here, but not the attestation")
+    remove_round(files, 1)
+    for path in (files.delivered(1, "north"), files.bundle(1, "north")):
+        path.write_bytes(b"junk")
+        status, detail = verdict(settled, files)
+        assert status == "INCOMPLETE"
+        assert f"{path} is here, but not the attestation" in detail
+        assert detail.endswith("the attester has attested.json of rounds 1")
+        path.unlink()
+
+
+def test_what_a_killed_attester_left_of_an_open_round_contradicts_nothing(agree_on_clinics, tmp_path):
+    loop = agree_on_clinics().loop(tmp_path)
+    loop.play()
+    loop.open()
+    loop.train()
+    loop.attest()
+    loop.workspace.attested(2).unlink()
+    assert verdict(loop, loop.workspace)[0] == "PASS"
+
+
+def test_a_signature_may_be_missing_only_where_the_attester_is_a_contract(settled, files):
+    path = files.attested(1)
+    content = json.loads(path.read_text())
+    content["signatures"][0] = None
+    path.write_text(json.dumps(content))
+    status, detail = verdict(settled, files)
+    assert status == "FAIL"
+    assert detail == f"{path}: the signature for {settled.resolved.names[0]} is missing"
+    ledger: Any = settled.ledger
+    wallet = replace(ledger.collect(), attester_is_contract=True)
+    assert evidence_verdict(files, settled.resolved, wallet, ledger.encoded, lambda _: False)[0] == "PASS"
+
+
+@pytest.mark.parametrize("content", ["the model", "junk"])
+def test_a_model_in_the_place_of_who_was_absent_fails(settled, files, content):
+    path = files.delivered(2, "meadow")
+    path.write_bytes(files.model(2).read_bytes() if content == "the model" else b"junk")
+    status, detail = verdict(settled, files)
+    assert status == "FAIL"
+    assert f"{path}: meadow is not to have the model of round 2" in detail
+
+
+def test_copies_of_a_round_below_quorum_fail(agree_on_clinics, tmp_path):
+    loop = agree_on_clinics().loop(tmp_path)
+    loop.open()
+    loop.train()
+    loop.attest()
+    loop.submit(0)
+    loop.record(advance=True)
+    name = loop.resolved.names[0]
+    assert verdict(loop, loop.workspace)[0] == "PASS"
+    path = loop.workspace.delivered(1, name)
+    path.parent.mkdir(parents=True)
+    shutil.copy(loop.workspace.model(1), path)
+    status, detail = verdict(loop, loop.workspace)
+    assert status == "FAIL"
+    assert detail == f"{path}: {name} is not to have the model of round 1: the round was void"
+
+
+def test_copies_of_a_round_that_a_ruling_voids_were_given_before(agree_on_clinics, tmp_path):
+    loop = agree_on_clinics().loop(tmp_path)
+    loop.open()
+    loop.train()
+    loop.attest()
+    for n in range(6):
+        loop.submit(n)
+    loop.record(advance=False)
+    raise_dispute(loop.ledger, loop.workspace, 1, b"the attester was asleep\n")
+    loop.ledger.resolve("void")
+    assert loop.ledger.outcomes()[-1].status == "voided"
+    assert loop.workspace.delivered(1, "north").exists()
+    assert verdict(loop, loop.workspace)[0] == "PASS"
 
 
 def test_documents_of_the_first_version_are_still_read(settled, files):
