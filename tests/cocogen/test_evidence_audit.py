@@ -101,6 +101,8 @@ def test_the_files_of_an_honest_consortium_pass(settled):
 def test_every_single_value_of_an_attestation(settled, files, number):
     path = files.attested(number)
     content = json.loads(path.read_text())
+    for n in (1, 2):
+        remove_round(files, n)  # the attestation answers for itself, and no file is read again for each value
     tried = 0
     for leaf in leaves(content):
         for altered in with_others(content, leaf):
