@@ -62,7 +62,7 @@ abstract contract ConsortiumInvariants is TestBase {
         theBitmapsAreCurrent();
     }
 
-    function theBooksBalance() private view {
+    function theBooksBalance() internal view {
         uint256 balances;
         int256 booked;
         int256 payoffs;
@@ -83,7 +83,7 @@ abstract contract ConsortiumInvariants is TestBase {
         vm.assertEq(handler.assets(), balances + handler.forced(), "I3: assets held");
     }
 
-    function everyDebtIsCovered() private view {
+    function everyDebtIsCovered() internal view {
         IConsortium.Round memory round = consortium.round();
         for (uint256 i; i < COUNT; ++i) {
             uint256 balance = consortium.balanceOf(i);
@@ -100,7 +100,7 @@ abstract contract ConsortiumInvariants is TestBase {
         }
     }
 
-    function theBitmapsAreCurrent() private view {
+    function theBitmapsAreCurrent() internal view {
         IConsortium.Round memory round = consortium.round();
         for (uint256 i; i < COUNT; ++i) {
             Model.Ghost memory ghost = handler.ghostOf(i);
@@ -120,10 +120,14 @@ abstract contract ConsortiumInvariants is TestBase {
     function afterInvariant() external {
         if (handler.calls() >= FULL_RUN) everyRunCoversTheRound();
         vm.assertLe(handler.rescue(), 3, "I12: idle after three calls of a stranger");
+        everyRunEnds();
         handler.withdrawEverything();
         vm.assertEq(consortium.totalBalance(), 0, "everybody has taken everything out");
         vm.assertEq(handler.assets(), handler.forced(), "only what was forced upon it is left");
     }
+
+    /// @dev What a campaign adds to the end of every run, in Idle.
+    function everyRunEnds() internal virtual {}
 
     function everyRunCoversTheRound() internal view virtual {
         Model.Coverage memory covered = handler.coverage();
@@ -149,11 +153,16 @@ abstract contract ConsortiumInvariants is TestBase {
 
 /// @dev The campaigns in which absent members pay.
 abstract contract ChargingInvariants is ConsortiumInvariants {
-    function everyRunCoversTheRound() internal view override {
-        super.everyRunCoversTheRound();
+    /// @dev Whatever a run has met, at its end absent members are charged, appeal, and fall below their liability.
+    function everyRunEnds() internal override {
+        handler.playUntilSomebodyIsCharged();
+        theBooksBalance();
+        everyDebtIsCovered();
+        theBitmapsAreCurrent();
         Model.Coverage memory covered = handler.coverage();
         vm.assertGt(covered.charged, 0, "coverage: absent members charged");
         vm.assertGt(covered.appeals, 0, "coverage: disputes of absent members");
+        vm.assertGt(covered.bondless, 0, "coverage: absent members below their liability");
     }
 }
 

@@ -128,6 +128,28 @@ contract Handler is Attempts {
         }
     }
 
+    /// @notice Rounds from Idle to Idle that members 0 and 1 are absent from, until one of them has owed something; member 0
+    /// holds no more than it must, appeals, and loses its bond.
+    function playUntilSomebodyIsCharged() external {
+        for (uint256 rounds; rounds < 8 && (rounds == 0 || covered.charged == 0); ++rounds) {
+            for (uint256 i; i < COUNT; ++i) {
+                if (ghosts[i].exiting) tryExit(members[i], i, false);
+                if (!solvent(i)) tryDeposit(i, 2 * ghosts[i].liability, 7);
+            }
+            moveTo(idleSince + 4 hours);
+            tryOpen(attester);
+            submitFrom(2);
+            moveTo(deadline + 1);
+            tryRecord();
+            tryWithdraw(members[0], 0, withdrawable(0), stranger);
+            tryDispute(members[0], 0, REASON);
+            tryResolve(ARBITER, uint8(IConsortium.Ruling.SettleAndForfeit));
+            if (phase == IConsortium.Phase.Recorded) moveTo(deadline + 1);
+            tryCalculate();
+            tryTransfer();
+        }
+    }
+
     /// @notice Everybody takes everything out, in Idle.
     function withdrawEverything() external {
         for (uint256 i; i < COUNT; ++i) {
@@ -175,12 +197,8 @@ contract Handler is Attempts {
     /// @dev The dispute of a member of the round, whose turn depends on the number of disputes so far. Who is absent needs
     /// no more than its liability for it.
     function dispute() private {
-        uint256 first = covered.disputed;
         for (uint256 i; i < COUNT; ++i) {
-            if (covered.bondless == 0 && absent(i)) first = i;
-        }
-        for (uint256 i; i < COUNT; ++i) {
-            uint256 index = (i + first) % COUNT;
+            uint256 index = (i + covered.disputed) % COUNT;
             if (phase != IConsortium.Phase.Recorded || !payoffsAreKnown() || !ghosts[index].participant) continue;
             if (absent(index)) tryWithdraw(members[index], index, withdrawable(index), stranger);
             else if (withdrawable(index) < DISPUTE_BOND) tryDeposit(index, DISPUTE_BOND, 7);
@@ -188,15 +206,13 @@ contract Handler is Attempts {
         }
     }
 
-    /// @dev The rarest ruling so far, or silence; once in a run the one that takes an absent member's bond.
+    /// @dev The rarest ruling so far, or silence.
     function resolve() private {
         uint256[3] memory rulings = covered.rulings;
         uint256 rarest = 2;
         if (rulings[1] < rulings[rarest]) rarest = 1;
         if (rulings[0] < rulings[rarest]) rarest = 0;
-        bool once = covered.bondless == 0 && absent(disputant);
-        if (once) rarest = uint8(IConsortium.Ruling.SettleAndForfeit);
-        if ((once || rulings[rarest] <= covered.defaults) && time <= deadline) {
+        if (rulings[rarest] <= covered.defaults && time <= deadline) {
             tryResolve(ARBITER, uint8(rarest));
         } else {
             moveTo(deadline + 1);
