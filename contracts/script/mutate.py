@@ -139,7 +139,7 @@ def main() -> int:
 def prepare(folder: Path) -> Path:
     """Copy the project with what is built of it, and see that the tests pass: else every mutant would seem to die."""
     base = folder / "base"
-    shutil.copytree(CONTRACTS, base, ignore=shutil.ignore_patterns("node_modules", "formal", "slither", "proofs"))
+    shutil.copytree(CONTRACTS, base, ignore=left_out)
     (base / "node_modules").symlink_to(CONTRACTS / "node_modules")
     started = time.monotonic()
     finished = forge(base, "test", "--match-path", "test/concrete/*", "--fail-fast")
@@ -147,6 +147,12 @@ def prepare(folder: Path) -> Path:
         raise SystemExit(f"the tests fail without any mutant:\n{finished.stdout[-4000:]}{finished.stderr[-4000:]}")
     say(f"without a mutant all tests pass ({time.monotonic() - started:.0f} s with the build)")
     return base
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """What the tests do without: the toolchain, and what the formal tools have built; the proofs' sources they need."""
+    built = {"formal", "slither", "proofs"} if Path(folder).name in ("out", "cache") else set()
+    return ({"node_modules"} | built) & set(names)
 
 
 def run_all(base: Path, mutants: list[Mutant], jobs: int) -> Iterator[Outcome]:

@@ -127,7 +127,9 @@ abstract contract ConsortiumInvariants is TestBase {
     }
 
     /// @dev What a campaign adds to the end of every run, in Idle.
-    function everyRunEnds() internal virtual {}
+    function everyRunEnds() internal virtual {
+        vm.assertEq(uint256(consortium.round().phase), uint256(IConsortium.Phase.Idle), "idle");
+    }
 
     function everyRunCoversTheRound() internal view virtual {
         Model.Coverage memory covered = handler.coverage();
@@ -155,6 +157,7 @@ abstract contract ConsortiumInvariants is TestBase {
 abstract contract ChargingInvariants is ConsortiumInvariants {
     /// @dev Whatever a run has met, at its end absent members are charged, appeal, and fall below their liability.
     function everyRunEnds() internal override {
+        super.everyRunEnds();
         handler.playUntilSomebodyIsCharged();
         theBooksBalance();
         everyDebtIsCovered();
