@@ -104,7 +104,7 @@ def test_a_round_with_contract_wallets(cocogen, wallets):
     made = {name: wallets.message(wallets.attester, digest) for name, digest in attested["unsigned"].items()}
     (cocogen.folder / "signed.json").write_text(json.dumps({**made, "harbor": "0x" + "11" * 130}))
     assert cocogen.json("attest --signatures signed.json")["unsigned"] == {}
-    assert cocogen.json("submit -o harbor", code=3)["code"] == "InvalidSignature"
+    assert cocogen.json("submit -o harbor", code=2)["code"] == "WorkspaceError"
     (cocogen.folder / "signed.json").write_text(json.dumps({"harbor": made["harbor"]}))
     cocogen("attest --signatures signed.json")
     for content in ("[]", "{", '{"harbor": 1}', '{"harbor": "0xzz"}'):
