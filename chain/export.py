@@ -17,15 +17,15 @@ import json
 import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from chain.files import whole_file
 from chain.plain import JSON, PlainInvalid, read_event_arguments, read_fields, reader, to_plain
 from chain.record import BlockView, LedgerEvent, LedgerRecord, StorageView
 from chain.terms import ScalarTerms
-from cocogen.errors import AuditError, WorkspaceError
+from cocogen.errors import AuditError
 
 __all__ = ["FORMAT", "MAX_LINE", "SCHEMA_VERSION", "Exported", "LedgerFileInvalid", "read_ledger", "write_ledger"]
 
@@ -80,25 +80,13 @@ def write_ledger(record: LedgerRecord, path: Path, *, artifact: str) -> Exported
         The file cannot be written.
     """
     digest = hashlib.sha256()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            for content in _contents(record, artifact):
-                line = _line(content)
-                digest.update(line)
-                file.write(line)
-            counts = {"events": len(record.events), "blocks": len(record.blocks)}
-            file.write(_line({"kind": "footer", **counts, "sha256": digest.hexdigest()}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise WorkspaceError(
-            f"the ledger cannot be written to {path}: {error.strerror or error}",
-            hint="check that the folder exists, that you may write to it, and that the disk has space",
-        ) from error
+    with whole_file(path, "the ledger's file") as file:
+        for content in _contents(record, artifact):
+            line = _line(content)
+            digest.update(line)
+            file.write(line)
+        counts = {"events": len(record.events), "blocks": len(record.blocks)}
+        file.write(_line({"kind": "footer", **counts, "sha256": digest.hexdigest()}))
     return Exported(record, artifact, **counts, sha256=digest.hexdigest())
 
 

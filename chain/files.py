@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from cocogen.errors import WorkspaceError
 
-__all__ = ["write_whole"]
+__all__ = ["whole_file", "write_whole"]
 
 
-def write_whole(path: Path, content: str, what: str) -> None:
-    """Write ``content`` to ``path``, replacing what is there; durable when this returns.
+@contextmanager
+def whole_file(path: Path, what: str) -> Iterator[BinaryIO]:
+    """Give a file to write to that takes the place of ``path`` at the end, and not at all if anything is raised.
+
+    What was written is durable when the context ends.
 
     Raises
     ------
@@ -21,15 +26,22 @@ def write_whole(path: Path, content: str, what: str) -> None:
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
+        with temporary.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise WorkspaceError(
-            f"{what} {path} cannot be written: {error}",
+            f"{what} {path} cannot be written: {error.strerror or error}",
             hint="check that the folder exists, that you may write to it, and that the disk has space",
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_whole(path: Path, content: str, what: str) -> None:
+    """Write ``content`` as UTF-8 to ``path``, replacing what is there; errors as in :func:`whole_file`."""
+    with whole_file(path, what) as file:
+        file.write(content.encode("utf-8"))

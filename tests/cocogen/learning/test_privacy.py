@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import replace
 
@@ -19,10 +18,6 @@ from cocogen.sections import Privacy
 
 SALT, TERMS = b"s" * 32, bytes(range(32))
 PRIVACY = UpdatePrivacy(clip=0.5, noise_multiplier=0.1, delta=1e-5)
-
-needs_opacus = pytest.mark.skipif(
-    importlib.util.find_spec("opacus") is None, reason="SKIPPED, NOT TESTED: opacus is not installed"
-)
 
 
 def state(values) -> ModelState:
@@ -185,7 +180,6 @@ def test_epsilon_is_exact_over_all_that_the_terms_allow(multiplier: float, delta
                 assert epsilon == 0 or exact_delta(epsilon - slack, mu) >= wanted
 
 
-@pytest.mark.skipif(importlib.util.find_spec("dp_accounting") is None, reason="SKIPPED, NOT TESTED: no dp-accounting")
 @pytest.mark.parametrize("multiplier", MULTIPLIERS)
 def test_dp_accounting_says_the_same(multiplier: float) -> None:
     """Its own closed form loses digits where ε is large: what it says is compared as δ."""
@@ -200,7 +194,6 @@ def test_dp_accounting_says_the_same(multiplier: float) -> None:
             )
 
 
-@pytest.mark.skipif(importlib.util.find_spec("dp_accounting") is None, reason="SKIPPED, NOT TESTED: no dp-accounting")
 @pytest.mark.parametrize(("multiplier", "rounds"), [(0.5, 1), (1.0, 5), (5.0, 50), (10.0, 100), (30.0, 400)])
 def test_composed_privacy_loss_distributions_come_to_the_same(multiplier: float, rounds: int) -> None:
     """dp-accounting convolves the rounds one with another, which the closed form does not; it rounds ε up."""
@@ -211,7 +204,6 @@ def test_composed_privacy_loss_distributions_come_to_the_same(multiplier: float,
     assert 0 <= composed - spent(multiplier, rounds, 1e-5) < 1e-3 * rounds**0.5 + 1e-3
 
 
-@needs_opacus
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("multiplier", "rounds"), [(1.0, 5), (5.0, 50), (10.0, 100), (30.0, 400)])
 def test_opacus_numerical_accountant_comes_to_the_same(multiplier: float, rounds: int) -> None:
@@ -223,7 +215,6 @@ def test_opacus_numerical_accountant_comes_to_the_same(multiplier: float, rounds
     assert 0 <= accountant.get_epsilon(delta=1e-5, eps_error=0.01) - spent(multiplier, rounds, 1e-5) <= 0.03
 
 
-@needs_opacus
 @pytest.mark.parametrize("multiplier", MULTIPLIERS)
 @pytest.mark.parametrize("rounds", [1, 50, 10_000])
 def test_no_renyi_accountant_says_less(multiplier: float, rounds: int) -> None:
