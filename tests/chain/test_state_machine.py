@@ -497,6 +497,7 @@ class Machine(RuleBasedStateMachine):
 
     def argue(self, step):
         """Dispute the round in every wrong way and then rightly, and rule on it in every wrong way."""
+        self.dispute(1, honest=True, reasoned=True, bonded=False)  # it has withdrawn what is above its bond
         if self.terms.is_vector and self.twin.transfers is None:
             self.submit_transfers_wrongly(late=False)
             self.dispute(1, honest=True, reasoned=True, bonded=True)

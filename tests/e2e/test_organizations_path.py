@@ -274,7 +274,9 @@ class TestWhatSilenceCosts:
         assert "settlement.absence" in refused["message"]
         assert "hands in nothing, it pays nothing" in " ".join(cocogen("deposit -o harbor").out.split())
         assert cocogen.json("deposit -o harbor --config clinics.toml")["organization"] == "harbor"
-        assert cocogen.json("audit")["status"] == "PASS"
+        verdict = cocogen.json("audit", code=1)
+        (failed,) = (check for check in verdict["checks"] if check["status"] == "FAIL")
+        assert failed["detail"] == "the resolved terms leave out settlement.absence, the rule for silence"
 
     def test_an_exit_while_a_round_is_open_does_not_excuse_from_it(self, trained):
         said = trained("exit -o meadow")
