@@ -31,8 +31,8 @@ from benchmarks.harness import less_than, publish
 from chain.memory import MemoryProvider
 from cli.output import table
 from cocogen.consortium import Consortium, load_consortium
+from cocogen.data.samples import Samples
 from cocogen.experiments.claims import Interval
-from cocogen.learning.evidence import Samples
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.heterogeneity import heterogeneity
 from cocogen.learning.states import ModelState

@@ -27,9 +27,10 @@ from web3 import Web3
 from benchmarks.harness import main
 from benchmarks.settlement_audit import measure_audit
 from chain.arithmetic import encode
+from chain.artifacts import load_artifact
 from chain.attestation import Domain, address_of, contribution_struct_hash, sign
 from chain.backends import Backend, open_backend
-from chain.build import compile_contract, load_artifact
+from chain.build import compile_contract
 from chain.keys import development_key
 from chain.provider import ChainProvider
 from chain.terms import EncodedTerms

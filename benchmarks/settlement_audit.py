@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks import harness
 from chain import attestation
 from chain.arithmetic import encode
+from chain.artifacts import load_artifact
 from chain.audit import audit
-from chain.build import load_artifact
 from chain.export import read_ledger, write_ledger
 from chain.keys import development_key
 from chain.record import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord

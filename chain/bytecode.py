@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from chain import attestation
 from chain.abi import WORD, address_bytes, checksum_address, keccak256, word
-from chain.build import ARTIFACTS, Artifact, load_artifact
+from chain.artifacts import ARTIFACTS, Artifact, load_artifact
 from chain.terms import FIRST_LAYOUT, LAYOUT, EncodedTerms
 from cocogen.ledger import ZERO_ADDRESS
 

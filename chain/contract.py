@@ -19,10 +19,10 @@ from web3 import Web3
 from web3.types import TxParams
 
 from chain.abi import ADDRESS, WORD, checksum_address, is_address, keccak256
+from chain.artifacts import load_artifact
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors
 from chain.backends.logs import contract_logs
-from chain.build import load_artifact
 from chain.earlier import find_earlier
 from chain.errors import ArgumentOutOfRange
 from chain.journal import DEPLOY, Intent

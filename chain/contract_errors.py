@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chain.reverts import ContractError, duration, named
+from chain.reverts import ContractError, named
+from cocogen.files import duration
+from cocogen.ledger import PHASES
 
 __all__ = [
     "AlreadyExiting",
@@ -50,7 +52,6 @@ __all__ = [
     "WrongPhase",
 ]
 
-_PHASES = ("idle", "open", "recorded", "disputed", "calculated")
 _COMPONENTS = ("data", "generated", "compute")
 
 
@@ -231,7 +232,7 @@ class WrongPhase(ContractError):
     expected: int
 
     def _shown(self) -> dict[str, Any]:
-        names = {"actual_name": named(_PHASES, self.actual), "expected_name": named(_PHASES, self.expected)}
+        names = {"actual_name": named(PHASES, self.actual), "expected_name": named(PHASES, self.expected)}
         return ContractError._shown(self) | names
 
 

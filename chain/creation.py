@@ -6,8 +6,7 @@ again in another block, still under way, or gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import rlp
 from eth_typing import HexStr
@@ -19,20 +18,9 @@ from chain.backends.base import Backend
 from chain.backends.failures import node_errors
 from chain.errors import ChainUnavailable, DeploymentRecordWrong, WrongChain
 from cocogen.errors import LedgerError
-from cocogen.ledger import Deployment
+from cocogen.ledger import Deployment, Whereabouts
 
-__all__ = ["Whereabouts", "check_creation", "created_address", "is_creation", "whereabouts"]
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """``state``: the contract is "there", its transaction is still "pending", or the deployment is "gone".
-
-    ``block``: where the node says that it was created; None where it does not say.
-    """
-
-    state: Literal["there", "pending", "gone"]
-    block: int | None = None
+__all__ = ["check_creation", "created_address", "is_creation", "whereabouts"]
 
 
 def created_address(sender: str, nonce: int) -> str:

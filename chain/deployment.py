@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chain.abi import LARGEST_WORD
-from chain.files import write_whole
 from cocogen.addresses import Address
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
+from cocogen.files import CHECK_FOLDER, whole_file
 from cocogen.ledger import Deployment
 
 __all__ = ["SCHEMA_VERSION", "load_deployment", "save_deployment"]
@@ -46,7 +46,8 @@ def save_deployment(deployment: Deployment, path: Path) -> None:
         The file cannot be written.
     """
     content = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(deployment)}, indent=2) + "\n"
-    write_whole(path, content, "the deployment record")
+    with whole_file(path, "the deployment record", hint=CHECK_FOLDER) as file:
+        file.write(content.encode("utf-8"))
 
 
 def load_deployment(path: Path) -> Deployment:

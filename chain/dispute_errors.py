@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.reverts import ContractError, named
+from cocogen.ledger import RULINGS
 
 __all__ = [
     "DisputeBondTooSmall",
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 _MODES = ("pairwise", "vector")
-_RULINGS = ("settle", "void", "settle-and-forfeit")
 
 
 @dataclass(eq=False)
@@ -166,5 +166,5 @@ class NotDefaultRuling(ContractError):
     expected: int
 
     def _shown(self) -> dict[str, Any]:
-        names = {"ruling_name": named(_RULINGS, self.ruling), "expected_name": named(_RULINGS, self.expected)}
+        names = {"ruling_name": named(RULINGS, self.ruling), "expected_name": named(RULINGS, self.expected)}
         return ContractError._shown(self) | names

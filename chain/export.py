@@ -21,11 +21,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from chain.files import whole_file
 from chain.plain import JSON, PlainInvalid, read_event_arguments, read_fields, reader, to_plain
 from chain.record import BlockView, LedgerEvent, LedgerRecord, StorageView
 from chain.terms import ScalarTerms
 from cocogen.errors import AuditError
+from cocogen.files import CHECK_FOLDER, whole_file
 
 __all__ = ["FORMAT", "MAX_LINE", "SCHEMA_VERSION", "Exported", "LedgerFileInvalid", "read_ledger", "write_ledger"]
 
@@ -80,7 +80,7 @@ def write_ledger(record: LedgerRecord, path: Path, *, artifact: str) -> Exported
         The file cannot be written.
     """
     digest = hashlib.sha256()
-    with whole_file(path, "the ledger's file") as file:
+    with whole_file(path, "the ledger's file", hint=CHECK_FOLDER) as file:
         for content in _contents(record, artifact):
             line = _line(content)
             digest.update(line)

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from chain.encoding.states import bits
 from chain.record import Event, LedgerEvent
 from chain.terms import EncodedTerms
-from chain.twin import RULINGS, bits
-from cocogen.ledger import Contribution, Dispute, RoundOutcome
+from cocogen.ledger import RULINGS, Contribution, Dispute, RoundOutcome
 
 __all__ = ["round_outcomes"]
 

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from chain.abi import LARGEST_WORD
-from chain.files import write_whole
 from cocogen.addresses import Address
 from cocogen.errors import WorkspaceError
+from cocogen.files import CHECK_FOLDER, whole_file
 
 __all__ = ["DEPLOY", "Intent", "Journal"]
 
@@ -157,7 +157,8 @@ class Journal:
             after = tuple(change(before))
             if after != before:
                 content = {"schema_version": 1, "transactions": [asdict(each) for each in after]}
-                write_whole(path, json.dumps(content, indent=1) + "\n", _WHAT)
+                with whole_file(path, _WHAT, hint=CHECK_FOLDER) as file:
+                    file.write((json.dumps(content, indent=1) + "\n").encode("utf-8"))
 
     @staticmethod
     def _read(path: Path) -> tuple[Intent, ...]:

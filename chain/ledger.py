@@ -18,6 +18,7 @@ from chain.arithmetic import decode, predict
 from chain.backends.failures import node_errors
 from chain.collect import REORGANIZATIONS, collect_record, is_past, reorganized
 from chain.contract import ConsortiumContract, Mined
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
 from chain.errors import (
     ArgumentOutOfRange,
     MissingKey,
@@ -31,15 +32,14 @@ from chain.record import Event, LedgerRecord
 from chain.terms import PAIRWISE, VECTOR, EncodedTerms
 from chain.token import Token
 from chain.transactions import ContractWallet, Sender
-from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
 from chain.wallets import is_contract, wallet_accepts
 from cocogen.ledger import (
+    PHASES,
     ZERO_ADDRESS,
     Contribution,
     DecodedTerms,
     Deployment,
     LedgerState,
-    Phase,
     Receipt,
     RoundOutcome,
     Ruling,
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = ["ChainLedger"]
-
-_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "disputed", "calculated")
 
 
 class ChainLedger:
@@ -121,7 +119,7 @@ class ChainLedger:
         relay_from = current.deadline - scalars.submit_window + scalars.submit_window // 2
         return LedgerState(
             round=current.number,
-            phase=_PHASES[current.phase],
+            phase=PHASES[current.phase],
             now=now,
             deadline=current.deadline if current.phase in (OPEN, RECORDED, DISPUTED) else 0,
             relay_from=relay_from if current.phase == OPEN else 0,

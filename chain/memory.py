@@ -10,39 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from chain import attestation
 from chain.abi import checksum_address, keccak256
 from chain.arithmetic import decode, encode, predict
 from chain.attestation import verify as signed_by
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
 from chain.errors import ArgumentOutOfRange, MissingKey, NoContract
 from chain.history import round_outcomes
 from chain.keys import development_key
 from chain.record import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
 from chain.terms import EncodedTerms, check_terms
-from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, Twin, bits, ruling_number
+from chain.twin import Twin
 from cocogen.ledger import (
+    PHASES,
     ZERO_ADDRESS,
     Contribution,
     DecodedTerms,
     Deployment,
     LedgerState,
-    Phase,
     Receipt,
     RoundOutcome,
     Ruling,
     SettlementTerms,
+    Whereabouts,
 )
-
-if TYPE_CHECKING:
-    from chain.creation import Whereabouts
 
 __all__ = ["MemoryLedger", "MemoryProvider"]
 
 BACKEND = "memory"
-
-_PHASES: tuple[Phase, ...] = ("idle", "open", "recorded", "disputed", "calculated")
 
 
 class _Clock:
@@ -132,8 +128,6 @@ class MemoryProvider:
 
     def whereabouts(self, deployment: Deployment) -> Whereabouts:
         """Tell whether this provider holds the ledger."""
-        from chain.creation import Whereabouts
-
         return Whereabouts("there" if deployment.address in self._ledgers else "gone")
 
     def close(self) -> None:
@@ -192,7 +186,7 @@ class MemoryLedger:
         live = twin.phase in (OPEN, RECORDED, DISPUTED)
         return LedgerState(
             round=twin.number,
-            phase=_PHASES[twin.phase],
+            phase=PHASES[twin.phase],
             now=self._clock.now,
             deadline=twin.deadline if live else 0,
             relay_from=twin.relay_from if twin.phase == OPEN else 0,

@@ -13,8 +13,8 @@ from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
-    from chain.creation import Whereabouts
     from chain.journal import Journal
+    from cocogen.ledger import Whereabouts
 
 __all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
 

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from chain.abi import LARGEST_WORD, checksum_address, is_address
-from chain.build import CONTRACTS, load_artifact
+from chain.artifacts import CONTRACTS, load_artifact
 
 __all__ = ["EXACT", "JSON", "PlainInvalid", "read_event_arguments", "read_fields", "reader", "to_plain"]
 

@@ -12,7 +12,7 @@ from chain.arithmetic import decode, encode
 from chain.backends.base import Backend
 from chain.bytecode import in_layout_of, is_artifact_code, shipped_artifact
 from chain.contract import ConsortiumContract
-from chain.creation import Whereabouts, check_creation, whereabouts
+from chain.creation import check_creation, whereabouts
 from chain.errors import ArtifactMismatch, DeploymentRecordWrong, NoContract, TermsMismatch, WrongChain
 from chain.funding import FundedAccounts
 from chain.journal import Journal
@@ -20,7 +20,7 @@ from chain.ledger import ChainLedger
 from chain.record import LedgerRecord
 from chain.terms import EncodedTerms, check_terms
 from chain.wallets import is_contract
-from cocogen.ledger import DecodedTerms, Deployment, SettlementTerms
+from cocogen.ledger import DecodedTerms, Deployment, SettlementTerms, Whereabouts
 
 __all__ = ["ChainProvider"]
 

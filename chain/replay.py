@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chain.calls import Call, calls
+from chain.encoding.states import RECORDED
 from chain.errors import (
     ArgumentOutOfRange,
     BondLocked,
@@ -40,7 +41,7 @@ from chain.errors import (
 )
 from chain.record import Event, LedgerEvent, LedgerRecord
 from chain.terms import EncodedTerms
-from chain.twin import RECORDED, Twin
+from chain.twin import Twin
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["EVENT_ARGUMENTS", "Finding", "Replay", "replay"]

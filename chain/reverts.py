@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from chain.abi import WORD, checksum_address, decode_ascii, keccak256
 from cocogen.errors import LedgerError
 
-__all__ = ["CONTRACT_ERRORS", "ContractError", "decode_revert", "duration", "named"]
+__all__ = ["CONTRACT_ERRORS", "ContractError", "decode_revert", "named"]
 
 _SELECTOR = 4
 _DYNAMIC = ("string",)
@@ -77,16 +77,6 @@ def decode_revert(data: bytes) -> ContractError | None:
         return None
     values: list[Any] = [_decode_word(kind, body[WORD * i : WORD * (i + 1)]) for i, kind in enumerate(cls.abi)]
     return cls(*values)
-
-
-def duration(seconds: int) -> str:
-    """Seconds in words, the two largest units: "1 day 2 h", "59 min 58 s", "0 s"."""
-    parts, rest = [], max(0, seconds)
-    for unit, size in ((" days", 86_400), (" h", 3_600), (" min", 60), (" s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{' day' if unit == ' days' and count == 1 else unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def named(names: tuple[str, ...], number: int) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from chain import attestation
 from chain.abi import WORD, checksum_address, keccak256, words
+from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, NO_HASH, OPEN, RECORDED, VOID
 from chain.errors import (
     AlreadySubmitted,
     ArgumentOutOfRange,
@@ -45,51 +46,14 @@ from chain.errors import (
 from chain.record import Event, EventValue
 from chain.terms import BALANCE_LIMIT, EncodedTerms
 from chain.twin_bonds import TwinBonds
-from chain.twin_state import (
-    CALCULATED,
-    DISPUTED,
-    IDLE,
-    NO_HASH,
-    OPEN,
-    RECORDED,
-    bits,
-    require_bytes32,
-    require_uint,
-)
-from cocogen.ledger import Ruling
+from chain.twin_state import require_bytes32, require_uint
 
-__all__ = [
-    "CALCULATED",
-    "DISPUTED",
-    "FORFEIT",
-    "IDLE",
-    "NO_HASH",
-    "OPEN",
-    "RECORDED",
-    "RULINGS",
-    "SETTLE",
-    "VOID",
-    "Twin",
-    "bits",
-    "ruling_number",
-]
-
-SETTLE, VOID, FORFEIT = range(3)
-RULINGS: tuple[Ruling, ...] = ("settle", "void", "settle-and-forfeit")
-"""The rulings' names, by number."""
+__all__ = ["Twin"]
 
 _ALL_BASIS_POINTS = 10_000
 _UINT8 = 1 << 8
 _UINT64 = 1 << 64
 _INT256 = 1 << 255
-
-
-def ruling_number(ruling: str) -> int:
-    """Return the contract's number of a ruling; ArgumentOutOfRange where there is none of that name."""
-    for number, name in enumerate(RULINGS):
-        if name == ruling:
-            return number
-    raise ArgumentOutOfRange("ruling", ruling, "one of " + ", ".join(RULINGS))
 
 
 class Twin(TwinBonds):

@@ -7,6 +7,7 @@ out: the round (``chain.twin``).
 from __future__ import annotations
 
 from chain.abi import ADDRESS, checksum_address, is_address
+from chain.encoding.states import DISPUTED, IDLE
 from chain.errors import (
     AlreadyExiting,
     ArgumentOutOfRange,
@@ -22,7 +23,7 @@ from chain.errors import (
 )
 from chain.record import Event, EventValue
 from chain.terms import BALANCE_LIMIT
-from chain.twin_state import DISPUTED, IDLE, UINT256, TwinState, require_uint
+from chain.twin_state import UINT256, TwinState, require_uint
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["TwinBonds"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from chain import attestation
 from chain.abi import WORD, checksum_address, keccak256, words
+from chain.encoding.states import DISPUTED, IDLE, NO_HASH, bits
 from chain.errors import (
     ArgumentOutOfRange,
     NotMember,
@@ -23,27 +24,13 @@ from chain.record import RoundView, StorageView
 from chain.terms import VECTOR, EncodedTerms, check_terms
 
 __all__ = [
-    "CALCULATED",
-    "DISPUTED",
-    "IDLE",
-    "NO_HASH",
-    "OPEN",
-    "RECORDED",
     "UINT256",
     "TwinState",
-    "bits",
     "require_bytes32",
     "require_uint",
 ]
 
-IDLE, OPEN, RECORDED, DISPUTED, CALCULATED = range(5)
-NO_HASH = bytes(WORD)
 UINT256 = 1 << 256
-
-
-def bits(bitmap: int, count: int) -> tuple[bool, ...]:
-    """Return the flags of members 0 … count − 1 in a bitmap."""
-    return tuple(bool(bitmap >> index & 1) for index in range(count))
 
 
 class TwinState:

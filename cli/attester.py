@@ -89,7 +89,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
 
 def _read_signatures(path: Path) -> dict[str, bytes]:
     from cocogen.errors import ConfigurationError
-    from cocogen.reading import parse_json, read_bounded
+    from cocogen.files import parse_json, read_bounded
 
     try:
         content = parse_json(read_bounded(path))

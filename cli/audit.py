@@ -234,7 +234,7 @@ def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord
 
 def _resolved(path: Path) -> ResolvedTerms:
     from cocogen.errors import ConfigurationError
-    from cocogen.reading import read_bounded
+    from cocogen.files import read_bounded
     from cocogen.resolved import ResolvedTerms
 
     try:

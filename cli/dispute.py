@@ -47,11 +47,11 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 
     Locks the dispute bond of the terms, beyond the liability, until the arbiter has ruled. A round is disputed once.
     """
-    from chain.reverts import duration
     from cli.organization import receipt_data
     from cli.session import Session
     from cocogen.disputes import raise_dispute
     from cocogen.errors import ConfigurationError
+    from cocogen.files import duration
 
     if (reason is None) == (reason_file is None):
         raise ConfigurationError("give either --reason TEXT or --reason-file FILE")

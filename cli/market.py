@@ -52,7 +52,7 @@ def open_market(request: Request, bars: Progress) -> OpenMarket:
 
 def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenMarket:
     from chain.memory import MemoryProvider
-    from cocogen.registration import encoding_of, market
+    from cocogen.terms_market import encoding_of, market
 
     provider = MemoryProvider(consortium.consortium.seed)
     resolved = _resolved(request, consortium, provider, bars)

@@ -200,10 +200,10 @@ def deploy_consortium(
     from chain.open import storable
     from cli.session import data_folders
     from cocogen.errors import ConfigurationError
+    from cocogen.files import write_atomically
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
     from cocogen.roles import shared_roles
-    from cocogen.workspace import write_atomically
 
     task = LearningTask(
         consortium.learning,

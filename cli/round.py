@@ -24,9 +24,9 @@ def round_() -> None:
 @common()
 def open_(request: Request) -> None:
     """Open the next round (attester); local clocks jump over the agreed gap."""
-    from chain.reverts import duration
     from cli.organization import receipt_data
     from cli.session import Session
+    from cocogen.files import duration
 
     with Session.opened(request) as session:
         before = session.ledger.state()
@@ -62,10 +62,10 @@ def open_(request: Request) -> None:
 @common()
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
-    from chain.reverts import duration
     from cli.delivery import delivery_data, delivery_text
     from cli.organization import receipt_data
     from cli.session import Session
+    from cocogen.files import duration
 
     with Session.opened(request) as session:
         receipt = session.loop.record(advance=advance)

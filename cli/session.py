@@ -16,8 +16,8 @@ from chain.journal import Journal
 from chain.open import AuditableProvider, open_ledger
 from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
+from cocogen.files import read_bounded
 from cocogen.ledger import Contribution, Deployment, Ledger
-from cocogen.reading import read_bounded
 from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
 from cocogen.workspace import Workspace

@@ -21,10 +21,10 @@ __all__ = ["status"]
 @common()
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
-    from chain.reverts import duration
     from cli.delivery import delivery_data, delivery_text
     from cli.session import Session, ledger_data
     from cocogen.delivery import held_rounds
+    from cocogen.files import duration
 
     with Session.opened(request, reading=True) as session:
         state = session.ledger.state()
@@ -132,7 +132,7 @@ def _standing(state: LedgerState, index: int) -> str:
 
 def next_step(session: Session, state: LedgerState) -> str:
     """One sentence: which command brings the consortium forward."""
-    from chain.reverts import duration
+    from cocogen.files import duration
 
     names = session.resolved.names
     if state.phase == "idle":

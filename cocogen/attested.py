@@ -7,38 +7,21 @@ the verdict is reached (``cocogen.learning.attester``), and what the ledger says
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cocogen.errors import REASON_LIMIT, WorkspaceError
+from cocogen.files import canonical_json, evidence_hash
 from cocogen.ledger import Contribution
 from cocogen.printable import shorten
 
-__all__ = ["Attested", "canonical_json", "contradictions", "evidence_hash", "measured_quality"]
+__all__ = ["Attested", "contradictions"]
 
 
 _SHOWN = 100
 """Characters of a value that a message shows."""
-
-
-def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no spaces, shortest exact floats, no NaN: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def evidence_hash(document: dict[str, Any]) -> bytes:
-    """SHA-256 of an evidence document's canonical JSON, 32 bytes: what the contribution carries to the ledger."""
-    return hashlib.sha256(canonical_json(document)).digest()
-
-
-def measured_quality(values: Iterable[float]) -> tuple[float | None, ...]:
-    """κ as documents state it: None for NaN, where nobody generates and nothing was measured."""
-    return tuple(None if math.isnan(value) else float(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from cocogen.errors import ConfigurationError, FieldProblem
+from cocogen.files import read_bounded, write_atomically
+from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.calibrated import Calibrated, fit_accuracy
-from cocogen.reading import read_bounded
 from cocogen.sections import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
 from cocogen.terms_file import field_problems
-from cocogen.workspace import write_atomically
 
 __all__ = [
     "CalibrationCell",
     "CalibrationRecord",
     "CalibrationTask",
     "MeasuredAccuracy",
+    "accuracy_function",
     "fit_record",
     "inline_accuracy",
     "read_record",
@@ -216,3 +217,14 @@ def _finished(folder: Path, name: object) -> tuple[CalibratedTerms | None, Field
         return read_record(folder / name).fitted, None
     except ConfigurationError as error:
         return None, FieldProblem(_FIELD, repr(name), str(error))
+
+
+def accuracy_function(terms: AccuracyTerms) -> AccuracyFunction:
+    """The accuracy function of the terms, without heterogeneity."""
+    if terms.kind == "power-law":
+        return PowerLaw(terms.ceiling, terms.scale, terms.exponent)
+    if terms.kind == "square-root":
+        return SquareRootBound(terms.ceiling, terms.epochs)
+    if terms.kind == "calibrated":
+        return terms.function()
+    return Saturating(terms.ceiling, terms.scale)

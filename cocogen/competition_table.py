@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.errors import FieldProblem
+from cocogen.files import read_bounded
 from cocogen.printable import shorten
-from cocogen.reading import read_bounded
 
 __all__ = ["LEAST_COMPETITION", "competition_matrix", "read_competition_csv"]
 

@@ -166,7 +166,7 @@ def load_consortium(path: str | Path, *, accuracy: AccuracyTerms | None = None) 
 
 
 def _cross_check(terms: Consortium) -> list[FieldProblem]:
-    from cocogen.learning.catalogue import is_path, known_datasets
+    from cocogen.terms_datasets import is_path, known_datasets
 
     problems = check_names(terms.names)
     problems += unique("address", [o.address.lower() if o.address else None for o in terms.organization])

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cocogen.errors import CoCoGenError, LearningError, WorkspaceError
+from cocogen.files import link_or_copy
 from cocogen.ledger import RoundOutcome
-from cocogen.workspace import Workspace, link_or_copy
+from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from cocogen.learning.states import SharedModel

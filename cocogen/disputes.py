@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from cocogen.files import write_atomically
 from cocogen.ledger import Ledger, Receipt, Ruling
-from cocogen.workspace import Workspace, write_atomically
+from cocogen.workspace import Workspace
 
 __all__ = ["raise_dispute", "resolve_dispute"]
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cocogen.attested import Attested, contradictions, evidence_hash, measured_quality
+from cocogen.attested import Attested, contradictions
 from cocogen.errors import EvidenceRejected, LearningError, WorkspaceError
+from cocogen.files import evidence_hash, measured_quality
 from cocogen.ledger import Contribution, RoundOutcome
 from cocogen.workspace import Workspace
 

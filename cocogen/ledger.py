@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "PHASES",
+    "RULINGS",
     "ZERO_ADDRESS",
     "Contribution",
     "DecodedTerms",
@@ -33,13 +35,17 @@ __all__ = [
     "RoundOutcome",
     "Ruling",
     "SettlementTerms",
+    "Whereabouts",
 ]
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
 Phase = Literal["idle", "open", "recorded", "disputed", "calculated"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""In the order of the contract's numbers, as RULINGS."""
 
 Ruling = Literal["settle", "void", "settle-and-forfeit"]
+RULINGS: tuple[Ruling, ...] = get_args(Ruling)
 """How a dispute ends: the contributions stand · the round ends without payoffs · they stand, and the dispute bond goes
 to the other contributors. The first two can be the terms' default."""
 
@@ -149,6 +155,18 @@ class Receipt:
     transaction: str | None
     gas: int | None
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What became of a deployment.
+
+    ``state``: the contract is "there", its transaction is still "pending", or the deployment is "gone".
+    ``block``: where the node says that it was created; None where it does not say.
+    """
+
+    state: Literal["there", "pending", "gone"]
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,26 +8,22 @@ ones that the ledger's integers decode to (encode first, then play).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cocogen.absence import possible_stand_ins, stand_ins
-from cocogen.attested import measured_quality
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
-from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
-from cocogen.game.arrays import Array
+from cocogen.files import measured_quality
 from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
 from cocogen.mechanisms import UNPAID
-from cocogen.mechanisms.agreement import Agreement, Encoding, agree_optimal, agree_uniform
+from cocogen.mechanisms.agreement import Agreement, agree_optimal, agree_uniform
 from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.resources import GenerationResources
 from cocogen.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
-from cocogen.sections import AccuracyTerms
+from cocogen.terms_market import encoding_of, market
 
 if TYPE_CHECKING:
     from cocogen.learning.datasets import DataFolders
@@ -35,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Registration",
-    "accuracy_function",
-    "encoding_of",
-    "market",
     "measurement_disagreements",
     "register",
     "rule_disagreements",
@@ -240,21 +233,6 @@ def _agreed_market(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], 
     return market(resolved, decode(resolved.settlement_terms()), resolved.quality)
 
 
-def encoding_of(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Encoding:
-    """The market of these measurements with its redistribution open, for any rule."""
-    quality = resolved.quality
-
-    def decoded(incentive: float, weights: Array, offsets: Array) -> DecodedTerms:
-        return decode(resolved.with_rule(incentive, weights.tolist(), offsets.tolist()).settlement_terms())
-
-    return Encoding(
-        decode=decoded,
-        market=lambda terms: market(resolved, terms, quality),
-        published_offsets=-np.array([organization.local for organization in resolved.organization], dtype=np.float64),
-        largest_inputs=np.array([o.data_cap + o.generated_cap for o in resolved.organization], dtype=np.float64),
-    )
-
-
 def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated: str | None) -> str:
     account = provider.account(name)
     if stated is not None and stated.lower() != account.lower():
@@ -264,54 +242,3 @@ def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated
             hint="local ledgers derive accounts from the seed: leave the address out of the terms file",
         )
     return account
-
-
-def accuracy_function(terms: AccuracyTerms) -> AccuracyFunction:
-    """The accuracy function of the terms, without heterogeneity."""
-    if terms.kind == "power-law":
-        return PowerLaw(terms.ceiling, terms.scale, terms.exponent)
-    if terms.kind == "square-root":
-        return SquareRootBound(terms.ceiling, terms.epochs)
-    if terms.kind == "calibrated":
-        return terms.function()
-    return Saturating(terms.ceiling, terms.scale)
-
-
-def market(
-    resolved: ResolvedTerms,
-    decoded: DecodedTerms,
-    quality: NDArray[np.float64],
-    participants: Sequence[bool] | None = None,
-    *,
-    local: NDArray[np.int64] | None = None,
-) -> Market:
-    """One round's market: the resolved terms, the κ in force (shape (N,)) and who takes part (default: everyone).
-
-    Whoever has no κ (NaN) cannot generate. ``local`` (int64, shape (N,)) replaces the registered samples by those that
-    were contributed.
-    """
-    organizations = resolved.organization
-    measured = ~np.isnan(quality)
-    maximum = np.array([o.generation_maximum for o in organizations], dtype=np.float64)
-    return Market(
-        names=resolved.names,
-        profitability=np.array([o.profitability for o in organizations]),
-        competition=np.array(resolved.competition),
-        accuracy=accuracy_function(resolved.accuracy),
-        heterogeneity=np.array([o.heterogeneity for o in organizations]),
-        resources=GenerationResources(
-            local=np.array([o.local for o in organizations], dtype=np.int64) if local is None else local,
-            quality=np.where(measured, quality, 1.0),
-            cost_linear=np.array([o.generation_cost.linear for o in organizations]),
-            cost_quadratic=np.array([o.generation_cost.quadratic for o in organizations]),
-            cost_fixed=np.array([o.generation_cost.fixed for o in organizations]),
-            maximum=np.where(measured, maximum, 0.0),
-            data_cap=np.array([o.data_cap for o in organizations], dtype=np.int64),
-            generated_cap=np.array([o.generated_cap for o in organizations], dtype=np.int64),
-        ),
-        decoded=decoded,
-        damage=resolved.damage,
-        private_gain=resolved.private_gain,
-        private_base=resolved.private_base,
-        participants=np.ones(len(organizations), dtype=bool) if participants is None else np.array(participants),
-    )

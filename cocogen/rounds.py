@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import Attested, contradictions, evidence_hash, measured_quality
+from cocogen.attested import Attested, contradictions
 from cocogen.delivery import deliver, held_rounds, load_model
 from cocogen.errors import REASON_LIMIT, EvidenceRejected, WorkspaceError
+from cocogen.files import evidence_hash, measured_quality, write_atomically
 from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
 from cocogen.printable import shorten
-from cocogen.registration import market
 from cocogen.resolved import ResolvedTerms
+from cocogen.terms_market import market
 from cocogen.wallet_signatures import or_unsigned
-from cocogen.workspace import Workspace, write_atomically
+from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from cocogen.learning.control import Variate

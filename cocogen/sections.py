@@ -188,7 +188,7 @@ class Server(TermsSection):
 class Learning(TermsSection):
     """``[learning]``: the shared model and how it is trained.
 
-    ``dataset``: a name of :func:`cocogen.learning.catalogue.known_datasets`, or a path relative to the terms file.
+    ``dataset``: a name of :func:`cocogen.terms_datasets.known_datasets`, or a path relative to the terms file.
     ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
     ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
     ``clip_norm``: longest update, in multiples of the round's median; none when absent.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cocogen.errors import ConfigurationError, FieldProblem
-from cocogen.reading import parse_toml, read_bounded
+from cocogen.files import parse_toml, read_bounded
 
 __all__ = ["field_problems", "read_terms", "validate_terms"]
 

@@ -31,68 +31,18 @@ import contextlib
 import errno
 import itertools
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cocogen.errors import WorkspaceError
-from cocogen.reading import parse_json, read_bounded
+from cocogen.files import parse_json, read_bounded, write_atomically
 
-__all__ = ["Workspace", "link_or_copy", "write_atomically"]
+__all__ = ["Workspace"]
 
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """What the system answers where one may not write."""
-
-
-def _usual_mode() -> int:
-    """Permissions of a new file by the user's mask; temporary files are private whatever it says."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-_FILE_MODE = _usual_mode()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` holds the old or the new content, never a part; WorkspaceError on failure."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(_FILE_MODE)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise WorkspaceError(
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="make room or write to another folder; nothing that was there before is lost",
-        ) from error
-
-
-def link_or_copy(source: Path, path: Path) -> None:
-    """Let ``path`` hold the content of ``source``: by a hard link, or by a copy where the disk has none or something
-    else is there; WorkspaceError on failure."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.hardlink_to(source)
-    except OSError:
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise WorkspaceError(
-                f"{source} cannot be read: {error.strerror or error}", hint="restore it from a copy"
-            ) from error
-        write_atomically(path, content)
 
 
 class Workspace:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chain.arithmetic import encode
+from chain.artifacts import Artifact
 from chain.audit.deployed import check_code, check_terms
 from chain.audit.log import check_log
 from chain.audit.report import CHECKS, AuditReport, Check, overall
@@ -13,7 +14,6 @@ from chain.audit.rounds import Payments, account, settled_rounds, tally
 from chain.audit.second import check_second
 from chain.audit.signatures import Signatures, check_signatures
 from chain.audit.storage import check_storage
-from chain.build import Artifact
 from chain.bytecode import in_layout_of, shipped_artifact
 from chain.errors import ContractError
 from chain.record import LedgerRecord

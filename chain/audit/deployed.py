@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from chain import attestation
-from chain.build import Artifact
+from chain.artifacts import Artifact
 from chain.bytecode import blob_address, code_differences, immutable_values
 from chain.record import MEMORY_CHAIN_ID, LedgerRecord
 from chain.replay import Finding

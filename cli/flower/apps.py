@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli.repeats import once_by_state
 from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
-from cocogen.attested import canonical_json
 from cocogen.errors import CoCoGenError, ConfigurationError
+from cocogen.files import canonical_json
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import numpy as np
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.experiments.claims import Claim
 from cocogen.experiments.table import Row, Table, stack
+from cocogen.files import write_atomically
 from cocogen.report.style import figure_style, require_matplotlib, save_figure
-from cocogen.workspace import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.attested import evidence_hash, measured_quality
+from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected
+from cocogen.files import evidence_hash, measured_quality
 from cocogen.learning.aggregation import ServerOptimizer
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.learning.control import remembered
 from cocogen.learning.copies import copies
-from cocogen.learning.evidence import Bundle, Samples
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
@@ -34,8 +35,8 @@ from cocogen.learning.pooling import Pool
 from cocogen.learning.replay import check_drawn, check_worth
 from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel
-from cocogen.learning.streams import Streams
 from cocogen.ledger import Contribution
+from cocogen.streams import Streams
 
 __all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Attester"]
 

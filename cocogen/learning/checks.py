@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected
 from cocogen.learning.control import Variate
-from cocogen.learning.evidence import Bundle, Samples
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.privacy import UpdatePrivacy
 from cocogen.learning.states import SharedModel

@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cocogen.attested import canonical_json
+from cocogen.data.archive import read_arrays, write_arrays
+from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected, LearningError
-from cocogen.learning.archive import read_arrays, write_arrays
-from cocogen.learning.states import ModelState, array_digest, pack, unpack
+from cocogen.files import canonical_json
+from cocogen.learning.states import ModelState, pack, unpack
 from cocogen.learning.training import TrainingTrace
 
 __all__ = [
     "MAXIMUM_STEPS",
     "Bundle",
     "Manifest",
-    "Samples",
     "TrainingLog",
     "commitments",
     "require_loggable",
@@ -118,18 +118,6 @@ class Manifest(_Record):
     def encode(self) -> bytes:
         """Canonical JSON, the bytes that are hashed and signed."""
         return canonical_json(self.model_dump(mode="json", exclude_none=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Labelled samples: ``features`` (m, d) float32, standardized, and ``labels`` (m,) int64."""
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def digest(self) -> str:
-        """SHA-256 over both arrays, as hexadecimal text."""
-        return array_digest(self.features, self.labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.data.samples import Samples
 from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.datasets import DataFolders, load
-from cocogen.learning.evidence import Samples
 from cocogen.learning.feature_shift import add_noise, noise_level
 from cocogen.learning.heterogeneity import label_counts
 from cocogen.learning.partition import (
@@ -27,8 +27,8 @@ from cocogen.learning.partition import (
 )
 from cocogen.learning.scaling import federated_scale
 from cocogen.learning.splits import Split, limit_samples, stratified_split
-from cocogen.learning.streams import Purpose, Streams
 from cocogen.sections import Learning
+from cocogen.streams import Purpose, Streams
 
 __all__ = ["Holdings", "distribute"]
 

@@ -13,7 +13,7 @@ from cocogen.errors import EvidenceRejected
 from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.generators.base import Generator
-from cocogen.learning.streams import Purpose, Streams
+from cocogen.streams import Purpose, Streams
 
 __all__ = ["LEAST_QUALITY_KEPT", "check_drawn", "check_worth"]
 

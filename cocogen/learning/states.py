@@ -13,18 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.data.archive import absorb, read_arrays, write_arrays
 from cocogen.errors import LearningError
-from cocogen.learning.archive import read_arrays, write_arrays
 
-__all__ = ["ModelState", "SharedModel", "array_digest", "average"]
-
-
-def array_digest(*arrays: NDArray[np.generic]) -> str:
-    """SHA-256 over dtype, shape and little-endian bytes of the arrays in turn, as hexadecimal text."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        _absorb(digest, array)
-    return digest.hexdigest()
+__all__ = ["ModelState", "SharedModel", "average"]
 
 
 class ModelState(Mapping[str, NDArray[np.float32]]):
@@ -58,7 +50,7 @@ class ModelState(Mapping[str, NDArray[np.float32]]):
         for name, array in self.items():
             encoded = name.encode()
             digest.update(len(encoded).to_bytes(4, "big") + encoded)
-            _absorb(digest, array)
+            absorb(digest, array)
         return digest.hexdigest()
 
     def is_finite(self) -> bool:
@@ -148,10 +140,3 @@ def unpack(part: str, arrays: Mapping[str, NDArray[np.generic]]) -> ModelState:
         if name.startswith(f"{part}/") and array.dtype == np.float32
     }
     return ModelState(own)
-
-
-def _absorb(digest: hashlib._Hash, array: NDArray[np.generic]) -> None:
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    shape = ",".join(map(str, array.shape))
-    digest.update(f"{little.dtype.str}[{shape}]".encode())
-    digest.update(little.tobytes())

@@ -38,10 +38,10 @@ from cocogen.learning.organizations import Assignment, Organizations, Progress
 from cocogen.learning.privacy import UpdatePrivacy
 from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel, average
-from cocogen.learning.streams import Purpose, Streams
 from cocogen.learning.threads import one_thread
 from cocogen.learning.training import LocalWork, Schedule, train
 from cocogen.sections import Generation, Learning
+from cocogen.streams import Purpose, Streams
 
 __all__ = ["Assignment", "Evaluation", "LearningTask", "Progress", "RoundEvidence", "SharedModel"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cocogen.errors import ConfigurationError
-from cocogen.workspace import write_atomically
+from cocogen.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

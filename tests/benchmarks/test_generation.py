@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cocogen.consortium import load_consortium
-from cocogen.learning.evidence import Samples
+from cocogen.data.samples import Samples
 from cocogen.sections import Partition
 
 generation = pytest.importorskip("benchmarks.generation", reason="run python -m pytest in the repository")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chain import kernel
 from chain.abi import keccak256, words
 from chain.arithmetic import EncodedTerms, check_terms, decode, encode, predict
-from chain.build import CONTRACTS
+from chain.artifacts import CONTRACTS
 from chain.errors import (
     ArgumentOutOfRange,
     ArithmeticBound,

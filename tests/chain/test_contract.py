@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from chain import errors, foreign_errors
+from chain.artifacts import CONTRACTS, load_artifact
 from chain.backends.clock import GENESIS_TIME
-from chain.build import CONTRACTS, load_artifact
 from chain.contract import ConsortiumContract
 from chain.errors import (
     CONTRACT_ERRORS,

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from chain.arithmetic import check_terms, encode
 from chain.audit import audit
 from chain.collect import collect_record
+from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID
 from chain.errors import ContractError
 from chain.token import Token
-from chain.twin import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, Twin
+from chain.twin import Twin
 from cocogen.ledger import ZERO_ADDRESS, Member
 
 # Without shrinking: an example takes a second, and hypothesis traces every line of the virtual machine to explain one.

@@ -13,8 +13,8 @@ from eth_abi import encode as abi_encode
 from chain import errors, foreign_errors
 from chain.abi import keccak256
 from chain.errors import CONTRACT_ERRORS, ContractError, TooEarly, TooLate, UnknownRevert, decode_revert
-from chain.reverts import duration
 from cocogen.errors import CoCoGenError, FieldProblem, LedgerError
+from cocogen.files import duration
 
 SOLIDITY = Path(__file__).resolve().parents[2] / "contracts" / "src" / "libraries" / "Errors.sol"
 CLASSES = sorted(CONTRACT_ERRORS.values(), key=lambda cls: cls.__name__)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from chain.artifacts import load_artifact
 from chain.audit import audit
-from chain.build import load_artifact
 from chain.export import FORMAT, MAX_LINE, SCHEMA_VERSION, LedgerFileInvalid, read_ledger, write_ledger
 from chain.memory import MemoryProvider
 from chain.plain import EXACT

@@ -20,13 +20,14 @@ from eth_abi import decode as abi_decode
 from eth_abi import encode as abi_encode
 
 from chain.abi import checksum_address, keccak256
+from chain.artifacts import CONTRACTS, load_artifact
 from chain.attestation import address_of, sign, transfers_hash
-from chain.build import CONTRACTS, load_artifact
+from chain.encoding.states import CALCULATED, FORFEIT, IDLE, RECORDED, SETTLE, VOID
 from chain.errors import ContractError, decode_revert
 from chain.kernel import PAIR_WEIGHT_MAX
 from chain.keys import development_key
 from chain.terms import EncodedMember, EncodedTerms, ScalarTerms, check_terms
-from chain.twin import CALCULATED, FORFEIT, IDLE, RECORDED, SETTLE, VOID, Twin
+from chain.twin import Twin
 
 pyrevm = pytest.importorskip("pyrevm")
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from filelock import FileLock
 
-from chain.files import write_whole
 from chain.journal import Intent, Journal
 from cocogen.errors import WorkspaceError
+from cocogen.files import whole_file
 
 INTENT = Intent(
     operation="depositSubmit",
@@ -119,14 +119,14 @@ def test_two_commands_change_the_file_one_after_the_other(path, monkeypatch):
 
     rival = threading.Thread(target=write)
 
-    def late(*arguments) -> None:
+    def late(*arguments, **options):
         if not rival.ident:
             rival.start()
             assert started.wait(10)
             assert not changed.wait(0.2), "the other one waits for its turn"
-        write_whole(*arguments)
+        return whole_file(*arguments, **options)
 
-    monkeypatch.setattr("chain.journal.write_whole", late)
+    monkeypatch.setattr("chain.journal.whole_file", late)
     one.forget([mine])
     rival.join(10)
     assert changed.is_set()

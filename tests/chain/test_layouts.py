@@ -16,8 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 from chain.arithmetic import encode
+from chain.artifacts import ARTIFACTS, CONTRACTS, load_artifact
 from chain.audit import audit
-from chain.build import ARTIFACTS, CONTRACTS, load_artifact
 from chain.bytecode import in_layout_of, shipped_artifact
 from chain.deployment import load_deployment
 from chain.errors import ArtifactMismatch, TermsMismatch

@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 
 from chain.abi import words
+from chain.artifacts import load_artifact
 from chain.attestation import Domain, address_of, contribution_struct_hash, sign
 from chain.audit import audit
-from chain.build import load_artifact
 from chain.errors import (
     ArgumentOutOfRange,
     ArtifactMismatch,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chain.build import CONTRACTS, load_artifact
+from chain.artifacts import CONTRACTS, load_artifact
 from chain.memory import MemoryProvider
 from chain.replay import EVENT_ARGUMENTS, replay
 from cocogen.ledger import Contribution

@@ -27,9 +27,10 @@ from chain import kernel
 from chain.arithmetic import encode
 from chain.attestation import address_of, sign, transfers_hash
 from chain.collect import collect_record
+from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID
 from chain.errors import ContractError
 from chain.keys import development_account, development_key
-from chain.twin import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, Twin
+from chain.twin import Twin
 
 SEED = 7
 COUNT = 3

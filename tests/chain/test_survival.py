@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED
 
 LAST = 3
 REASON = b"\x07" * 32

@@ -13,6 +13,7 @@ from eth_utils import to_checksum_address
 from chain.abi import keccak256, words
 from chain.arithmetic import encode
 from chain.attestation import sign, transfers_hash
+from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, ruling_number
 from chain.errors import (
     AlreadyExiting,
     AlreadySubmitted,
@@ -55,7 +56,7 @@ from chain.errors import (
 )
 from chain.keys import development_key
 from chain.record import Event
-from chain.twin import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID, Twin, ruling_number
+from chain.twin import Twin
 
 ADDRESS = "0x" + "c0" * 20
 CHECKSUMMED = to_checksum_address(ADDRESS)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from cocogen.learning.archive import write_arrays
+from cocogen.data.archive import write_arrays
 from cocogen.learning.evidence import Bundle
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -15,7 +15,8 @@ import pytest
 from cli.main import main
 from cli.memorization import inspect_run
 from cli.session import Request, Session
-from cocogen.learning.evidence import Bundle, Samples
+from cocogen.data.samples import Samples
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.organizations import Organizations
 from cocogen.learning.task import LearningTask

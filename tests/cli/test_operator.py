@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from chain.attestation import address_of
-from chain.creation import Whereabouts
 from chain.deployment import load_deployment, save_deployment
 from chain.keys import development_key
 from chain.open import open_ledger
@@ -17,7 +16,7 @@ from chain.provider import ChainProvider
 from cli.operator import _make_way
 from cli.session import ledger_location
 from cocogen.errors import WorkspaceError
-from cocogen.ledger import Member, SettlementTerms
+from cocogen.ledger import Member, SettlementTerms, Whereabouts
 from cocogen.workspace import Workspace
 
 SEED = 7

@@ -130,9 +130,9 @@ def test_audit_and_export_work_there(readable, agree_on_clinics_in):
 def agree_on_clinics_in() -> Any:
     """Deploys terms that agree with their file on an embedded chain."""
     from cocogen.consortium import load_consortium
+    from cocogen.files import write_atomically
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
-    from cocogen.workspace import write_atomically
 
     def deploy(root: Path) -> Workspace:
         example = Path(__file__).parents[2] / "examples" / "clinics.toml"

@@ -12,8 +12,9 @@ from chain.memory import MemoryProvider
 from cocogen.absence import least_strategies, stand_ins
 from cocogen.errors import ConfigurationError
 from cocogen.experiments.markets import tradefl_market
-from cocogen.registration import market, register, rule_disagreements
+from cocogen.registration import register, rule_disagreements
 from cocogen.resolved import ResolvedTerms
+from cocogen.terms_market import market
 
 SEED = 7
 BEFORE = Path(__file__).parents[1] / "fixtures" / "resolved-before-stand-ins.json"

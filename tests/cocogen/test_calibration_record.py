@@ -12,6 +12,7 @@ from cocogen.calibration_record import (
     CalibrationRecord,
     CalibrationTask,
     MeasuredAccuracy,
+    accuracy_function,
     fit_record,
     read_record,
     write_record,
@@ -19,7 +20,6 @@ from cocogen.calibration_record import (
 from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError, InvalidAccuracy, WorkspaceError
 from cocogen.game.accuracy import check_accuracy
-from cocogen.registration import accuracy_function
 from cocogen.sections import CalibratedTerms, Learning, SaturatingTerms
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"

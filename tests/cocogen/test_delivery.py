@@ -10,10 +10,11 @@ import pytest
 
 from cocogen.delivery import deliver, held_rounds, withheld
 from cocogen.errors import LearningError, WorkspaceError
+from cocogen.files import link_or_copy
 from cocogen.learning.states import SharedModel
 from cocogen.ledger import Contribution, Dispute, RoundOutcome
 from cocogen.rounds import RoundLoop
-from cocogen.workspace import Workspace, link_or_copy
+from cocogen.workspace import Workspace
 
 GIVEN = Contribution(1, 0, 0, b"\x01" * 32)
 

@@ -13,10 +13,12 @@ import pytest
 
 from chain.audit import audit
 from cli.audit_files import evidence_verdict
-from cocogen.attested import Attested, contradictions, evidence_hash
+from cocogen.attested import Attested, contradictions
+from cocogen.data.samples import Samples
 from cocogen.disputes import raise_dispute
 from cocogen.errors import WorkspaceError
-from cocogen.learning.evidence import Bundle, Samples
+from cocogen.files import evidence_hash
+from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState, SharedModel
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace

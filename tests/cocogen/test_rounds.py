@@ -10,9 +10,10 @@ import pytest
 
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
-from cocogen.attested import Attested, evidence_hash
+from cocogen.attested import Attested
 from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
+from cocogen.files import evidence_hash
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment, LearningTask, SharedModel

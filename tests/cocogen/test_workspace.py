@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from cocogen.errors import WorkspaceError
-from cocogen.workspace import Workspace, write_atomically
+from cocogen.files import write_atomically
+from cocogen.workspace import Workspace
 
 
 def test_a_failed_write_keeps_the_old_content_and_leaves_nothing_behind(tmp_path, monkeypatch):

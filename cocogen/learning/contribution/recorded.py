@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cocogen.attested import evidence_hash
 from cocogen.errors import WorkspaceError
+from cocogen.files import evidence_hash
 from cocogen.learning.contribution.coalitions import Coalitions
 from cocogen.ledger import Contribution, RoundOutcome
 

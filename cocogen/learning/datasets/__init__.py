@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from cocogen.errors import DatasetError
-from cocogen.learning.catalogue import is_path, known_datasets
 from cocogen.learning.datasets import bundled
 from cocogen.learning.datasets.base import Dataset
 from cocogen.learning.datasets.cifar import CIFAR_10, CIFAR_100, read_cifar
@@ -17,6 +16,7 @@ from cocogen.learning.datasets.folders import DataFolders
 from cocogen.learning.datasets.images import read_image_folder
 from cocogen.learning.datasets.table import read_table
 from cocogen.learning.scaling import Features
+from cocogen.terms_datasets import is_path, known_datasets
 
 __all__ = ["DataFolders", "Dataset", "load"]
 
@@ -25,7 +25,7 @@ _CELLS = 2**22
 
 
 def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
-    """The data set of that name, or at that path (:func:`~cocogen.learning.catalogue.is_path`).
+    """The data set of that name, or at that path (:func:`~cocogen.terms_datasets.is_path`).
 
     Raises
     ------

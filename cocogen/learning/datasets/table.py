@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.data.archive import read_arrays
 from cocogen.errors import DatasetError, LearningError
-from cocogen.learning.archive import read_arrays
 from cocogen.learning.datasets.base import MAXIMUM_BYTES, Dataset
 
 __all__ = ["read_table"]

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from cocogen.attested import canonical_json
 from cocogen.errors import LearningError
+from cocogen.files import canonical_json
 from cocogen.printable import printable
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cocogen.attested import canonical_json
 from cocogen.errors import LearningError, WorkspaceError
+from cocogen.files import canonical_json, write_atomically
 from cocogen.learning.flower.messages import Order
-from cocogen.workspace import write_atomically
 
 __all__ = ["AnsweredOrders", "order_digest"]
 

@@ -18,8 +18,8 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 from threadpoolctl import threadpool_limits
 
+from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.evidence import Samples
 
 __all__ = ["EXCESS_LIMIT", "Memorization", "memorization"]
 

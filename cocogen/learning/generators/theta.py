@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.evidence import Samples
 from cocogen.learning.models import Classifier, to_tensors
 from cocogen.learning.states import ModelState
 

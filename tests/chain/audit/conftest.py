@@ -15,7 +15,7 @@ import pytest
 from chain import attestation
 from chain.abi import keccak256
 from chain.arithmetic import encode
-from chain.build import load_artifact
+from chain.artifacts import load_artifact
 from chain.bytecode import blob_address, immutable_values
 from chain.keys import development_key
 from chain.record import BlockView, Event, LedgerEvent, LedgerRecord

@@ -9,10 +9,10 @@ import pytest
 
 from chain import kernel
 from chain.arithmetic import encode
+from chain.artifacts import CONTRACTS, load_artifact
 from chain.audit import CANNOT_KNOW, CHECKS, QUESTIONS, AuditReport, audit, incomplete
 from chain.audit.rounds import SettledRound, tally
 from chain.audit.second import ask_second_node
-from chain.build import CONTRACTS, load_artifact
 from chain.errors import ChainUnavailable, WrongChain
 from chain.memory import MemoryProvider
 from chain.open import open_ledger

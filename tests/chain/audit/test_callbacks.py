@@ -19,9 +19,9 @@ from chain.audit import audit
 from chain.audit.second import check_second
 from chain.calls import calls, with_known_callers
 from chain.collect import collect_record
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED
 from chain.errors import ContractError
 from chain.record import LedgerRecord
-from chain.twin import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED
 
 BOND = 1_000
 COUNT = 4

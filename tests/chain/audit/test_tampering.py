@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from chain.artifacts import load_artifact
 from chain.attestation import Domain, contribution_struct_hash, sign, transfers_hash, transfers_struct_hash
 from chain.audit import AuditReport, audit
-from chain.build import load_artifact
 from chain.export import read_ledger, write_ledger
 from chain.keys import development_key
 from chain.record import BlockView, LedgerEvent, LedgerRecord, RoundView, StorageView

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cocogen.attested import canonical_json
+from cocogen.data.samples import Samples
+from cocogen.files import canonical_json
 from cocogen.game.effective import effective_samples
 from cocogen.learning.attester import SUSPECT_TOLERANCE
-from cocogen.learning.evidence import Samples
 from cocogen.learning.outliers import UPDATE_FACTOR
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.task import Assignment
@@ -480,7 +480,7 @@ def test_a_generator_moved_too_far_is_rejected(scene, forge) -> None:
 
 
 def drawn_by(task, state: ModelState, bundle) -> tuple[Samples, Samples]:
-    from cocogen.learning.streams import Purpose
+    from cocogen.streams import Purpose
 
     drawn = []
     for purpose, part in ((Purpose.SYNTHETIC, bundle.synthetic), (Purpose.PANEL, bundle.panel)):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocogen.attested import canonical_json
+from cocogen.data.archive import read_arrays, write_arrays
 from cocogen.errors import EvidenceRejected, LearningError
+from cocogen.files import canonical_json
 from cocogen.learning import evidence
-from cocogen.learning.archive import read_arrays, write_arrays
 from cocogen.learning.evidence import MAXIMUM_STEPS, Bundle, commitments
 
 

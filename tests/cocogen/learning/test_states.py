@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocogen.data.archive import write_arrays
 from cocogen.errors import LearningError
-from cocogen.learning.archive import write_arrays
 from cocogen.learning.states import ModelState, SharedModel, average
 
 

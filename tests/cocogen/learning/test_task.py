@@ -12,10 +12,10 @@ from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.control import Variate, shared_variate
 from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.states import average
-from cocogen.learning.streams import Purpose
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.learning.training import LocalWork, train_looped
 from cocogen.sections import Generation, Learning, Partition, Server
+from cocogen.streams import Purpose
 
 TERMS = bytes(range(32))
 

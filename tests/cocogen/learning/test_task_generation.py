@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.evidence import Samples
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.ledger import Member
 from cocogen.sections import Generation, Learning, Partition

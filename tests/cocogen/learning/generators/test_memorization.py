@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.evidence import Samples
 from cocogen.learning.generators.memorization import memorization
 from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.training import LocalWork

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.evidence import Samples
 from cocogen.learning.generators.theta import gradient_gap
 from cocogen.learning.models import build_classifier
 from cocogen.learning.states import ModelState

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cocogen.data.archive import MAXIMUM_ENTRIES, read_arrays, write_arrays
 from cocogen.errors import LearningError
-from cocogen.learning.archive import MAXIMUM_ENTRIES, read_arrays, write_arrays
 
 
 class Bomb:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocogen import reading
-from cocogen.reading import MAXIMUM_DEPTH, parse_json, parse_toml, read_bounded
+from cocogen import files as reading
+from cocogen.files import MAXIMUM_DEPTH, parse_json, parse_toml, read_bounded
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.toml"))
 DEEP = MAXIMUM_DEPTH + 1

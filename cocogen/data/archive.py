@@ -8,6 +8,7 @@ pieces, since what comes out of a piece counts, not what the archive claims.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import stat
@@ -24,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.errors import LearningError
-from cocogen.workspace import write_atomically
+from cocogen.files import write_atomically
 
-__all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "read_arrays", "write_arrays"]
+__all__ = ["MAXIMUM_BYTES", "MAXIMUM_ENTRIES", "absorb", "array_digest", "read_arrays", "write_arrays"]
 
 Acceptance = Callable[[str, "np.dtype[np.generic]"], None]
 """Takes the name and the type of an array, and raises when it is not to be read."""
@@ -201,3 +202,19 @@ def _header(
 
 def _malformed(path: Path, reason: str) -> LearningError:
     return LearningError(f"{path} is not a valid file of arrays: {reason}", hint="ask its author for a new copy")
+
+
+def array_digest(*arrays: NDArray[np.generic]) -> str:
+    """SHA-256 over dtype, shape and little-endian bytes of the arrays in turn, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        absorb(digest, array)
+    return digest.hexdigest()
+
+
+def absorb(digest: hashlib._Hash, array: NDArray[np.generic]) -> None:
+    """Add dtype, shape and little-endian bytes of an array to a digest."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    shape = ",".join(map(str, array.shape))
+    digest.update(f"{little.dtype.str}[{shape}]".encode())
+    digest.update(little.tobytes())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cocogen.learning.streams import Purpose, Streams
+from cocogen.streams import Purpose, Streams
 
 
 def test_every_argument_selects_another_stream() -> None:

@@ -1,0 +1,1 @@
+"""What the contract's integers say: terms, scores and transfers, signed digests, phases and rulings."""
