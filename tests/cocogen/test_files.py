@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocogen import files as reading
+from cocogen import files
 from cocogen.files import MAXIMUM_DEPTH, parse_json, parse_toml, read_bounded
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.toml"))
@@ -166,6 +166,12 @@ class Counting:
         return found
 
 
+@pytest.mark.parametrize("pattern", [files._TOML, files._JSON])
+def test_the_guard_uses_no_possessive_loops_which_python_3_11_2_takes_wrongly(pattern: re.Pattern[str]) -> None:
+    """Found by the tests above on that version, the one of Debian 12."""
+    assert not re.search(r"[*+?}]\+", pattern.pattern)
+
+
 QUOTES = ('\'""" x" \\\\\'', "''' x' ", '"\\\\"', '"', "'", '"""', "'''", '""', '\\\\"""', '"x\\\\"')
 
 
@@ -177,9 +183,9 @@ def test_the_guard_takes_every_token_once_and_gives_up_at_a_quote_that_opens_not
     text = piece * 500
     for name, parse in (("_TOML", parse_toml), ("_JSON", parse_json)):
         for begin in ("", "x", '"', "'", "\\"):
-            counting = Counting(getattr(reading, name))
+            counting = Counting(getattr(files, name))
             with monkeypatch.context() as patched:
-                patched.setattr(reading, name, counting)
+                patched.setattr(files, name, counting)
                 with contextlib.suppress(ValueError):
                     parse(begin + text)
             assert counting.failed <= 1
