@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 from benchmarks.harness import less_than, publish
 from chain.memory import MemoryProvider
 from cli.output import table
-from cocogen.consortium import Consortium, load_consortium
 from cocogen.data.samples import Samples
 from cocogen.experiments.claims import Interval
 from cocogen.learning.generators.base import deficit_labels
@@ -40,6 +39,7 @@ from cocogen.learning.task import LearningTask
 from cocogen.learning.training import Advance, LocalWork
 from cocogen.registration import Registration, register
 from cocogen.study import play_rounds
+from cocogen.terms.consortium import Consortium, load_consortium
 
 TERMS = Path(__file__).parents[1] / "examples" / "cifar10.toml"
 NO_GENERATION = "vcfl"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from chain.terms import EncodedTerms
     from cli.audit_files import Verdict
     from cli.session import Request, Session
-    from cocogen.resolved import ResolvedTerms
     from cocogen.rounds import Progress
+    from cocogen.terms.resolved import ResolvedTerms
     from cocogen.workspace import Workspace
 
 __all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
@@ -235,7 +235,7 @@ def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord
 def _resolved(path: Path) -> ResolvedTerms:
     from cocogen.errors import ConfigurationError
     from cocogen.files import read_bounded
-    from cocogen.resolved import ResolvedTerms
+    from cocogen.terms.resolved import ResolvedTerms
 
     try:
         text = read_bounded(path).decode("utf-8")
@@ -320,8 +320,8 @@ def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
 
 
 def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
-    from cocogen.consortium import load_consortium
     from cocogen.errors import ConfigurationError, GameError, LearningError, SolverError
+    from cocogen.terms.consortium import load_consortium
 
     try:
         found = compare(load_consortium(path))

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from chain.terms import EncodedTerms
     from cocogen.learning.datasets import DataFolders
     from cocogen.ledger import Contribution
-    from cocogen.resolved import ResolvedTerms
     from cocogen.rounds import Progress
+    from cocogen.terms.resolved import ResolvedTerms
     from cocogen.workspace import Workspace
 
 __all__ = ["Verdict", "data_verdict", "evidence_verdict"]

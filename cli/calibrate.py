@@ -16,9 +16,9 @@ from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
     from cli.session import Request
-    from cocogen.calibration_record import CalibrationRecord, CalibrationTask, MeasuredAccuracy
-    from cocogen.consortium import Consortium
     from cocogen.learning.datasets import DataFolders
+    from cocogen.terms.accuracy import CalibrationRecord, CalibrationTask, MeasuredAccuracy
+    from cocogen.terms.consortium import Consortium
 
 __all__ = ["calibrate"]
 
@@ -53,8 +53,8 @@ def calibrate(
 
         accuracy = { kind = "calibrated", file = "FILE" }
     """
-    from cocogen.calibration_record import CalibrationTask, fit_record, write_record
     from cocogen.report.style import figure_format
+    from cocogen.terms.accuracy import CalibrationTask, fit_record, write_record
 
     consortium = _consortium(request)
     target = output or Path(consortium.file).with_suffix(".accuracy.json")
@@ -85,8 +85,8 @@ def calibrate(
 
 def _consortium(request: Request) -> Consortium:
     """The terms; their own accuracy function is not needed, and may be the one that is about to be measured."""
-    from cocogen.consortium import load_consortium
-    from cocogen.sections import SaturatingTerms
+    from cocogen.terms.consortium import load_consortium
+    from cocogen.terms.sections import SaturatingTerms
 
     if request.config is None:
         return request.consortium()
@@ -97,8 +97,8 @@ def _measure(
     task: CalibrationTask, target: Path, points: int, repeats: int, folders: DataFolders
 ) -> tuple[list[MeasuredAccuracy], int]:
     """All runs of the design, and how many of them an earlier command had made."""
-    from cocogen.calibration_record import CalibrationRecord, write_record
     from cocogen.learning.calibration import measure, plan_design
+    from cocogen.terms.accuracy import CalibrationRecord, write_record
 
     unfinished = _unfinished(target)
     known = {(run.samples, run.alpha, run.repeat): run for path in (target, unfinished) for run in _known(path, task)}
@@ -118,8 +118,8 @@ def _measure(
 
 def _known(path: Path, task: CalibrationTask) -> Sequence[MeasuredAccuracy]:
     """What an earlier command measured of the same task."""
-    from cocogen.calibration_record import read_record
     from cocogen.errors import ConfigurationError
+    from cocogen.terms.accuracy import read_record
 
     if not path.exists():
         return ()

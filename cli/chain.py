@@ -28,7 +28,7 @@ def advance(request: Request, duration: str) -> None:
     """Move a local chain's clock forward by SECONDS, or by text such as "1 day"."""
     from cli.session import Session
     from cocogen.errors import ConfigurationError
-    from cocogen.sections import parse_duration
+    from cocogen.terms.sections import parse_duration
 
     try:
         bare = re.fullmatch(r"[0-9]{1,12}", duration.strip())

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cocogen.consortium import Consortium
-from cocogen.sections import Incentive
+from cocogen.terms.consortium import Consortium
+from cocogen.terms.sections import Incentive
 
 if TYPE_CHECKING:
     from chain.memory import MemoryProvider
     from cli.output import Progress
     from cli.session import Request
-    from cocogen.data_market import DataMarket
     from cocogen.game.arrays import Array
     from cocogen.ledger import Ledger
-    from cocogen.mechanisms.agreement import Encoding
     from cocogen.mechanisms.base import Market
-    from cocogen.resolved import ResolvedTerms
+    from cocogen.mechanisms.redistribution.agreement import Encoding
+    from cocogen.terms.resolved import ResolvedTerms
+    from cocogen.terms.tradefl import DataMarket
 
 __all__ = ["OpenMarket", "open_market"]
 
@@ -52,7 +52,7 @@ def open_market(request: Request, bars: Progress) -> OpenMarket:
 
 def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenMarket:
     from chain.memory import MemoryProvider
-    from cocogen.terms_market import encoding_of, market
+    from cocogen.terms.market import encoding_of, market
 
     provider = MemoryProvider(consortium.consortium.seed)
     resolved = _resolved(request, consortium, provider, bars)
@@ -100,7 +100,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
 
 def _stated(terms: DataMarket) -> OpenMarket:
     from chain.memory import MemoryProvider
-    from cocogen.mechanisms.agreement import agree_optimal, agree_uniform
+    from cocogen.mechanisms.redistribution.agreement import agree_optimal, agree_uniform
 
     provider = MemoryProvider(terms.consortium.seed)
     encoding = terms.encoding(provider.account, provider.decode)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from chain.accounts import KeySource
     from chain.journal import Journal
     from cli.session import Request
-    from cocogen.consortium import Consortium
     from cocogen.ledger import Deployment, LedgerProvider
-    from cocogen.resolved import ResolvedTerms
     from cocogen.rounds import Progress
+    from cocogen.terms.consortium import Consortium
+    from cocogen.terms.resolved import ResolvedTerms
     from cocogen.workspace import Workspace
 
 __all__ = ["deploy", "deploy_consortium"]
@@ -38,7 +38,7 @@ def deploy(request: Request) -> None:
     from chain.open import EPHEMERAL, open_ledger
     from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
     from cocogen.errors import ConfigurationError
-    from cocogen.roles import shared_roles
+    from cocogen.terms.roles import shared_roles
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
@@ -203,7 +203,7 @@ def deploy_consortium(
     from cocogen.files import write_atomically
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
-    from cocogen.roles import shared_roles
+    from cocogen.terms.roles import shared_roles
 
     task = LearningTask(
         consortium.learning,

@@ -53,7 +53,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     from cli.session import Session
     from cli.silence import silence_lines
     from cocogen.errors import ConfigurationError
-    from cocogen.roles import shared_roles
+    from cocogen.terms.roles import shared_roles
 
     with Session.opened(request) as session:
         n = session.index(organization)

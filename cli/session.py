@@ -14,18 +14,18 @@ from chain.deployment import load_deployment
 from chain.errors import ContractError
 from chain.journal import Journal
 from chain.open import AuditableProvider, open_ledger
-from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.files import read_bounded
 from cocogen.ledger import Contribution, Deployment, Ledger
-from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import Progress, RoundLoop
+from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.terms.resolved import ResolvedTerms
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
     from cocogen.learning.datasets import DataFolders
-    from cocogen.terms import Terms
+    from cocogen.terms.load import Terms
 
 __all__ = [
     "EMBEDDED",
@@ -66,7 +66,7 @@ class Request:
 
     def terms(self) -> Terms:
         """The terms file that was named, of either kind, or the one that was deployed; ConfigurationError without."""
-        from cocogen.terms import load_terms
+        from cocogen.terms.load import load_terms
 
         if self.config is not None:
             return load_terms(self.config)

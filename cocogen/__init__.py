@@ -25,7 +25,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cocogen.consortium import load_consortium
     from cocogen.errors import CoCoGenError
     from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
     from cocogen.game.calibrated import Calibrated
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
     from cocogen.game.redistribution import Redistribution
     from cocogen.game.strategies import GenerationAmounts, StrategyFamily
     from cocogen.mechanisms import mechanism
-    from cocogen.mechanisms.optimal import optimal_redistribution
+    from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
     from cocogen.solvers import solve
     from cocogen.solvers.certificate import Certificate, certify
     from cocogen.solvers.equilibrium import Equilibrium
+    from cocogen.terms.consortium import load_consortium
 
 __all__ = [
     "AccuracyFunction",
@@ -82,9 +82,9 @@ _HOME = {
     "StrategyFamily": "cocogen.game.strategies",
     "UniformCompetition": "cocogen.game.competition",
     "certify": "cocogen.solvers.certificate",
-    "load_consortium": "cocogen.consortium",
+    "load_consortium": "cocogen.terms.consortium",
     "mechanism": "cocogen.mechanisms",
-    "optimal_redistribution": "cocogen.mechanisms.optimal",
+    "optimal_redistribution": "cocogen.mechanisms.redistribution.optimal",
     "solve": "cocogen.solvers",
 }
 

@@ -22,7 +22,7 @@ from cocogen.ledger import Contribution, RoundOutcome
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cocogen.resolved import ResolvedTerms
+    from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["Evidence", "Signers", "check_evidence"]
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.absence import possible_stand_ins, stand_ins
-from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError
 from cocogen.files import measured_quality
 from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
 from cocogen.mechanisms import UNPAID
-from cocogen.mechanisms.agreement import Agreement, agree_optimal, agree_uniform
+from cocogen.mechanisms.absence import possible_stand_ins, stand_ins
 from cocogen.mechanisms.base import Market
-from cocogen.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
-from cocogen.terms_market import encoding_of, market
+from cocogen.mechanisms.redistribution.agreement import Agreement, agree_optimal, agree_uniform
+from cocogen.terms.consortium import Consortium
+from cocogen.terms.market import encoding_of, market
+from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.learning.datasets import DataFolders

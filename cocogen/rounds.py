@@ -27,8 +27,8 @@ from cocogen.ledger import Contribution, Ledger, LedgerState, Receipt, RoundOutc
 from cocogen.mechanisms import IntegerProfile, build_game, mechanism
 from cocogen.mechanisms.base import Market, Plan
 from cocogen.printable import shorten
-from cocogen.resolved import ResolvedTerms
-from cocogen.terms_market import market
+from cocogen.terms.market import market
+from cocogen.terms.resolved import ResolvedTerms
 from cocogen.wallet_signatures import or_unsigned
 from cocogen.workspace import Workspace
 

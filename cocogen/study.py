@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.consortium import Consortium
 from cocogen.errors import LearningError
 from cocogen.ledger import LedgerProvider
 from cocogen.registration import Registration, register
 from cocogen.rounds import RoundLoop, RoundReport
+from cocogen.terms.consortium import Consortium
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:

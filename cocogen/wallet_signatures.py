@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cocogen.attested import Attested
 from cocogen.errors import EvidenceRejected, KeyUnavailable, WorkspaceError
 from cocogen.ledger import Ledger
-from cocogen.resolved import ResolvedTerms
+from cocogen.terms.resolved import ResolvedTerms
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cocogen.learning.datasets import DataFolders
     from cocogen.learning.flower.node import Member
     from cocogen.learning.task import LearningTask
-    from cocogen.resolved import ResolvedTerms
+    from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
 

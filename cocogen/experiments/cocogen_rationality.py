@@ -22,7 +22,7 @@ from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
 from cocogen.game.rationality import outside_options
 from cocogen.mechanisms import automatic_incentive, build_game
-from cocogen.mechanisms.optimal import optimal_redistribution
+from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.solvers.fixed_point import bracketing
 
 if TYPE_CHECKING:

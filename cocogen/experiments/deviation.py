@@ -25,7 +25,7 @@ from cocogen.experiments.tradefl import tuned_incentive as tuned_tradefl_incenti
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.mechanisms import build_game
-from cocogen.mechanisms.optimal import optimal_redistribution
+from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers.fixed_point import bracketing
 

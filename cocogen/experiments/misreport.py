@@ -28,7 +28,7 @@ from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.rationality import outside_options
 from cocogen.game.redistribution import Redistribution
 from cocogen.mechanisms import automatic_incentive, build_game
-from cocogen.mechanisms.optimal import optimal_redistribution
+from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers import certify
 from cocogen.solvers.fixed_point import bracketing

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.absence import least_strategies
 from cocogen.experiments.claims import Claim, Finding, at_most, not_below, positive
 from cocogen.experiments.deviation import MECHANISM_LABELS, planned_games
 from cocogen.experiments.figures import bars
@@ -23,6 +22,7 @@ from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
 from cocogen.game.arrays import Array, BoolArray
 from cocogen.game.coopetition import CoopetitionGame
+from cocogen.mechanisms.absence import least_strategies
 from cocogen.report.style import new_figure
 from cocogen.silence import settles
 

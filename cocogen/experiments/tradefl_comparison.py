@@ -27,7 +27,7 @@ from cocogen.experiments.tradefl import (
 )
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
-from cocogen.mechanisms.tradefl_schemes import full_contribution, proportional_compute, without_redistribution
+from cocogen.mechanisms.baselines.tradefl import full_contribution, proportional_compute, without_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers import solve
 

@@ -1,6 +1,6 @@
 """Checked, read-only arrays: the edge at which numbers enter the game; behind it arrays are trusted.
 
-Left out: the checks of a terms file, which know its fields (``cocogen.consortium``).
+Left out: the checks of a terms file, which know its fields (``cocogen.terms.consortium``).
 """
 
 from __future__ import annotations

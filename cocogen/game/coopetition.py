@@ -25,10 +25,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, FieldProblem, GameError, UnstableMarket
 from cocogen.game.accuracy import AccuracyFunction, check_accuracy
 from cocogen.game.arrays import Array, IntArray, frozen, scalar, vector
+from cocogen.game.bounds import rounded_down
 from cocogen.game.competition import Competition, CompetitionLike, as_competition
 from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import StrategyFamily

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cocogen.bounds import rounded_down, rounded_up
 from cocogen.errors import ConfigurationError, EmptyStrategySet, FieldProblem
 from cocogen.game.arrays import Array, BoolArray, IntArray, frozen, scalar, vector
+from cocogen.game.bounds import rounded_down, rounded_up
 from cocogen.game.strategies import Segments
 
 __all__ = ["DataFractions"]

@@ -15,9 +15,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, EmptyStrategySet, FieldProblem
 from cocogen.game.arrays import Array, BoolArray, IntArray, frozen, scalar, vector
+from cocogen.game.bounds import rounded_down
 
 __all__ = ["Effect", "GenerationAmounts", "Segments", "StrategyFamily"]
 

@@ -4,7 +4,7 @@ Each run trains the model of the terms for all their rounds on a subset of the r
 samples, and is evaluated on a test fold. The design crosses sample counts (geometric) with label skews and repeats;
 repeat r uses test fold r and its own draws, and all cells of a repeat share them, so that differences between cells are
 paired. A run depends only on the task and its place in the design: measuring can stop anywhere and go on later, or
-extend an earlier design, without changing a number. Left out: the fit and the file (:mod:`cocogen.calibration_record`).
+extend an earlier design, without changing a number. Left out: the fit and the file (:mod:`cocogen.terms.accuracy`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cocogen.calibration_record import CalibrationTask, MeasuredAccuracy
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.task import LearningTask, Progress
-from cocogen.sections import Generation, Partition
+from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
+from cocogen.terms.sections import Generation, Partition
 
 __all__ = ["ALPHAS", "Design", "Run", "measure", "plan_design"]
 

@@ -27,8 +27,8 @@ from cocogen.learning.partition import (
 )
 from cocogen.learning.scaling import federated_scale
 from cocogen.learning.splits import Split, limit_samples, stratified_split
-from cocogen.sections import Learning
 from cocogen.streams import Purpose, Streams
+from cocogen.terms.sections import Learning
 
 __all__ = ["Holdings", "distribute"]
 

@@ -26,8 +26,8 @@ from cocogen.learning.models import Classifier
 from cocogen.learning.privacy import UpdatePrivacy, noise_stream, withheld
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.training import Advance, LocalResult, LocalWork, Schedule, train
-from cocogen.sections import Generation
 from cocogen.streams import Purpose, Streams
+from cocogen.terms.sections import Generation
 
 __all__ = ["Assignment", "Organizations", "Progress", "report"]
 

@@ -40,8 +40,8 @@ from cocogen.learning.robust import Aggregation
 from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.threads import one_thread
 from cocogen.learning.training import LocalWork, Schedule, train
-from cocogen.sections import Generation, Learning
 from cocogen.streams import Purpose, Streams
+from cocogen.terms.sections import Generation, Learning
 
 __all__ = ["Assignment", "Evaluation", "LearningTask", "Progress", "RoundEvidence", "SharedModel"]
 

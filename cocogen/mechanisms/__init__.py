@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.mechanisms.base import Market, Mechanism, Plan
-from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
-from cocogen.mechanisms.equilibrium_plan import EquilibriumPlan
-from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
-from cocogen.mechanisms.planning import build_game
+from cocogen.mechanisms.baselines.cocogen import NoGeneration, RandomGeneration, WithoutCompetition
+from cocogen.mechanisms.planning import EquilibriumPlan, build_game
+from cocogen.mechanisms.redistribution.incentive import IncentiveReport, automatic_incentive
 from cocogen.mechanisms.resources import DataResources, GenerationResources, IntegerProfile, Resources
 
 __all__ = [

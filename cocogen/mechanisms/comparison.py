@@ -19,13 +19,13 @@ from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.data_fractions import DataFractions
 from cocogen.game.rationality import outside_options
-from cocogen.mechanisms import tradefl_schemes
-from cocogen.mechanisms.agreement import Encoding, design_optimal
 from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.baselines import NoGeneration, RandomGeneration, WithoutCompetition
-from cocogen.mechanisms.incentive import IncentiveScan, automatic_incentive, scan_incentives
-from cocogen.mechanisms.optimal import OptimalRedistribution
+from cocogen.mechanisms.baselines import tradefl as tradefl_schemes
+from cocogen.mechanisms.baselines.cocogen import NoGeneration, RandomGeneration, WithoutCompetition
 from cocogen.mechanisms.planning import build_game, solve_certified
+from cocogen.mechanisms.redistribution.agreement import Encoding, design_optimal
+from cocogen.mechanisms.redistribution.incentive import IncentiveScan, automatic_incentive, scan_incentives
+from cocogen.mechanisms.redistribution.optimal import OptimalRedistribution
 from cocogen.solvers import solve
 from cocogen.solvers.certificate import certify
 

@@ -6,6 +6,8 @@ only, as the ledger masks everyone else.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cocogen.errors import GameError, SolverError
@@ -19,7 +21,15 @@ from cocogen.solvers import solve
 from cocogen.solvers.certificate import certify
 from cocogen.solvers.equilibrium import Equilibrium
 
-__all__ = ["TOLERANCE", "build_game", "equilibrium_method", "evaluate", "has_one_equilibrium", "solve_certified"]
+__all__ = [
+    "TOLERANCE",
+    "EquilibriumPlan",
+    "build_game",
+    "equilibrium_method",
+    "evaluate",
+    "has_one_equilibrium",
+    "solve_certified",
+]
 
 TOLERANCE = 1e-6
 """Largest ε with which a mechanism hands out an equilibrium."""
@@ -165,3 +175,23 @@ def evaluate(
         surplus_idle=spread(idle - outside),
         potential=game.potential(strategies),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EquilibriumPlan:
+    """Plan the certified equilibrium of the participants' game; ``redistributed``: whether the transfers are in it.
+
+    With redistribution this is CoCoGen+ (arXiv 2604.14886) on generation amounts and TradeFL (ICDCS 2023) on data
+    fractions, played on the ledger's decoded terms: with uniform weights as published, with optimal weights at the
+    planner's optimum. Without it, it is the conference version of CoCoGen (arXiv 2509.18120, in a market with χ = 0 and
+    ψ > 0) and TradeFL's WPR.
+    """
+
+    name: str
+    redistributed: bool = True
+
+    def plan(self, market: Market, rng: np.random.Generator) -> Plan:  # noqa: ARG002 - nothing random
+        """See :class:`cocogen.mechanisms.base.Mechanism`."""
+        game = build_game(market, redistributed=self.redistributed)
+        equilibrium = solve_certified(game, self.name)
+        return evaluate(self.name, market, game, equilibrium.strategies, equilibrium)

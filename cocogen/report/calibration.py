@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.calibration_record import CalibrationRecord
 from cocogen.game.calibrated import Calibrated
 from cocogen.report.style import colour, figure_style, marker, new_figure
+from cocogen.terms.accuracy import CalibrationRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cocogen.bounds import rounded_down
 from cocogen.errors import ConfigurationError, FieldProblem, SolverError
 from cocogen.game.arrays import Array
+from cocogen.game.bounds import rounded_down
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.solvers.crossing import best_positions, reachable
 from cocogen.solvers.equilibrium import Candidate, Trace

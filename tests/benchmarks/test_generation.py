@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
-from cocogen.consortium import load_consortium
 from cocogen.data.samples import Samples
-from cocogen.sections import Partition
+from cocogen.terms.consortium import load_consortium
+from cocogen.terms.sections import Partition
 
 generation = pytest.importorskip("benchmarks.generation", reason="run python -m pytest in the repository")
 

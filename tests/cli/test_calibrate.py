@@ -15,9 +15,9 @@ import pytest
 
 import cocogen.learning.calibration as calibration
 from cli.main import main
-from cocogen.calibration_record import read_record
-from cocogen.consortium import load_consortium
 from cocogen.errors import LearningError
+from cocogen.terms.accuracy import read_record
+from cocogen.terms.consortium import load_consortium
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 STATED = 'accuracy = { kind = "power-law", ceiling = 1.0, scale = 4.0, exponent = 0.5 }'

@@ -15,7 +15,7 @@ from cli.main import main
 from cli.privacy import print_privacy, privacy_data
 from cli.session import Request, Session
 from cocogen.learning.privacy import UpdatePrivacy, spent_epsilon
-from cocogen.sections import Privacy
+from cocogen.terms.sections import Privacy
 from cocogen.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"

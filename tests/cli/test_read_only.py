@@ -129,10 +129,10 @@ def test_audit_and_export_work_there(readable, agree_on_clinics_in):
 @pytest.fixture
 def agree_on_clinics_in() -> Any:
     """Deploys terms that agree with their file on an embedded chain."""
-    from cocogen.consortium import load_consortium
     from cocogen.files import write_atomically
     from cocogen.learning.task import LearningTask
     from cocogen.registration import register
+    from cocogen.terms.consortium import load_consortium
 
     def deploy(root: Path) -> Workspace:
         example = Path(__file__).parents[2] / "examples" / "clinics.toml"

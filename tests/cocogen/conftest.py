@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.consortium import Consortium, load_consortium
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.redistribution import Redistribution
@@ -24,6 +23,7 @@ from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.registration import Registration, register
 from cocogen.rounds import RoundLoop
+from cocogen.terms.consortium import Consortium, load_consortium
 from cocogen.workspace import Workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden"

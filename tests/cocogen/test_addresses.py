@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cocogen.addresses import address_bytes, checksum_address, is_address
-from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError
+from cocogen.terms.consortium import load_consortium
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 RIGHT = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.consortium import Consortium, load_consortium
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.learning.datasets import DataFolders
 from cocogen.learning.task import LearningTask
 from cocogen.registration import register
-from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
+from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.terms.resolved import ResolvedTerms
 from cocogen.workspace import Workspace
 
 TERMS = """

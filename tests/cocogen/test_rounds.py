@@ -11,16 +11,16 @@ import pytest
 from chain.errors import LedgerError
 from chain.memory import MemoryProvider
 from cocogen.attested import Attested
-from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.files import evidence_hash
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.registration import Registration, measurement_disagreements, register, rule_disagreements
-from cocogen.resolved import ResolvedTerms
 from cocogen.rounds import RoundLoop
-from cocogen.sections import Incentive
+from cocogen.terms.consortium import Consortium
+from cocogen.terms.resolved import ResolvedTerms
+from cocogen.terms.sections import Incentive
 from cocogen.workspace import Workspace
 
 SEED = 7

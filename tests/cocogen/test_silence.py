@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.consortium import load_consortium
 from cocogen.learning.task import LearningTask
 from cocogen.ledger import Contribution
 from cocogen.registration import register
 from cocogen.rounds import RoundLoop
 from cocogen.silence import needed_contributors, settles, silence
+from cocogen.terms.consortium import load_consortium
 from cocogen.workspace import Workspace
 
 CLINICS = Path(__file__).parents[2] / "examples" / "clinics.toml"

@@ -15,11 +15,11 @@ import pytest
 
 from chain.memory import MemoryProvider
 from cocogen import study
-from cocogen.consortium import load_consortium
 from cocogen.errors import LearningError
 from cocogen.learning.task import LearningTask
 from cocogen.registration import register
 from cocogen.study import StudyRun, play_rounds
+from cocogen.terms.consortium import load_consortium
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 

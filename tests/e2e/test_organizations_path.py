@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cocogen.resolved import ResolvedSettlement
+from cocogen.terms.resolved import ResolvedSettlement
 
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
 

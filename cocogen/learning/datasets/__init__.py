@@ -16,7 +16,7 @@ from cocogen.learning.datasets.folders import DataFolders
 from cocogen.learning.datasets.images import read_image_folder
 from cocogen.learning.datasets.table import read_table
 from cocogen.learning.scaling import Features
-from cocogen.terms_datasets import is_path, known_datasets
+from cocogen.terms.datasets import is_path, known_datasets
 
 __all__ = ["DataFolders", "Dataset", "load"]
 
@@ -25,7 +25,7 @@ _CELLS = 2**22
 
 
 def load(dataset: str, folders: DataFolders | None = None) -> Dataset:
-    """The data set of that name, or at that path (:func:`~cocogen.terms_datasets.is_path`).
+    """The data set of that name, or at that path (:func:`~cocogen.terms.datasets.is_path`).
 
     Raises
     ------

@@ -14,7 +14,7 @@ from cocogen.learning.generators.diffusion import ConditionalDiffusion
 from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.states import ModelState
 from cocogen.learning.training import Advance, LocalWork, Schedule
-from cocogen.sections import Generation
+from cocogen.terms.sections import Generation
 
 __all__ = ["NoGenerator", "build_generator"]
 

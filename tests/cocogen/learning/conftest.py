@@ -13,7 +13,7 @@ import pytest
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.task import Assignment, LearningTask, RoundEvidence, SharedModel
 from cocogen.ledger import Member
-from cocogen.sections import Generation, Learning, Partition
+from cocogen.terms.sections import Generation, Learning, Partition
 
 NAMES = ("north", "harbor", "meadow", "lakeview")
 SIZES = (90, 60, 40, 20)

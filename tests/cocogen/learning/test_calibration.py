@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cocogen.calibration_record import CalibrationTask, fit_record
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.calibration import ALPHAS, Design, Run, measure, plan_design
@@ -14,7 +13,8 @@ from cocogen.learning.models import build_classifier
 from cocogen.learning.states import average
 from cocogen.learning.task import LearningTask
 from cocogen.learning.training import LocalWork, Schedule, train
-from cocogen.sections import Generation, Learning, Partition
+from cocogen.terms.accuracy import CalibrationTask, fit_record
+from cocogen.terms.sections import Generation, Learning, Partition
 
 
 def task_of(organizations=3, *, seed=7, rounds=2, **learning):

@@ -10,8 +10,8 @@ from cocogen.errors import DatasetError, LearningError
 from cocogen.learning.datasets import DataFolders, Dataset
 from cocogen.learning.holdings import Holdings, distribute
 from cocogen.learning.scaling import Scale
-from cocogen.sections import Learning, Partition
 from cocogen.streams import Streams
+from cocogen.terms.sections import Learning, Partition
 
 ORGANIZATIONS = 5
 

@@ -14,7 +14,7 @@ from cocogen.errors import ConfigurationError
 from cocogen.learning.privacy import UpdatePrivacy, noise_stream, privacy_report, spent_epsilon
 from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment
-from cocogen.sections import Privacy
+from cocogen.terms.sections import Privacy
 
 SALT, TERMS = b"s" * 32, bytes(range(32))
 PRIVACY = UpdatePrivacy(clip=0.5, noise_multiplier=0.1, delta=1e-5)

@@ -14,8 +14,8 @@ from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.states import average
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.learning.training import LocalWork, train_looped
-from cocogen.sections import Generation, Learning, Partition, Server
 from cocogen.streams import Purpose
+from cocogen.terms.sections import Generation, Learning, Partition, Server
 
 TERMS = bytes(range(32))
 

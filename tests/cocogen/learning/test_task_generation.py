@@ -11,7 +11,7 @@ from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.ledger import Member
-from cocogen.sections import Generation, Learning, Partition
+from cocogen.terms.sections import Generation, Learning, Partition
 
 NAMES = ("north", "harbor", "meadow", "lakeview")
 TERMS = bytes(range(32))

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.data_market import load_data_market
 from cocogen.game.rationality import outside_options
 from cocogen.mechanisms import build_game
-from cocogen.mechanisms.agreement import Encoding
 from cocogen.mechanisms.comparison import compare_schemes
+from cocogen.mechanisms.redistribution.agreement import Encoding
 from cocogen.report.comparison import draw_comparison
 from cocogen.report.style import save_figure
-from cocogen.sections import Incentive
 from cocogen.solvers import solve
+from cocogen.terms.sections import Incentive
+from cocogen.terms.tradefl import load_data_market
 
 TRADEFL = Path(__file__).parents[3] / "examples" / "tradefl.toml"
 

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from cocogen.calibration_record import CalibrationRecord, CalibrationTask, MeasuredAccuracy, fit_record
 from cocogen.errors import ConfigurationError
 from cocogen.report.calibration import calibration_figure
 from cocogen.report.style import save_figure
-from cocogen.sections import Learning
+from cocogen.terms.accuracy import CalibrationRecord, CalibrationTask, MeasuredAccuracy, fit_record
+from cocogen.terms.sections import Learning
 
 TASK = CalibrationTask(learning=Learning(dataset="diagnostic"), organizations=6, rounds=5, seed=7)
 

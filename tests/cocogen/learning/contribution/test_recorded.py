@@ -16,7 +16,7 @@ from cocogen.learning.contribution.recorded import recorded_round
 from cocogen.learning.states import average
 from cocogen.learning.task import Assignment
 from cocogen.ledger import RoundOutcome
-from cocogen.sections import Server
+from cocogen.terms.sections import Server
 from cocogen.workspace import Workspace
 
 NAMES = ("north", "harbor", "meadow", "lakeview")

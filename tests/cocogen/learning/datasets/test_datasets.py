@@ -11,7 +11,7 @@ import pytest
 from cocogen.errors import DatasetError
 from cocogen.learning import datasets, known_datasets
 from cocogen.learning.datasets import DataFolders
-from cocogen.terms_datasets import is_path
+from cocogen.terms.datasets import is_path
 
 SAMPLES = os.environ.get("COCOGEN_DATA", "")
 needs_samples = pytest.mark.skipif(
@@ -65,7 +65,7 @@ def test_paths_have_a_slash_or_end_in_npz(dataset: str, path: bool) -> None:
 
 
 def test_names_are_known_without_torch_or_scikit_learn() -> None:
-    modules = "cocogen.terms_datasets", "cocogen.learning.datasets"
+    modules = "cocogen.terms.datasets", "cocogen.learning.datasets"
     code = (
         f"import sys, {', '.join(modules)}; "
         "print([m for m in ('torch', 'sklearn', 'scipy', 'PIL', 'pooch') if m in sys.modules])"

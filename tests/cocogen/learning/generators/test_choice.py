@@ -11,7 +11,7 @@ from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.generators.diffusion import ConditionalDiffusion
 from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.training import LocalWork, Schedule
-from cocogen.sections import Generation
+from cocogen.terms.sections import Generation
 
 
 def test_the_terms_choose_the_generator() -> None:

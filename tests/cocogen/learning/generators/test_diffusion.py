@@ -14,7 +14,7 @@ from cocogen.learning.states import ModelState, average
 from cocogen.learning.task import Assignment, LearningTask
 from cocogen.learning.training import LocalWork, Schedule, train_looped, train_stacked
 from cocogen.ledger import Member
-from cocogen.sections import Generation, Learning, Partition
+from cocogen.terms.sections import Generation, Learning, Partition
 
 SCHEDULE = Schedule(epochs=1, batch_size=16, learning_rate=0.003, optimizer="adam")
 SHAPE = (1, 8, 8)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from cocogen.addresses import Address
-from cocogen.consortium import Consortium
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.ledger import ZERO_ADDRESS, Member, SettlementTerms
 from cocogen.mechanisms import UNPAID
-from cocogen.sections import (
+from cocogen.terms.consortium import Consortium
+from cocogen.terms.reading import field_problems
+from cocogen.terms.sections import (
     AccuracyTerms,
     ConsortiumSection,
     Generation,
@@ -33,7 +34,6 @@ from cocogen.sections import (
     Settlement,
     TermsSection,
 )
-from cocogen.terms_file import field_problems
 
 __all__ = ["ResolvedOrganization", "ResolvedSettlement", "ResolvedTerms"]
 

@@ -8,7 +8,7 @@ import pytest
 from cocogen.errors import SolverError
 from cocogen.experiments.markets import tradefl_market
 from cocogen.game.data_fractions import DataFractions
-from cocogen.mechanisms.tradefl_schemes import (
+from cocogen.mechanisms.baselines.tradefl import (
     full_contribution,
     proportional_compute,
     proportional_segments,
@@ -118,7 +118,7 @@ def test_schemes_refuse_another_strategy_family(make_game, scheme):
 
 
 def test_wpr_says_when_its_solver_gave_up(game, monkeypatch):
-    from cocogen.mechanisms import tradefl_schemes
+    from cocogen.mechanisms.baselines import tradefl as tradefl_schemes
     from cocogen.solvers import solve
 
     def impatient(game, method):

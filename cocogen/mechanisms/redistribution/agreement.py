@@ -2,7 +2,8 @@
 
 The terms either state the published rule's strength, leave it to the search ("auto"), or ask for the optimal
 redistribution. Whichever it is, the numbers are those that the ledger's integers decode to. Left out: where the market
-comes from (``cocogen.registration``, ``cocogen.data_market``), and the designs themselves (``incentive``, ``optimal``).
+comes from (``cocogen.registration``, ``cocogen.terms.tradefl``), and the designs themselves (``incentive``,
+``optimal``).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from cocogen.game.arrays import Array
 from cocogen.game.redistribution import Redistribution
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.incentive import IncentiveReport, automatic_incentive
-from cocogen.mechanisms.optimal import OptimalRedistribution, optimal_redistribution
 from cocogen.mechanisms.planning import build_game
+from cocogen.mechanisms.redistribution.incentive import IncentiveReport, automatic_incentive
+from cocogen.mechanisms.redistribution.optimal import OptimalRedistribution, optimal_redistribution
 
 __all__ = ["Agreement", "Encoding", "Sharing", "agree_optimal", "agree_uniform", "design_optimal"]
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.bounds import rounded_down
-from cocogen.competition_table import competition_matrix, read_competition_csv
 from cocogen.errors import FieldProblem
+from cocogen.game.bounds import rounded_down
+from cocogen.terms.competition import competition_matrix, read_competition_csv
 
 __all__ = [
     "MAXIMUM_ORGANIZATIONS",

@@ -9,16 +9,16 @@ import pytest
 
 from chain.memory import MemoryProvider
 from chain.open import open_ledger
-from cocogen.consortium import load_consortium
-from cocogen.data_market import load_data_market
 from cocogen.errors import ConfigurationError, EmptyStrategySet
 from cocogen.ledger import Contribution
 from cocogen.mechanisms import build_game, mechanism
-from cocogen.mechanisms.agreement import agree_optimal, agree_uniform
-from cocogen.sections import Incentive
-from cocogen.terms import load_terms
+from cocogen.mechanisms.redistribution.agreement import agree_optimal, agree_uniform
+from cocogen.terms.consortium import load_consortium
+from cocogen.terms.load import load_terms
+from cocogen.terms.sections import Incentive
+from cocogen.terms.tradefl import load_data_market
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "tradefl.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "tradefl.toml"
 
 
 @pytest.fixture

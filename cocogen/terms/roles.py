@@ -5,7 +5,7 @@ The contract allows it, and a consortium may want it; nobody should find it out 
 
 from __future__ import annotations
 
-from cocogen.resolved import ResolvedTerms
+from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["shared_roles"]
 

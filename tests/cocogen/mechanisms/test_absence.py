@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.absence import least_strategies, stand_ins
 from cocogen.errors import ConfigurationError
 from cocogen.experiments.markets import tradefl_market
+from cocogen.mechanisms.absence import least_strategies, stand_ins
 from cocogen.registration import register, rule_disagreements
-from cocogen.resolved import ResolvedTerms
-from cocogen.terms_market import market
+from cocogen.terms.market import market
+from cocogen.terms.resolved import ResolvedTerms
 
 SEED = 7
-BEFORE = Path(__file__).parents[1] / "fixtures" / "resolved-before-stand-ins.json"
+BEFORE = Path(__file__).parents[2] / "fixtures" / "resolved-before-stand-ins.json"
 
 
 def stating(rule: str) -> tuple[str, str]:
@@ -140,7 +140,7 @@ def test_another_rule_than_the_files_is_noticed(planned, masked):
 
 
 def test_a_plan_that_lies_on_an_integer_may_be_rounded_either_way(planned, monkeypatch):
-    import cocogen.absence as module
+    import cocogen.mechanisms.absence as module
 
     resolved = planned.registration.resolved
     quality = np.array([o.quality for o in resolved.organization])

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cocogen.consortium import load_consortium
 from cocogen.errors import ConfigurationError
-from cocogen.sections import parse_duration
+from cocogen.terms.consortium import load_consortium
+from cocogen.terms.sections import parse_duration
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 INCENTIVE = EXAMPLE.read_text().partition("[incentive]\n")[2].partition("\n[settlement]")[0]
 
 

@@ -10,7 +10,7 @@ from cocogen.game.accuracy import PowerLaw
 from cocogen.game.rationality import outside_options
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms import Market, automatic_incentive, build_game
-from cocogen.mechanisms.incentive import _intervals, _Point
+from cocogen.mechanisms.redistribution.incentive import _intervals, _Point
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.solvers import solve
 

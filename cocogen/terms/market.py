@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.calibration_record import accuracy_function
 from cocogen.game.arrays import Array
 from cocogen.ledger import DecodedTerms, SettlementTerms
-from cocogen.mechanisms.agreement import Encoding
 from cocogen.mechanisms.base import Market
+from cocogen.mechanisms.redistribution.agreement import Encoding
 from cocogen.mechanisms.resources import GenerationResources
-from cocogen.resolved import ResolvedTerms
+from cocogen.terms.accuracy import accuracy_function
+from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["encoding_of", "market"]
 

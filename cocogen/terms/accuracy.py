@@ -20,8 +20,8 @@ from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.files import read_bounded, write_atomically
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.calibrated import Calibrated, fit_accuracy
-from cocogen.sections import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
-from cocogen.terms_file import field_problems
+from cocogen.terms.reading import field_problems
+from cocogen.terms.sections import AccuracyTerms, CalibratedTerms, Learning, LossTerms, TermsSection
 
 __all__ = [
     "CalibrationCell",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from cocogen.consortium import Consortium, load_consortium
-from cocogen.data_market import DataMarket, load_data_market
-from cocogen.terms_file import read_terms
+from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.terms.reading import read_terms
+from cocogen.terms.tradefl import DataMarket, load_data_market
 
 __all__ = ["Terms", "load_terms"]
 

@@ -18,11 +18,11 @@ from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import GenerationAmounts
 from cocogen.ledger import Contribution, Member, SettlementTerms
 from cocogen.mechanisms import build_game
-from cocogen.mechanisms.optimal import optimal_redistribution
-from cocogen.mechanisms.sharing import bonds, components
+from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
+from cocogen.mechanisms.redistribution.sharing import bonds, components
 from cocogen.solvers import certify, solve
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "cocogen_plus.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "cocogen_plus.json").read_text())
 LEDGER = MemoryProvider(7)
 
 

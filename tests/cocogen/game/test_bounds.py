@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocogen.bounds import rounded_down, rounded_up
+from cocogen.game.bounds import rounded_down, rounded_up
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

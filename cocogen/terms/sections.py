@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from cocogen.addresses import Address
-from cocogen.competition_table import LEAST_COMPETITION
 from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
-from cocogen.terms_checks import MAXIMUM_ORGANIZATIONS
+from cocogen.terms.checks import MAXIMUM_ORGANIZATIONS
+from cocogen.terms.competition import LEAST_COMPETITION
 
 __all__ = [
     "HOUR",
@@ -188,7 +188,7 @@ class Server(TermsSection):
 class Learning(TermsSection):
     """``[learning]``: the shared model and how it is trained.
 
-    ``dataset``: a name of :func:`cocogen.terms_datasets.known_datasets`, or a path relative to the terms file.
+    ``dataset``: a name of :func:`cocogen.terms.datasets.known_datasets`, or a path relative to the terms file.
     ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
     ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
     ``clip_norm``: longest update, in multiples of the round's median; none when absent.
@@ -343,7 +343,7 @@ AccuracyTerms = Annotated[
 class Market(TermsSection):
     """``[market]``: how accuracy grows with data, and who competes with whom.
 
-    ``competition``: one number for every pair, a table (see :mod:`cocogen.competition_table`) or a CSV file.
+    ``competition``: one number for every pair, a table (see :mod:`cocogen.terms.competition`) or a CSV file.
     ``damage``: χ, the share of competition that acts through shared accuracy (1: CoCoGen+; 0: relative standing, as in
     the conference version). ``private_gain``: ψ, accuracy; ``private_base``: effective samples at which it is ψ ln 2.
     """
@@ -380,8 +380,8 @@ class Settlement(TermsSection):
 
     ``token``: the ERC-20 token in which bonds and payoffs are paid, ether when absent; ``wei_per_unit`` and
     ``dispute_bond`` are then its smallest units.
-    ``absence``: what counts against a participant that hands in nothing (:mod:`cocogen.absence`): the agreed plan, the
-    least that it could contribute, or nothing, so that it is masked.
+    ``absence``: what counts against a participant that hands in nothing (:mod:`cocogen.mechanisms.absence`): the agreed
+    plan, the least that it could contribute, or nothing, so that it is masked.
     """
 
     wei_per_unit: Annotated[int, Field(ge=1, lt=2**127, strict=True)] = 10**15

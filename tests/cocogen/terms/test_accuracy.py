@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cocogen.calibration_record import (
+from cocogen.errors import ConfigurationError, InvalidAccuracy, WorkspaceError
+from cocogen.game.accuracy import check_accuracy
+from cocogen.terms.accuracy import (
     CalibrationRecord,
     CalibrationTask,
     MeasuredAccuracy,
@@ -17,12 +19,10 @@ from cocogen.calibration_record import (
     read_record,
     write_record,
 )
-from cocogen.consortium import load_consortium
-from cocogen.errors import ConfigurationError, InvalidAccuracy, WorkspaceError
-from cocogen.game.accuracy import check_accuracy
-from cocogen.sections import CalibratedTerms, Learning, SaturatingTerms
+from cocogen.terms.consortium import load_consortium
+from cocogen.terms.sections import CalibratedTerms, Learning, SaturatingTerms
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 STATED = 'accuracy = { kind = "power-law", ceiling = 1.0, scale = 4.0, exponent = 0.5 }'
 NAMED = 'accuracy = { kind = "calibrated", file = "clinics.accuracy.json" }'
 

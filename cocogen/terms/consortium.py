@@ -1,8 +1,8 @@
 """What the parties agree on: organizations, market, incentive, learning task and settlement terms.
 
 :func:`load_consortium` reads a TOML terms file and validates all of it at once, so that everything behind this
-module may trust its values. Left out: what only a measurement can tell (:mod:`cocogen.resolved`), and the integers
-and hashes of the ledger (package ``chain``).
+module may trust its values. Left out: what only a measurement can tell (:mod:`cocogen.terms.resolved`), and the
+integers and hashes of the ledger (package ``chain``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 
-from cocogen.calibration_record import inline_accuracy
 from cocogen.errors import ConfigurationError, FieldProblem
-from cocogen.sections import (
+from cocogen.terms.accuracy import inline_accuracy
+from cocogen.terms.checks import check_market, check_names, check_rule, load_competition, unique
+from cocogen.terms.reading import read_terms, validate_terms
+from cocogen.terms.sections import (
     HOUR,
     AccuracyTerms,
     Address,
@@ -32,8 +34,6 @@ from cocogen.sections import (
     Slug,
     TermsSection,
 )
-from cocogen.terms_checks import check_market, check_names, check_rule, load_competition, unique
-from cocogen.terms_file import read_terms, validate_terms
 
 __all__ = ["Consortium", "Organization", "load_consortium"]
 
@@ -166,7 +166,7 @@ def load_consortium(path: str | Path, *, accuracy: AccuracyTerms | None = None) 
 
 
 def _cross_check(terms: Consortium) -> list[FieldProblem]:
-    from cocogen.terms_datasets import is_path, known_datasets
+    from cocogen.terms.datasets import is_path, known_datasets
 
     problems = check_names(terms.names)
     problems += unique("address", [o.address.lower() if o.address else None for o in terms.organization])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cocogen.roles import shared_roles
+from cocogen.terms.roles import shared_roles
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.rationality import outside_options
 from cocogen.game.redistribution import Redistribution
-from cocogen.mechanisms.implementation import implementing_rates, matching_rates
 from cocogen.mechanisms.planning import equilibrium_method, solve_certified
-from cocogen.mechanisms.sharing import bonds, equal_surplus, least_bonds
+from cocogen.mechanisms.redistribution.implementation import implementing_rates, matching_rates
+from cocogen.mechanisms.redistribution.sharing import bonds, equal_surplus, least_bonds
 from cocogen.solvers import solve
 from cocogen.solvers.certificate import Certificate, certify
 from cocogen.solvers.welfare import require_concave

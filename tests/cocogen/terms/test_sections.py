@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-import cocogen.calibration_record
-import cocogen.consortium
-import cocogen.data_market
-import cocogen.resolved
-from cocogen.competition_table import competition_matrix
+import cocogen.terms.accuracy
+import cocogen.terms.consortium
+import cocogen.terms.resolved
+import cocogen.terms.tradefl
 from cocogen.errors import ConfigurationError
-from cocogen.sections import Incentive, Market, TermsSection
+from cocogen.terms.competition import competition_matrix
+from cocogen.terms.sections import Incentive, Market, TermsSection
 
 ABSURD = (5e-324, -5e-324, 1e-310, 1e-200, 1e101, 1.7e308)
 
@@ -89,8 +89,8 @@ def test_a_strength_is_nothing_or_what_a_ledger_can_tell_from_nothing() -> None:
 
 @pytest.mark.parametrize("value", ["5e-324", "1e-200", "1e-13"])
 def test_a_terms_file_with_a_subnormal_competition_names_it(tmp_path, value: str) -> None:
-    text = (Path(__file__).parents[2] / "examples" / "tradefl.toml").read_text()
+    text = (Path(__file__).parents[3] / "examples" / "tradefl.toml").read_text()
     path = tmp_path / "market.toml"
     path.write_text(text.replace("competition = 0.05", f"competition = {value}"))
     with pytest.raises(ConfigurationError, match=rf"market\.competition = {value}: 0, or between 1e-12 and 1"):
-        cocogen.data_market.load_data_market(path)
+        cocogen.terms.tradefl.load_data_market(path)

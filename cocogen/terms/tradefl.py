@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 
-from cocogen.calibration_record import accuracy_function, inline_accuracy
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.game.arrays import Array
 from cocogen.ledger import DecodedTerms, Member, SettlementTerms
 from cocogen.mechanisms import base
-from cocogen.mechanisms.agreement import Encoding
+from cocogen.mechanisms.redistribution.agreement import Encoding
 from cocogen.mechanisms.resources import DataResources
-from cocogen.sections import ConsortiumSection, Count, Incentive, Market, Settlement, Slug, TermsSection
-from cocogen.terms_checks import check_market, check_names, check_rule, load_competition
-from cocogen.terms_file import read_terms, validate_terms
+from cocogen.terms.accuracy import accuracy_function, inline_accuracy
+from cocogen.terms.checks import check_market, check_names, check_rule, load_competition
+from cocogen.terms.reading import read_terms, validate_terms
+from cocogen.terms.sections import ConsortiumSection, Count, Incentive, Market, Settlement, Slug, TermsSection
 
 __all__ = ["DataMarket", "DataOrganization", "Resources", "load_data_market"]
 

@@ -1,0 +1,1 @@
+"""The rules that the papers compare with."""
