@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from benchmarks.harness import less_than, publish
 from chain.memory import MemoryProvider
 from cli.output import table
+from cocogen.data.heterogeneity import heterogeneity
 from cocogen.data.samples import Samples
 from cocogen.experiments.claims import Interval
 from cocogen.learning.generators.base import deficit_labels
-from cocogen.learning.heterogeneity import heterogeneity
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.states import ModelState
 from cocogen.learning.task import LearningTask
-from cocogen.learning.training import Advance, LocalWork
+from cocogen.learning.training.local import Advance, LocalWork
 from cocogen.registration import Registration, register
 from cocogen.study import play_rounds
 from cocogen.terms.consortium import Consortium, load_consortium

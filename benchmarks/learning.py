@@ -7,7 +7,7 @@ turns. Imports are not counted; what torch imports and prepares within its first
 (``first_round_seconds``), except that Flower's workers do so within the run, as they do for everybody. Runs of few
 and of many rounds tell start-up and slope apart: the slope is the seconds of one more round, start-up what a run costs
 beyond its rounds. Times are medians of ``--repeats`` runs, but one of Flower's. This is what decides
-:data:`cocogen.learning.training.STACK_FROM`, and that convolutions are looped on a CPU.
+:data:`cocogen.learning.training.local.STACK_FROM`, and that convolutions are looped on a CPU.
 
 Flower is measured where it is installed (``pip install 'cocogen[simulation]'``); the images are CIFAR-10's binary
 files below ``COCOGEN_DATA``; a GPU is used where there is one. Flower's runs take most of the time.
@@ -34,9 +34,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.harness import in_fresh_process, main, resident_peak_mb
-from cocogen.learning.models import Classifier, build_classifier
-from cocogen.learning.states import ModelState, average
-from cocogen.learning.training import LocalWork, Schedule, train, train_looped, train_stacked
+from cocogen.learning.models.classifiers import Classifier, build_classifier
+from cocogen.learning.models.states import ModelState, average
+from cocogen.learning.training.local import LocalWork, Schedule, train, train_looped, train_stacked
 
 Samples = tuple[NDArray[np.float32], NDArray[np.int64]]
 FLOWER = "Flower simulation"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from chain.record import LedgerRecord
     from chain.terms import EncodedTerms
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.ledger import Contribution
     from cocogen.rounds import Progress
     from cocogen.terms.resolved import ResolvedTerms

@@ -16,7 +16,7 @@ from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
     from cli.session import Request
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.terms.accuracy import CalibrationRecord, CalibrationTask, MeasuredAccuracy
     from cocogen.terms.consortium import Consortium
 

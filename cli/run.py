@@ -14,7 +14,7 @@ from cli.repeats import once_by_state
 if TYPE_CHECKING:
     from chain.accounts import KeySource
     from cli.session import Request, Session
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.rounds import Progress, RoundReport
     from cocogen.study import Study
     from cocogen.terms.consortium import Consortium

@@ -24,7 +24,7 @@ from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.terms.load import Terms
 
 __all__ = [
@@ -119,7 +119,7 @@ class Request:
 
 def data_folders(terms: Path, data_dir: str | None) -> DataFolders:
     """Where data are looked for, with paths relative to the folder ``terms``."""
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
 
     return DataFolders(terms, Path(data_dir) if data_dir else None)
 

@@ -19,7 +19,7 @@ from cocogen.ledger import RoundOutcome
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.models.states import SharedModel
 
 __all__ = ["deliver", "held_rounds", "load_model", "recipients", "withheld"]
 
@@ -107,7 +107,7 @@ def _deliver(
 
 def load_model(path: Path, digest: str) -> SharedModel:
     """The model in a file; WorkspaceError unless it has this digest, LearningError where it cannot be read."""
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.models.states import SharedModel
 
     model = SharedModel.load(path)
     if model.digest() != digest:

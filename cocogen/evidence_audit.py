@@ -211,7 +211,7 @@ def _models(
 
 
 def _model(path: Path, digest: str) -> Iterator[str]:
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.models.states import SharedModel
 
     try:
         if SharedModel.load(path).digest() != digest:

@@ -26,7 +26,7 @@ from cocogen.terms.market import encoding_of, market
 from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
 
 if TYPE_CHECKING:
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.learning.task import LearningTask, SharedModel
 
 __all__ = [

@@ -33,11 +33,11 @@ from cocogen.wallet_signatures import or_unsigned
 from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
-    from cocogen.learning.control import Variate
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.learning.evidence import Bundle
     from cocogen.learning.history import VariateHistory
     from cocogen.learning.task import Assignment, LearningTask, SharedModel
+    from cocogen.learning.training.scaffold import Variate
 
 __all__ = ["RoundLoop", "RoundReport", "Work", "plan_to_dict"]
 

@@ -31,7 +31,7 @@ from cocogen.workspace import Workspace
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.learning.task import LearningTask
     from cocogen.rounds import Progress
 
@@ -166,7 +166,7 @@ def _prepare_worker(threads: int) -> None:
     # Ctrl-C and SIGTERM can reach the whole process group; the parent decides what becomes of its workers.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    from cocogen.learning.threads import share_cores
+    from cocogen.learning.training.threads import share_cores
 
     share_cores(threads)
 

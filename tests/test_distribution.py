@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from chain import build
+from cocogen.data.sets import DataFolders, load
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.experiments.study import run_study
-from cocogen.learning.datasets import DataFolders, load
 from cocogen.report.style import figure_format
 
 ROOT = Path(__file__).parents[1]

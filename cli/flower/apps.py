@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flwr.app import Context
     from flwr.serverapp import Grid
 
-    from cocogen.learning.datasets import DataFolders
+    from cocogen.data.sets import DataFolders
     from cocogen.learning.flower.node import Member
     from cocogen.learning.task import LearningTask
     from cocogen.terms.resolved import ResolvedTerms

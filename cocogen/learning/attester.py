@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected
 from cocogen.files import evidence_hash, measured_quality
-from cocogen.learning.aggregation import ServerOptimizer
+from cocogen.learning.aggregation.robust import Aggregation
+from cocogen.learning.aggregation.server import ServerOptimizer
 from cocogen.learning.checks import Expectation, check_arrays, check_identity, check_log, check_update
-from cocogen.learning.control import remembered
 from cocogen.learning.copies import copies
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
 from cocogen.learning.measurement import Caps, Credit, Measurement, RoundEvidence, credit_of
-from cocogen.learning.models import Classifier
+from cocogen.learning.models.classifiers import Classifier
+from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.outliers import Comparison
 from cocogen.learning.pooling import Pool
 from cocogen.learning.replay import check_drawn, check_worth
-from cocogen.learning.robust import Aggregation
-from cocogen.learning.states import ModelState, SharedModel
+from cocogen.learning.training.scaffold import remembered
+from cocogen.learning.training.together import evaluate
 from cocogen.ledger import Contribution
 from cocogen.streams import Streams
 

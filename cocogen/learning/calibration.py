@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cocogen.data.sets import DataFolders
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
-from cocogen.learning.datasets import DataFolders
 from cocogen.learning.task import LearningTask, Progress
 from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
 from cocogen.terms.sections import Generation, Partition

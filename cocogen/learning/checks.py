@@ -14,12 +14,12 @@ import numpy as np
 
 from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected
-from cocogen.learning.control import Variate
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.generators.quality import panel_labels
+from cocogen.learning.models.states import SharedModel
 from cocogen.learning.privacy import UpdatePrivacy
-from cocogen.learning.states import SharedModel
-from cocogen.learning.training import Schedule
+from cocogen.learning.training.local import Schedule
+from cocogen.learning.training.scaffold import Variate
 
 __all__ = ["FEATURE_LIMIT", "Expectation", "check_arrays", "check_identity", "check_log", "check_update"]
 

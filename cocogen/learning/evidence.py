@@ -24,8 +24,8 @@ from cocogen.data.archive import read_arrays, write_arrays
 from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected, LearningError
 from cocogen.files import canonical_json
-from cocogen.learning.states import ModelState, pack, unpack
-from cocogen.learning.training import TrainingTrace
+from cocogen.learning.models.states import ModelState, pack, unpack
+from cocogen.learning.training.local import TrainingTrace
 
 __all__ = [
     "MAXIMUM_STEPS",

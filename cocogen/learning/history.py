@@ -3,7 +3,8 @@
 They are kept nowhere: each follows from the recorded bundles of its organization, one after the other, and every bundle
 is checked against the digest on the ledger. So a killed process, an attester and an auditor that have the files come to
 the same bytes, and an organization needs only its own bundles and the models that it was given. A contribution that was
-rejected, missed the deadline or was voided changes nothing. Left out: the formula (:mod:`cocogen.learning.control`).
+rejected, missed the deadline or was voided changes nothing. Left out: the formula
+(:mod:`cocogen.learning.training.scaffold`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cocogen.learning.contribution.recorded import accepted_bundle
-from cocogen.learning.control import Variate
+from cocogen.learning.training.scaffold import Variate
 
 if TYPE_CHECKING:
     from cocogen.ledger import RoundOutcome

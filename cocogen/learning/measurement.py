@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from cocogen.game.effective import effective_samples
 from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.federated import Evaluation
-from cocogen.learning.states import SharedModel
+from cocogen.learning.models.states import SharedModel
+from cocogen.learning.training.together import Evaluation
 from cocogen.ledger import Contribution
 
 __all__ = ["Caps", "Credit", "Measurement", "RoundEvidence", "credit_of"]

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cocogen.data.holdings import Holdings
 from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.control import Variate
 from cocogen.learning.evidence import Bundle, Manifest, TrainingLog, commitments
 from cocogen.learning.generators.base import Generator, deficit_labels
 from cocogen.learning.generators.quality import panel_labels
-from cocogen.learning.holdings import Holdings
-from cocogen.learning.models import Classifier
+from cocogen.learning.models.classifiers import Classifier
+from cocogen.learning.models.states import ModelState, SharedModel, average
 from cocogen.learning.privacy import UpdatePrivacy, noise_stream, withheld
-from cocogen.learning.states import ModelState, SharedModel, average
-from cocogen.learning.training import Advance, LocalResult, LocalWork, Schedule, train
+from cocogen.learning.training.local import Advance, LocalResult, LocalWork, Schedule, train
+from cocogen.learning.training.scaffold import Variate
 from cocogen.streams import Purpose, Streams
 from cocogen.terms.sections import Generation
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from cocogen.data.samples import Samples
 from cocogen.learning.checks import Expectation
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.federated import evaluate
 from cocogen.learning.generators.base import Generator
-from cocogen.learning.models import Classifier
-from cocogen.learning.states import ModelState
-from cocogen.learning.training import LocalWork, train
+from cocogen.learning.models.classifiers import Classifier
+from cocogen.learning.models.states import ModelState
+from cocogen.learning.training.local import LocalWork, train
+from cocogen.learning.training.together import evaluate
 from cocogen.streams import Purpose, Streams
 
 __all__ = ["REVERSED", "REVERSED_HARM", "UPDATE_FACTOR", "Comparison", "Movement"]

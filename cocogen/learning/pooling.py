@@ -1,18 +1,18 @@
 """What the accepted updates of a round make together, and what each of them adds to it.
 
-Left out: the rules of the average themselves (:mod:`cocogen.learning.robust`), the optimizer of the server
-(:mod:`cocogen.learning.aggregation`), and the values of coalitions (:mod:`cocogen.learning.contribution`).
+Left out: the rules of the average themselves (:mod:`cocogen.learning.aggregation.robust`), the optimizer of the server
+(:mod:`cocogen.learning.aggregation.server`), and the values of coalitions (:mod:`cocogen.learning.contribution`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cocogen.learning.aggregation import ServerOptimizer, newest
+from cocogen.learning.aggregation.robust import Aggregation
+from cocogen.learning.aggregation.server import ServerOptimizer, newest
 from cocogen.learning.evidence import Bundle
 from cocogen.learning.measurement import Credit
-from cocogen.learning.robust import Aggregation
-from cocogen.learning.states import ModelState, SharedModel
+from cocogen.learning.models.states import ModelState, SharedModel
 
 __all__ = ["Pool"]
 

@@ -21,7 +21,7 @@ from scipy.special import erfcx, ndtr, ndtri_exp
 
 from cocogen.errors import ConfigurationError
 from cocogen.learning.evidence import TrainingLog
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.states import ModelState
 
 __all__ = ["UpdatePrivacy", "noise_stream", "privacy_report", "spent_epsilon", "withheld"]
 

@@ -15,31 +15,31 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.data.heterogeneity import heterogeneity, label_mix
+from cocogen.data.holdings import Holdings, distribute
+from cocogen.data.sets import DataFolders
 from cocogen.errors import LearningError
-from cocogen.learning.aggregation import ServerOptimizer
+from cocogen.learning.aggregation.robust import Aggregation
+from cocogen.learning.aggregation.server import ServerOptimizer
 from cocogen.learning.attester import Attester
 from cocogen.learning.checks import Expectation
 from cocogen.learning.contribution import Utility, reaggregated
-from cocogen.learning.control import Variate
-from cocogen.learning.datasets import DataFolders
-from cocogen.learning.devices import choose_device
 from cocogen.learning.evidence import Bundle, require_loggable
-from cocogen.learning.federated import Evaluation, evaluate, train_alone, train_together
+from cocogen.learning.generators import NoGenerator, build_generator
 from cocogen.learning.generators.base import Generator
-from cocogen.learning.generators.choice import NoGenerator, build_generator
 from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import LEAST_OF_A_CLASS
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
-from cocogen.learning.heterogeneity import heterogeneity, label_mix
-from cocogen.learning.holdings import Holdings, distribute
 from cocogen.learning.measurement import Caps, RoundEvidence
-from cocogen.learning.models import build_classifier
+from cocogen.learning.models.classifiers import build_classifier
+from cocogen.learning.models.states import ModelState, SharedModel, average
 from cocogen.learning.organizations import Assignment, Organizations, Progress
 from cocogen.learning.privacy import UpdatePrivacy
-from cocogen.learning.robust import Aggregation
-from cocogen.learning.states import ModelState, SharedModel, average
-from cocogen.learning.threads import one_thread
-from cocogen.learning.training import LocalWork, Schedule, train
+from cocogen.learning.training.devices import choose_device
+from cocogen.learning.training.local import LocalWork, Schedule, train
+from cocogen.learning.training.scaffold import Variate
+from cocogen.learning.training.threads import one_thread
+from cocogen.learning.training.together import Evaluation, evaluate, train_alone, train_together
 from cocogen.streams import Purpose, Streams
 from cocogen.terms.sections import Generation, Learning
 
@@ -56,7 +56,7 @@ class LearningTask:
     salts : one secret per organization that hides its real samples behind their commitments. Derived from ``seed``
         when absent, which hides nothing from whoever knows the seed and may guess samples: for local runs.
     folders : where the files of the data set are looked for.
-    device : where classifiers train, as :func:`cocogen.learning.devices.choose_device` reads it.
+    device : where classifiers train, as :func:`cocogen.learning.training.devices.choose_device` reads it.
     generator : used in place of the one that the terms name, to measure what another would be worth.
     generates : False where nobody generates: there is no generator then, and no κ.
     holdings : who holds which samples, where that is known already; else the data set is read and cut.
@@ -294,8 +294,8 @@ class LearningTask:
 
         ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
         from, and its data + generated as attested. ``base``: the model that the server stepped from, with what its
-        optimizer remembered (:func:`cocogen.learning.aggregation.newest`); the worth of nobody. ``score``: minus the
-        mean cross-entropy in nats, or the accuracy.
+        optimizer remembered (:func:`cocogen.learning.aggregation.server.newest`); the worth of nobody. ``score``: minus
+        the mean cross-entropy in nats, or the accuracy.
 
         A coalition's model is that which the server would have made of it alone: its average, clipped as in the
         round, and one step of the server's optimizer. Hence v(all) is the worth of the recorded model; with

@@ -236,7 +236,7 @@ class TestLive:
 
     def test_data_that_is_not_there_contradicts_nothing_from_a_node_or_from_a_file(self, folder, monkeypatch):
         """An auditor without the members' data cannot measure again: one verdict wherever the ledger comes from."""
-        from cocogen.learning import holdings
+        from cocogen.data import holdings
 
         def absent(*_: Any) -> Any:
             raise DatasetError("there is no file own.npz", hint="give its folder with --data-dir")
@@ -273,7 +273,7 @@ class TestLive:
         assert data_of("audit")["status"] == "PASS"
 
     def test_altered_terms_fail_whether_the_data_is_there_or_not(self, folder, monkeypatch):
-        from cocogen.learning import holdings
+        from cocogen.data import holdings
 
         def absent(*_: Any) -> Any:
             raise DatasetError("there is no file own.npz")

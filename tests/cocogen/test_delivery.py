@@ -11,7 +11,7 @@ import pytest
 from cocogen.delivery import deliver, held_rounds, withheld
 from cocogen.errors import LearningError, WorkspaceError
 from cocogen.files import link_or_copy
-from cocogen.learning.states import SharedModel
+from cocogen.learning.models.states import SharedModel
 from cocogen.ledger import Contribution, Dispute, RoundOutcome
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace

@@ -19,7 +19,7 @@ from cocogen.disputes import raise_dispute
 from cocogen.errors import WorkspaceError
 from cocogen.files import evidence_hash
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.states import ModelState, SharedModel
+from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace
 

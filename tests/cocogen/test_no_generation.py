@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
+from cocogen.data.sets import DataFolders
 from cocogen.errors import ConfigurationError, DatasetError
-from cocogen.learning.datasets import DataFolders
 from cocogen.learning.task import LearningTask
 from cocogen.registration import register
 from cocogen.rounds import RoundLoop

@@ -14,7 +14,7 @@ from cocogen.attested import Attested
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.files import evidence_hash
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.states import ModelState
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.registration import Registration, measurement_disagreements, register, rule_disagreements
 from cocogen.rounds import RoundLoop

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from cocogen.errors import ConfigurationError
 from cocogen.learning.contribution.coalitions import Coalition, Utility
-from cocogen.learning.states import ModelState, average
+from cocogen.learning.models.states import ModelState, average
 
 __all__ = ["reaggregated"]
 

@@ -60,7 +60,7 @@ def recorded_round(
     contributions = [contribution for contribution in attested.contributions if contribution is not None]
     bundles = [accepted_bundle(loop, outcome, n) for n in players]
 
-    from cocogen.learning.aggregation import newest
+    from cocogen.learning.aggregation.server import newest
     from cocogen.learning.task import SharedModel
 
     bases = loop.base_models(number)

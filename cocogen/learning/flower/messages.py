@@ -31,7 +31,7 @@ from cocogen.printable import printable
 
 if TYPE_CHECKING:
     from cocogen.learning.evidence import Bundle
-    from cocogen.learning.states import ModelState, SharedModel
+    from cocogen.learning.models.states import ModelState, SharedModel
     from cocogen.learning.task import Assignment
 
 __all__ = [
@@ -113,7 +113,7 @@ def read_identity(content: RecordDict) -> Identity:
 
 def read_order(content: RecordDict) -> Order:
     """What the server asks for; LearningError when it is something else."""
-    from cocogen.learning.states import ModelState, SharedModel
+    from cocogen.learning.models.states import ModelState, SharedModel
     from cocogen.learning.task import Assignment
 
     numbers = {name: _fact(content, name, int) for name in ("round", "data", "raw")}

@@ -80,7 +80,7 @@ class Member:
                 f"{self.organization} generates at most {self.maximum} samples a round, not {order.assignment.raw}",
                 hint="the plan must keep to the terms",
             )
-        from cocogen.learning.control import Variate
+        from cocogen.learning.training.scaffold import Variate
 
         task = self.task()
         agreed = task.initial_state()

@@ -23,7 +23,7 @@ from cocogen.learning.flower.timing import ANSWER
 from cocogen.rounds import RoundLoop, RoundReport, Work
 
 if TYPE_CHECKING:
-    from cocogen.learning.states import SharedModel
+    from cocogen.learning.models.states import SharedModel
 
 __all__ = ["SettledRounds", "collect"]
 
@@ -128,7 +128,7 @@ class SettledRounds(Strategy):
         _LOG.info("round %d is %s; left out: %s", report.round, report.status, report.rejected or "nobody")
         if not report.evaluation:
             return None, None
-        from cocogen.learning.states import SharedModel
+        from cocogen.learning.models.states import SharedModel
 
         aggregated = SharedModel.load(self.loop.workspace.model(report.round))
         metrics = {name: float(report.evaluation[name]) for name in ("accuracy", "loss")}

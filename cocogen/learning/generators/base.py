@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.learning.states import ModelState
-from cocogen.learning.training import Advance, LocalWork
+from cocogen.learning.models.states import ModelState
+from cocogen.learning.training.local import Advance, LocalWork
 
 __all__ = ["Generator", "deficit_labels"]
 

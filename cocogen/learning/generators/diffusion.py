@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cocogen.errors import ConfigurationError, LearningError
-from cocogen.learning.models import draw_parameters, to_tensors
-from cocogen.learning.states import ModelState
-from cocogen.learning.training import Advance, LocalWork, Schedule, train
+from cocogen.learning.models.classifiers import draw_parameters, to_tensors
+from cocogen.learning.models.states import ModelState
+from cocogen.learning.training.local import Advance, LocalWork, Schedule, train
 
 __all__ = ["BOUND", "SAMPLING_STEPS", "ConditionalDiffusion"]
 

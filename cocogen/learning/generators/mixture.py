@@ -27,8 +27,8 @@ from threadpoolctl import threadpool_limits
 
 from cocogen.learning.generators.basis import Basis
 from cocogen.learning.generators.gaussians import LEAST_SHARE, Gaussian, gaussians
-from cocogen.learning.states import ModelState
-from cocogen.learning.training import Advance, LocalWork
+from cocogen.learning.models.states import ModelState
+from cocogen.learning.training.local import Advance, LocalWork
 
 __all__ = ["GaussianMixture"]
 

@@ -28,7 +28,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from cocogen.errors import LearningError
-from cocogen.learning.federated import balanced_accuracy
+from cocogen.learning.training.together import balanced_accuracy
 
 __all__ = ["LEAST_OF_A_CLASS", "QUALITY_FLOOR", "QualityMeter", "panel_labels"]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.learning.models import Classifier, to_tensors
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.classifiers import Classifier, to_tensors
+from cocogen.learning.models.states import ModelState
 
 __all__ = ["GradientGap", "gradient_gap"]
 

@@ -12,8 +12,8 @@ from cocogen.data.samples import Samples
 from cocogen.files import canonical_json
 from cocogen.game.effective import effective_samples
 from cocogen.learning.attester import SUSPECT_TOLERANCE
+from cocogen.learning.models.states import ModelState, SharedModel, average
 from cocogen.learning.outliers import UPDATE_FACTOR
-from cocogen.learning.states import ModelState, SharedModel, average
 from cocogen.learning.task import Assignment
 
 NAME, N = "harbor", 1

@@ -8,11 +8,11 @@ import pytest
 from cocogen.errors import DatasetError
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.calibration import ALPHAS, Design, Run, measure, plan_design
-from cocogen.learning.federated import train_together
-from cocogen.learning.models import build_classifier
-from cocogen.learning.states import average
+from cocogen.learning.models.classifiers import build_classifier
+from cocogen.learning.models.states import average
 from cocogen.learning.task import LearningTask
-from cocogen.learning.training import LocalWork, Schedule, train
+from cocogen.learning.training.local import LocalWork, Schedule, train
+from cocogen.learning.training.together import train_together
 from cocogen.terms.accuracy import CalibrationTask, fit_record
 from cocogen.terms.sections import Generation, Learning, Partition
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cocogen.errors import WorkspaceError
-from cocogen.learning.control import Variate, shared_variate
 from cocogen.learning.evidence import Bundle
-from cocogen.learning.states import SharedModel, average
+from cocogen.learning.models.states import SharedModel, average
+from cocogen.learning.training.scaffold import Variate, shared_variate
 from cocogen.rounds import RoundLoop
 
 

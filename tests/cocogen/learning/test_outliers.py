@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cocogen.learning.checks import Expectation
+from cocogen.learning.models.states import ModelState
 from cocogen.learning.outliers import UPDATE_FACTOR
-from cocogen.learning.states import ModelState
-from cocogen.learning.training import Schedule
+from cocogen.learning.training.local import Schedule
 
 N = 1
 

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from cocogen.errors import ConfigurationError
+from cocogen.learning.models.states import ModelState
 from cocogen.learning.privacy import UpdatePrivacy, noise_stream, privacy_report, spent_epsilon
-from cocogen.learning.states import ModelState
 from cocogen.learning.task import Assignment
 from cocogen.terms.sections import Privacy
 

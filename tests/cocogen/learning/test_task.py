@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from cocogen.errors import DatasetError, LearningError
-from cocogen.learning.control import Variate, shared_variate
 from cocogen.learning.generators.mixture import GaussianMixture
-from cocogen.learning.states import average
+from cocogen.learning.models.states import average
 from cocogen.learning.task import Assignment, LearningTask, SharedModel
-from cocogen.learning.training import LocalWork, train_looped
+from cocogen.learning.training.local import LocalWork, train_looped
+from cocogen.learning.training.scaffold import Variate, shared_variate
 from cocogen.streams import Purpose
 from cocogen.terms.sections import Generation, Learning, Partition, Server
 

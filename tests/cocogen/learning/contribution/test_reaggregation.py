@@ -7,7 +7,7 @@ import pytest
 
 from cocogen.errors import ConfigurationError
 from cocogen.learning.contribution import Coalitions, exact_shapley, leave_one_out, reaggregated
-from cocogen.learning.states import ModelState, average
+from cocogen.learning.models.states import ModelState, average
 
 
 def state(*values: float) -> ModelState:

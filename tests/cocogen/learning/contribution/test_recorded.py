@@ -13,7 +13,7 @@ from cocogen.attested import Attested
 from cocogen.errors import LearningError, WorkspaceError
 from cocogen.learning.contribution import exact_shapley, leave_one_out
 from cocogen.learning.contribution.recorded import recorded_round
-from cocogen.learning.states import average
+from cocogen.learning.models.states import average
 from cocogen.learning.task import Assignment
 from cocogen.ledger import RoundOutcome
 from cocogen.terms.sections import Server

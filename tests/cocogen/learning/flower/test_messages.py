@@ -23,7 +23,7 @@ from cocogen.learning.flower.messages import (
     readable,
     refusal,
 )
-from cocogen.learning.states import ModelState, SharedModel
+from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.task import Assignment
 
 SHARED = SharedModel(ModelState({"w": np.arange(6, dtype=np.float32).reshape(2, 3)}), ModelState({"g": np.ones(2)}))

@@ -15,7 +15,7 @@ from cocogen.errors import LearningError, WorkspaceError
 from cocogen.learning.flower.messages import Order, identity_digest, read_evidence, read_identity
 from cocogen.learning.flower.node import client_app
 from cocogen.learning.flower.orders import AnsweredOrders
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.states import ModelState
 from cocogen.learning.task import Assignment
 
 

@@ -11,7 +11,7 @@ from cocogen.learning.flower import strategy as module
 from cocogen.learning.flower.messages import read_order
 from cocogen.learning.flower.node import client_app
 from cocogen.learning.flower.strategy import SettledRounds
-from cocogen.learning.states import SharedModel
+from cocogen.learning.models.states import SharedModel
 
 RUN = 77
 

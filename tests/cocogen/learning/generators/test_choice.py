@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cocogen.errors import LearningError
-from cocogen.learning.generators.choice import build_generator
+from cocogen.learning.generators import build_generator
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.learning.generators.diffusion import ConditionalDiffusion
 from cocogen.learning.generators.mixture import GaussianMixture
-from cocogen.learning.training import LocalWork, Schedule
+from cocogen.learning.training.local import LocalWork, Schedule
 from cocogen.terms.sections import Generation
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cocogen.learning.generators.cvae import ConditionalVAE
-from cocogen.learning.states import average
-from cocogen.learning.training import LocalWork, Schedule
+from cocogen.learning.models.states import average
+from cocogen.learning.training.local import LocalWork, Schedule
 
 MEANS = np.array([[2.0, -1.0, 0.0, 1.0], [-1.5, 1.5, 1.0, -1.0]])
 SCHEDULE = Schedule(epochs=2, batch_size=32, learning_rate=0.01, optimizer="adam")

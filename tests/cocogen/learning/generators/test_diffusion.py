@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from cocogen.errors import ConfigurationError, LearningError
 from cocogen.learning.generators.diffusion import BOUND, SAMPLING_STEPS, ConditionalDiffusion
-from cocogen.learning.states import ModelState, average
+from cocogen.learning.models.states import ModelState, average
 from cocogen.learning.task import Assignment, LearningTask
-from cocogen.learning.training import LocalWork, Schedule, train_looped, train_stacked
+from cocogen.learning.training.local import LocalWork, Schedule, train_looped, train_stacked
 from cocogen.ledger import Member
 from cocogen.terms.sections import Generation, Learning, Partition
 

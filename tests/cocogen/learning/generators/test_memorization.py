@@ -7,7 +7,7 @@ from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
 from cocogen.learning.generators.memorization import memorization
 from cocogen.learning.generators.mixture import GaussianMixture
-from cocogen.learning.training import LocalWork
+from cocogen.learning.training.local import LocalWork
 
 WIDTH = 12
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cocogen.learning.generators.mixture import GaussianMixture
-from cocogen.learning.states import ModelState, average
-from cocogen.learning.training import LocalWork
+from cocogen.learning.models.states import ModelState, average
+from cocogen.learning.training.local import LocalWork
 
 MEANS = np.array([[2.0, -1.0, 0.0, 1.0], [-1.5, 1.5, 1.0, -1.0], [0.0, 0.0, -2.0, 0.5]])
 

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from cocogen.data.sets import load
 from cocogen.errors import LearningError
-from cocogen.learning.datasets import load
 from cocogen.learning.generators.quality import QUALITY_FLOOR, QualityMeter, panel_labels
 
 

@@ -6,8 +6,8 @@ import pytest
 from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
 from cocogen.learning.generators.theta import gradient_gap
-from cocogen.learning.models import build_classifier
-from cocogen.learning.states import ModelState
+from cocogen.learning.models.classifiers import build_classifier
+from cocogen.learning.models.states import ModelState
 
 CLASSIFIER = build_classifier("logistic", shape=(2,), classes=2, hidden=1)
 ZERO = ModelState({"0.weight": np.zeros((2, 2)), "0.bias": np.zeros(2)})

@@ -1,0 +1,1 @@
+"""Classifiers and the states of models."""

@@ -1,0 +1,111 @@
+"""Evaluation of a shared classifier, and training that needs no evidence: together on real data only, or alone.
+
+Left out: aggregation (:func:`cocogen.learning.models.states.average`) with the weights that the attester measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cocogen.learning.aggregation.server import ServerOptimizer
+from cocogen.learning.models.classifiers import Classifier
+from cocogen.learning.models.states import ModelState, SharedModel, average
+from cocogen.learning.training.local import CPU, LocalWork, Schedule, train
+from cocogen.learning.training.scaffold import Variate, remembered
+
+__all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone", "train_together"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``accuracy`` and ``balanced_accuracy`` in [0, 1], mean cross-entropy ``loss`` in nats, over ``samples``."""
+
+    accuracy: float
+    balanced_accuracy: float
+    loss: float
+    samples: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain JSON values by field name."""
+        return asdict(self)
+
+
+def evaluate(
+    classifier: Classifier, state: ModelState, features: NDArray[np.float32], labels: NDArray[np.int64]
+) -> Evaluation:
+    """How ``state`` does on labelled samples; parameters too large for float32 sums give a loss that is not finite."""
+    logits = classifier.logits(state, features).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # infinite logits
+        shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    predicted = logits.argmax(axis=1)
+    return Evaluation(
+        accuracy=float((predicted == labels).mean()),
+        balanced_accuracy=balanced_accuracy(predicted, labels),
+        loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        samples=len(labels),
+    )
+
+
+def balanced_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Mean over the classes that are there of the share predicted right, in [0, 1]."""
+    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
+
+
+def train_together(
+    classifier: Classifier,
+    initial: ModelState,
+    works: Callable[[int, ModelState], Sequence[LocalWork]],
+    schedule: Schedule,
+    rounds: int,
+    server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
+    device: torch.device = CPU,
+    *,
+    scaffold: bool = False,
+) -> ModelState:
+    """Federated training on everybody's samples; ``works`` gives the organizations' parts of a round, from 1.
+
+    1. Every organization n trains the shared classifier θ on its own samples: θ_n
+    (:mod:`cocogen.learning.training.local`).
+    2. Average the θ_n, weighted by samples (:func:`cocogen.learning.models.states.average`).
+    3. Step θ towards the average (:class:`~cocogen.learning.aggregation.server.ServerOptimizer`).
+
+    With ``scaffold`` control variates correct every step of 1., and are averaged after it
+    (:mod:`cocogen.learning.training.scaffold`); the server's optimizer is then to take the average.
+    """
+    shared = SharedModel(initial, ModelState({}))
+    variates: list[Variate] = []
+    for number in range(1, rounds + 1):
+        parts = list(works(number, shared.classifier))
+        if scaffold:
+            variates = variates or [Variate()] * len(parts)
+            parts = [replace(p, correction=v.correction(shared)) for p, v in zip(parts, variates, strict=True)]
+        results = train(classifier, parts, schedule, device)
+        weights = [len(part.labels) for part in parts]
+        mean = average([result.state for result in results], weights)
+        state, memory = server.step(shared.classifier, mean, shared.server)
+        if scaffold:
+            variates = [
+                variate.renewed(shared, result.state, len(result.trace.real), schedule.learning_rate, weight)
+                for variate, result, weight in zip(variates, results, weights, strict=True)
+            ]
+            memory = remembered(variates, shared.server)
+        shared = SharedModel(state, shared.generator, memory)
+    return shared.classifier
+
+
+def train_alone(
+    classifier: Classifier,
+    works: Sequence[LocalWork],
+    schedule: Schedule,
+    rounds: int,
+    device: torch.device = CPU,
+) -> list[ModelState]:
+    """Each organization on its own real data for as many epochs as ``rounds`` federated rounds hold."""
+    longer = replace(schedule, epochs=schedule.epochs * rounds)
+    return [result.state for result in train(classifier, works, longer, device)]
