@@ -32,10 +32,10 @@ from chain.memory import MemoryProvider
 from cli.output import table
 from cocogen.data.heterogeneity import heterogeneity
 from cocogen.data.samples import Samples
+from cocogen.evidence.local import LearningTask
 from cocogen.experiments.claims import Interval
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.models.states import ModelState
-from cocogen.learning.task import LearningTask
 from cocogen.learning.training.local import Advance, LocalWork
 from cocogen.registration import Registration, register
 from cocogen.study import play_rounds

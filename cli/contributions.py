@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cli.session import Request, Session
-    from cocogen.learning.contribution import Valuation
-    from cocogen.learning.contribution.coalitions import Coalitions
+    from cocogen.contribution import Valuation
+    from cocogen.contribution.coalitions import Coalitions
     from cocogen.learning.contribution.recorded import RecordedRound
     from cocogen.rounds import Progress
 
@@ -81,7 +81,7 @@ def contributions(
     values measure the round's updates, aggregated again without some of them, on the attester's own data.
     """
     from cli.session import Session
-    from cocogen.learning.contribution import leave_one_out, resources
+    from cocogen.contribution import leave_one_out, resources
     from cocogen.learning.contribution.recorded import recorded_round
 
     with progress() as bars, Session.opened(request) as session:
@@ -120,7 +120,7 @@ def _shapley(
 ) -> Valuation:
     import numpy as np
 
-    from cocogen.learning.contribution import (
+    from cocogen.contribution import (
         EXACT_UP_TO,
         Budget,
         Either,

@@ -83,7 +83,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
         resolved = load_resolved(workspace)
         if resolved.generates == generates and not resolved.disagreements(consortium):
             return resolved
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
     from cocogen.registration import register
 
     task = LearningTask(

@@ -70,7 +70,7 @@ def describe(entry: dict[str, Any]) -> str:
 
 def _inspect(session: Session, number: int, name: str) -> Memorization | None:
     from cocogen.errors import EvidenceRejected
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
 
     bundle = Bundle.load(session.workspace.bundle(number, name))
     if bundle.organization != name:

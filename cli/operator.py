@@ -200,8 +200,8 @@ def deploy_consortium(
     from chain.open import storable
     from cli.session import data_folders
     from cocogen.errors import ConfigurationError
+    from cocogen.evidence.local import LearningTask
     from cocogen.files import write_atomically
-    from cocogen.learning.task import LearningTask
     from cocogen.registration import register
     from cocogen.terms.roles import shared_roles
 

@@ -14,14 +14,14 @@ __all__ = ["print_privacy", "privacy_data"]
 
 
 def privacy_data(session: Session, names: Sequence[str]) -> dict[str, Any] | None:
-    """ε of ``names`` so far as plain JSON values (``cocogen.learning.privacy.privacy_report``), None where not agreed.
+    """ε of ``names`` so far as plain JSON values (``cocogen.evidence.privacy.privacy_report``), None where not agreed.
 
     Every bundle in the workspace counts, whatever became of its round. ``rounds``: their number.
     """
     agreed = session.resolved.learning.privacy
     if agreed is None:
         return None
-    from cocogen.learning.privacy import UpdatePrivacy, privacy_report
+    from cocogen.evidence.privacy import UpdatePrivacy, privacy_report
 
     begun = range(1, session.ledger.state().round + 1)
     handed_in = {name: sum(session.workspace.bundle(number, name).exists() for number in begun) for name in names}

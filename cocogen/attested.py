@@ -2,7 +2,7 @@
 
 Whoever loads it checks it (:func:`contradictions`): the evidence documents, whose digests the attester signed, say what
 was contributed, which κ is in force next, and how the model did; the rest of the file must say the same. Left out: how
-the verdict is reached (``cocogen.learning.attester``), and what the ledger says of it (``cocogen.evidence_audit``).
+the verdict is reached (``cocogen.evidence.attester``), and what the ledger says of it (``cocogen.evidence_audit``).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The ledger holds the digest of every contribution's evidence document; a documen
 the next round, and the digests of bundle and model; the resolved terms, whose digest is on the ledger too, hold the
 first κ and the first model. So every file that is here is checked along that chain, and files that are not here
 contradict nothing. A file whose round has no attestation here is compared with nothing, which is said. Left out:
-whether the evidence is true (``cocogen.learning.attester``), and what is on the ledger (``chain.audit``).
+whether the evidence is true (``cocogen.evidence.attester``), and what is on the ledger (``chain.audit``).
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def _bundles(
     found: Evidence,
 ) -> Iterator[str]:
     """Compare the bundles that were accepted with the digests in their documents."""
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
 
     for n, organization in enumerate(resolved.organization):
         path, document = workspace.bundle(outcome.round, organization.name), attested.documents[n]

@@ -27,7 +27,7 @@ from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, Res
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.learning.task import LearningTask, SharedModel
+    from cocogen.evidence.local import LearningTask, SharedModel
 
 __all__ = [
     "Registration",
@@ -184,7 +184,7 @@ def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | No
     DatasetError
         The data set is not there, or too small for the partition.
     """
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
 
     task = LearningTask(
         resolved.learning,

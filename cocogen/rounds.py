@@ -34,9 +34,9 @@ from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
+    from cocogen.evidence.local import Assignment, LearningTask, SharedModel
     from cocogen.learning.history import VariateHistory
-    from cocogen.learning.task import Assignment, LearningTask, SharedModel
     from cocogen.learning.training.scaffold import Variate
 
 __all__ = ["RoundLoop", "RoundReport", "Work", "plan_to_dict"]
@@ -113,7 +113,7 @@ class RoundLoop:
     @cached_property
     def task(self) -> LearningTask:
         """The learning side, built on first use because it loads torch."""
-        from cocogen.learning.task import LearningTask
+        from cocogen.evidence.local import LearningTask
 
         resolved = self.resolved
         return LearningTask(
@@ -239,7 +239,7 @@ class RoundLoop:
 
     def pending(self, organizations: Sequence[int] | None = None) -> Work:
         """Write the plan of the running round; what is left to train of it, for all participants or those named."""
-        from cocogen.learning.task import Assignment
+        from cocogen.evidence.local import Assignment
 
         state = self._require_open("train")
         number, names = state.round, self.resolved.names
@@ -300,7 +300,7 @@ class RoundLoop:
         number = state.round
         if self.workspace.attested(number).exists():
             return self.attested(number)
-        from cocogen.learning.evidence import Bundle
+        from cocogen.evidence.bundle import Bundle
 
         names = self.resolved.names
         paths = bundles if bundles is not None else [self.workspace.bundle(number, name) for name in names]

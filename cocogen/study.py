@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from cocogen.data.sets import DataFolders
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
     from cocogen.rounds import Progress
 
 __all__ = ["Study", "StudyRun", "play_rounds"]
@@ -178,7 +178,7 @@ def _fold(
     folders: DataFolders | None,
     split: int,
 ) -> _Fold:
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
 
     task = LearningTask(
         consortium.learning,

@@ -78,7 +78,7 @@ def add_attestations(
 
 def unsigned_evidence(path: Path, ledger: Ledger) -> bytes | None:
     """The 32 bytes that a wallet's owners still have to sign for a bundle; None when it is signed."""
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
 
     bundle = Bundle.load(path)
     return ledger.evidence_digest(bundle.digest()) if bundle.signature == UNSIGNED else None
@@ -94,7 +94,7 @@ def add_evidence_signature(
     EvidenceRejected
         There is no bundle, or the organization's account does not accept the signature; nothing is changed.
     """
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
 
     organization = resolved.organization[index]
     path = workspace.bundle(number, organization.name)

@@ -25,7 +25,7 @@ ANNOUNCEMENT = {
 # compiling all of PyTorch, SciPy and scikit-learn would take four times as long.
 MODULES = (
     "chain.audit, chain.backends.embedded, chain.memory, cli.audit, cli.main, cli.memorization, cli.privacy, cli.run, "
-    "cocogen.learning.task, cocogen.mechanisms, cocogen.study, rich.progress, rich.table, sklearn.datasets, "
+    "cocogen.evidence.local, cocogen.mechanisms, cocogen.study, rich.progress, rich.table, sklearn.datasets, "
     "web3.providers.eth_tester"
 )
 

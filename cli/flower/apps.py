@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
     from cocogen.data.sets import DataFolders
+    from cocogen.evidence.local import LearningTask
     from cocogen.learning.flower.node import Member
-    from cocogen.learning.task import LearningTask
     from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
@@ -116,7 +116,7 @@ def _salt(terms_hash: bytes, sign: Callable[[bytes], bytes]) -> bytes:
 
 
 def _task(resolved: ResolvedTerms, folders: DataFolders, salt: Callable[[], bytes]) -> LearningTask:
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
 
     # Public salts give the very bundles of local runs; noise must not follow from them. Nobody else is played here.
     salts = [salt()] * len(resolved.names) if resolved.learning.privacy else None

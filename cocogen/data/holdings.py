@@ -2,7 +2,7 @@
 
 Everything is standardized by what all organizations agreed on without showing each other a sample. Left out: the
 samplers (:mod:`cocogen.data.splits`, :mod:`cocogen.data.partition`) and training
-(:mod:`cocogen.learning.task`).
+(:mod:`cocogen.evidence.local`).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import numpy as np
 
 from cocogen.data.sets import DataFolders
 from cocogen.errors import DatasetError
+from cocogen.evidence.local import LearningTask, Progress
 from cocogen.game.accuracy import mean_heterogeneity
-from cocogen.learning.task import LearningTask, Progress
 from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
 from cocogen.terms.sections import Generation, Partition
 

@@ -22,7 +22,7 @@ import pytest
 
 from cli.main import main
 from cocogen.data.archive import write_arrays
-from cocogen.learning.evidence import Bundle
+from cocogen.evidence.bundle import Bundle
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")

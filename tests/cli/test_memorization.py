@@ -16,10 +16,10 @@ from cli.main import main
 from cli.memorization import inspect_run
 from cli.session import Request, Session
 from cocogen.data.samples import Samples
-from cocogen.learning.evidence import Bundle
+from cocogen.evidence.bundle import Bundle
+from cocogen.evidence.local import LearningTask
+from cocogen.evidence.member import Organizations
 from cocogen.learning.generators.cvae import ConditionalVAE
-from cocogen.learning.organizations import Organizations
-from cocogen.learning.task import LearningTask
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]

@@ -14,7 +14,7 @@ import pytest
 from cli.main import main
 from cli.privacy import print_privacy, privacy_data
 from cli.session import Request, Session
-from cocogen.learning.privacy import UpdatePrivacy, spent_epsilon
+from cocogen.evidence.privacy import UpdatePrivacy, spent_epsilon
 from cocogen.terms.sections import Privacy
 from cocogen.workspace import Workspace
 

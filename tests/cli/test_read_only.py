@@ -129,8 +129,8 @@ def test_audit_and_export_work_there(readable, agree_on_clinics_in):
 @pytest.fixture
 def agree_on_clinics_in() -> Any:
     """Deploys terms that agree with their file on an embedded chain."""
+    from cocogen.evidence.local import LearningTask
     from cocogen.files import write_atomically
-    from cocogen.learning.task import LearningTask
     from cocogen.registration import register
     from cocogen.terms.consortium import load_consortium
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from chain.memory import MemoryProvider
+from cocogen.evidence.local import LearningTask
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.redistribution import Redistribution
 from cocogen.game.strategies import GenerationAmounts
-from cocogen.learning.task import LearningTask
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources

@@ -17,8 +17,8 @@ from cocogen.attested import Attested, contradictions
 from cocogen.data.samples import Samples
 from cocogen.disputes import raise_dispute
 from cocogen.errors import WorkspaceError
+from cocogen.evidence.bundle import Bundle
 from cocogen.files import evidence_hash
-from cocogen.learning.evidence import Bundle
 from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.rounds import RoundLoop
 from cocogen.workspace import Workspace

@@ -10,7 +10,7 @@ import pytest
 from chain.memory import MemoryProvider
 from cocogen.data.sets import DataFolders
 from cocogen.errors import ConfigurationError, DatasetError
-from cocogen.learning.task import LearningTask
+from cocogen.evidence.local import LearningTask
 from cocogen.registration import register
 from cocogen.rounds import RoundLoop
 from cocogen.terms.consortium import Consortium, load_consortium

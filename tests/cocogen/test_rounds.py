@@ -12,10 +12,10 @@ from chain.errors import LedgerError
 from chain.memory import MemoryProvider
 from cocogen.attested import Attested
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
+from cocogen.evidence.bundle import Bundle
+from cocogen.evidence.local import Assignment, LearningTask, SharedModel
 from cocogen.files import evidence_hash
-from cocogen.learning.evidence import Bundle
 from cocogen.learning.models.states import ModelState
-from cocogen.learning.task import Assignment, LearningTask, SharedModel
 from cocogen.registration import Registration, measurement_disagreements, register, rule_disagreements
 from cocogen.rounds import RoundLoop
 from cocogen.terms.consortium import Consortium

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chain.memory import MemoryProvider
-from cocogen.learning.task import LearningTask
+from cocogen.evidence.local import LearningTask
 from cocogen.ledger import Contribution
 from cocogen.registration import register
 from cocogen.rounds import RoundLoop

@@ -16,7 +16,7 @@ import pytest
 from chain.memory import MemoryProvider
 from cocogen import study
 from cocogen.errors import LearningError
-from cocogen.learning.task import LearningTask
+from cocogen.evidence.local import LearningTask
 from cocogen.registration import register
 from cocogen.study import StudyRun, play_rounds
 from cocogen.terms.consortium import load_consortium

@@ -2,7 +2,7 @@
 
 Both are options of the terms, off by default, because each costs honest rounds something (docs/contributions.md has
 what was measured). They come after the attester's checks: what can be detected is rejected and named; what cannot is
-bounded here. Left out: the checks (:mod:`cocogen.learning.attester`), and the average itself
+bounded here. Left out: the checks (:mod:`cocogen.evidence.attester`), and the average itself
 (:func:`cocogen.learning.models.states.average`).
 """
 

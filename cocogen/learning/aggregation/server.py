@@ -3,7 +3,7 @@
 What an optimizer remembers is a :class:`~cocogen.learning.models.states.ModelState` that travels with the shared model:
 it is saved, hashed and handed out with it, so that a killed process or an auditor continues from the same place.
 Left out: the average itself (:func:`cocogen.learning.models.states.average`), and who takes part in it
-(:mod:`cocogen.learning.attester`). The generator is always averaged.
+(:mod:`cocogen.evidence.attester`). The generator is always averaged.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from cocogen.contribution.coalitions import Coalitions
 from cocogen.errors import WorkspaceError
 from cocogen.files import evidence_hash
-from cocogen.learning.contribution.coalitions import Coalitions
 from cocogen.ledger import Contribution, RoundOutcome
 
 if TYPE_CHECKING:
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
     from cocogen.rounds import RoundLoop
 
 __all__ = ["RecordedRound", "accepted_bundle", "recorded_round"]
@@ -60,8 +60,8 @@ def recorded_round(
     contributions = [contribution for contribution in attested.contributions if contribution is not None]
     bundles = [accepted_bundle(loop, outcome, n) for n in players]
 
+    from cocogen.evidence.local import SharedModel
     from cocogen.learning.aggregation.server import newest
-    from cocogen.learning.task import SharedModel
 
     bases = loop.base_models(number)
     game = Coalitions(
@@ -104,7 +104,7 @@ def accepted_bundle(loop: RoundLoop, outcome: RoundOutcome, index: int) -> Bundl
     WorkspaceError
         When it is not there, or was altered.
     """
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
 
     name, path = loop.resolved.names[index], loop.workspace.bundle(outcome.round, loop.resolved.names[index])
     attested = loop.attested(outcome.round)

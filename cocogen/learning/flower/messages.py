@@ -30,9 +30,9 @@ from cocogen.files import canonical_json
 from cocogen.printable import printable
 
 if TYPE_CHECKING:
-    from cocogen.learning.evidence import Bundle
+    from cocogen.evidence.bundle import Bundle
+    from cocogen.evidence.local import Assignment
     from cocogen.learning.models.states import ModelState, SharedModel
-    from cocogen.learning.task import Assignment
 
 __all__ = [
     "Identity",
@@ -113,8 +113,8 @@ def read_identity(content: RecordDict) -> Identity:
 
 def read_order(content: RecordDict) -> Order:
     """What the server asks for; LearningError when it is something else."""
+    from cocogen.evidence.local import Assignment
     from cocogen.learning.models.states import ModelState, SharedModel
-    from cocogen.learning.task import Assignment
 
     numbers = {name: _fact(content, name, int) for name in ("round", "data", "raw")}
     if min(numbers.values()) < 0 or max(numbers.values()) >= 2**53:
@@ -181,7 +181,7 @@ def _bytes(content: RecordDict, part: str = _FILE) -> bytes:
     array = record.get(_FILE) if isinstance(record, ArrayRecord) else None
     if not isinstance(array, Array) or not isinstance(array.data, bytes):
         raise LearningError("the message holds no file")
-    from cocogen.learning.evidence import MAXIMUM_BUNDLE_BYTES
+    from cocogen.evidence.bundle import MAXIMUM_BUNDLE_BYTES
 
     if len(array.data) > MAXIMUM_BUNDLE_BYTES:
         raise LearningError(f"the file has {len(array.data):,} bytes, more than {MAXIMUM_BUNDLE_BYTES:,}")

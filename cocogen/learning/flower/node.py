@@ -29,7 +29,7 @@ from cocogen.learning.flower.messages import (
 from cocogen.learning.flower.orders import AnsweredOrders
 
 if TYPE_CHECKING:
-    from cocogen.learning.task import LearningTask
+    from cocogen.evidence.local import LearningTask
 
 __all__ = ["Member", "client_app"]
 

@@ -69,7 +69,7 @@ def agree_on_privacy(workspace):
 def salts(monkeypatch):
     """The salts that members' tasks are opened with."""
     seen = []
-    monkeypatch.setattr("cocogen.learning.task.LearningTask", lambda *_, salts, **__: seen.append(salts))
+    monkeypatch.setattr("cocogen.evidence.local.LearningTask", lambda *_, salts, **__: seen.append(salts))
     return seen
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cocogen.errors import DatasetError
+from cocogen.evidence.local import LearningTask
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.calibration import ALPHAS, Design, Run, measure, plan_design
 from cocogen.learning.models.classifiers import build_classifier
 from cocogen.learning.models.states import average
-from cocogen.learning.task import LearningTask
 from cocogen.learning.training.local import LocalWork, Schedule, train
 from cocogen.learning.training.together import train_together
 from cocogen.terms.accuracy import CalibrationTask, fit_record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cocogen.errors import WorkspaceError
-from cocogen.learning.evidence import Bundle
+from cocogen.evidence.bundle import Bundle
 from cocogen.learning.models.states import SharedModel, average
 from cocogen.learning.training.scaffold import Variate, shared_variate
 from cocogen.rounds import RoundLoop

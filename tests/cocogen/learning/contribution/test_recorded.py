@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from cocogen.attested import Attested
+from cocogen.contribution import exact_shapley, leave_one_out
 from cocogen.errors import LearningError, WorkspaceError
-from cocogen.learning.contribution import exact_shapley, leave_one_out
+from cocogen.evidence.local import Assignment
 from cocogen.learning.contribution.recorded import recorded_round
 from cocogen.learning.models.states import average
-from cocogen.learning.task import Assignment
 from cocogen.ledger import RoundOutcome
 from cocogen.terms.sections import Server
 from cocogen.workspace import Workspace

@@ -12,6 +12,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from cocogen.errors import LearningError
+from cocogen.evidence.local import Assignment
 from cocogen.learning.flower.messages import (
     Identity,
     Order,
@@ -24,7 +25,6 @@ from cocogen.learning.flower.messages import (
     refusal,
 )
 from cocogen.learning.models.states import ModelState, SharedModel
-from cocogen.learning.task import Assignment
 
 SHARED = SharedModel(ModelState({"w": np.arange(6, dtype=np.float32).reshape(2, 3)}), ModelState({"g": np.ones(2)}))
 ORDER = Order(3, b"\x07" * 32, Assignment(data=10, raw=4), SHARED)
@@ -98,7 +98,7 @@ def test_whatever_holds_no_evidence_says_why(content, reason):
 
 
 def test_evidence_has_a_limit(monkeypatch):
-    monkeypatch.setattr("cocogen.learning.evidence.MAXIMUM_BUNDLE_BYTES", 1000)
+    monkeypatch.setattr("cocogen.evidence.bundle.MAXIMUM_BUNDLE_BYTES", 1000)
     assert read_evidence(evidence(bytes(1000))) == bytes(1000)
     with pytest.raises(LearningError, match="1,001 bytes, more than 1,000"):
         read_evidence(evidence(bytes(1001)))

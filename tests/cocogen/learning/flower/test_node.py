@@ -12,11 +12,11 @@ import numpy as np
 from flwr.app import Context, Message, MessageType, RecordDict
 
 from cocogen.errors import LearningError, WorkspaceError
+from cocogen.evidence.local import Assignment
 from cocogen.learning.flower.messages import Order, identity_digest, read_evidence, read_identity
 from cocogen.learning.flower.node import client_app
 from cocogen.learning.flower.orders import AnsweredOrders
 from cocogen.learning.models.states import ModelState
-from cocogen.learning.task import Assignment
 
 
 @pytest.fixture

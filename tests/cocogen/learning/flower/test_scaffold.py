@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
-from cocogen.learning.evidence import Bundle
+from cocogen.evidence.bundle import Bundle
 from cocogen.learning.flower import strategy as module
 from cocogen.learning.flower.messages import read_order
 from cocogen.learning.flower.node import client_app

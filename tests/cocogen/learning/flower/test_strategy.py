@@ -113,7 +113,7 @@ def test_an_error_of_a_node_is_named(make_loop, make_grid):
 
 
 def test_a_file_beyond_the_limit_is_not_even_stored(make_loop, make_grid, monkeypatch):
-    monkeypatch.setattr("cocogen.learning.evidence.MAXIMUM_BUNDLE_BYTES", 10**6)
+    monkeypatch.setattr("cocogen.evidence.bundle.MAXIMUM_BUNDLE_BYTES", 10**6)
     loop = make_loop()
     grid = make_grid(loop)
     grid.spoil = replace_train(100, evidence(b"\x00" * (10**6 + 1)))

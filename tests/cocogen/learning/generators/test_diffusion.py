@@ -9,9 +9,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from cocogen.errors import ConfigurationError, LearningError
+from cocogen.evidence.local import Assignment, LearningTask
 from cocogen.learning.generators.diffusion import BOUND, SAMPLING_STEPS, ConditionalDiffusion
 from cocogen.learning.models.states import ModelState, average
-from cocogen.learning.task import Assignment, LearningTask
 from cocogen.learning.training.local import LocalWork, Schedule, train_looped, train_stacked
 from cocogen.ledger import Member
 from cocogen.terms.sections import Generation, Learning, Partition
