@@ -1,10 +1,10 @@
 """Does generation pay for the model? Final accuracy with the synthetic samples of the equilibrium, and without.
 
 Every seed plays ten rounds of ``examples/cifar10.toml`` on a ledger in memory, as ``cocogen run`` does
-(:func:`cocogen.study.play_rounds`), once for each way of training. Partition, initial weights, random streams and
-number of rounds are the same for all ways of a seed, so that differences are paired. Beside the generators there are
-two references: an oracle, whose samples are real images that no organization holds, the best that a generator could
-do; and no generation in so many more rounds that as many samples pass through the classifiers.
+(:func:`cocogen.operations.study.play_rounds`), once for each way of training. Partition, initial weights, random
+streams and number of rounds are the same for all ways of a seed, so that differences are paired. Beside the generators
+there are two references: an oracle, whose samples are real images that no organization holds, the best that a generator
+could do; and no generation in so many more rounds that as many samples pass through the classifiers.
 
 How the settings were chosen, on another seed, and what came out: docs/generators.md.
 """
@@ -37,8 +37,8 @@ from cocogen.experiments.claims import Interval
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.models.states import ModelState
 from cocogen.learning.training.local import Advance, LocalWork
-from cocogen.registration import Registration, register
-from cocogen.study import play_rounds
+from cocogen.operations.registration import Registration, register
+from cocogen.operations.study import play_rounds
 from cocogen.terms.consortium import Consortium, load_consortium
 
 TERMS = Path(__file__).parents[1] / "examples" / "cifar10.toml"

@@ -33,7 +33,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
     what they made.
     """
     from cli.session import Session, contribution_data
-    from cocogen.wallet_signatures import add_attestations, unsigned_attestations
+    from cocogen.rounds.wallets import add_attestations, unsigned_attestations
 
     with Session.opened(request) as session, progress() as bars:
         session.progress = bars

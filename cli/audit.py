@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from chain.terms import EncodedTerms
     from cli.audit_files import Verdict
     from cli.session import Request, Session
-    from cocogen.rounds import Progress
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.resolved import ResolvedTerms
-    from cocogen.workspace import Workspace
 
 __all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
 
@@ -88,8 +88,8 @@ def _live_data(request: Request, second_node: str | None, bars: Progress) -> dic
 
 def _missing_chain(request: Request) -> Path | None:
     """The file of the embedded chain if it is not there: opening it would begin a new one."""
-    from chain.deployment import load_deployment
     from cli.session import EMBEDDED, absolute, ledger_location
+    from cocogen.operations.deployment import load_deployment
 
     workspace = request.find_workspace()
     if not workspace.deployment.exists():
@@ -107,11 +107,11 @@ def _offline_data(
     from chain.arithmetic import encode
     from chain.audit import audit as replay
     from chain.bytecode import in_layout_of, shipped_artifact
-    from chain.deployment import load_deployment
     from chain.export import read_ledger
     from cli.audit_files import data_verdict
     from cli.session import data_folders, deployed_folders, load_resolved
     from cocogen.errors import WorkspaceError
+    from cocogen.operations.deployment import load_deployment
 
     if not file.is_file():
         raise click.UsageError(f"there is no file {file}; `cocogen export` writes one")
@@ -309,7 +309,7 @@ def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
 def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
     """Why a terms file is not that of the resolved terms, or these do not follow their own rule."""
     from chain.arithmetic import decode, encode
-    from cocogen.registration import rule_disagreements
+    from cocogen.operations.registration import rule_disagreements
 
     return _disagreements(
         path,

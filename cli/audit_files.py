@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from chain.terms import EncodedTerms
     from cocogen.data.sets import DataFolders
     from cocogen.ledger import Contribution
-    from cocogen.rounds import Progress
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.resolved import ResolvedTerms
-    from cocogen.workspace import Workspace
 
 __all__ = ["Verdict", "data_verdict", "evidence_verdict"]
 
@@ -31,7 +31,7 @@ def evidence_verdict(
 ) -> Verdict:
     """Compare the workspace's files with a ledger that replays; ``is_wallet`` tells contracts, where a node can."""
     from chain.history import round_outcomes
-    from cocogen.evidence_audit import check_evidence
+    from cocogen.rounds.evidence_audit import check_evidence
 
     signatures = {}
     for event in record.events:
@@ -60,7 +60,8 @@ def evidence_verdict(
 
 
 class _Signers:
-    """See :class:`cocogen.evidence_audit.Signers`; keys are told here, contracts only by a node and not at all now."""
+    """See :class:`cocogen.rounds.evidence_audit.Signers`; keys are told here, contracts only by a node and not at all
+    now."""
 
     def __init__(self, record: LedgerRecord, terms: EncodedTerms, is_wallet: Callable[[str], bool] | None) -> None:
         from chain.attestation import Domain
@@ -92,7 +93,7 @@ class _Signers:
 def data_verdict(resolved: ResolvedTerms, folders: DataFolders, *, asked: bool) -> Verdict:
     """Measure the agreed samples, label mixes and skew again; ``asked``: somebody named where the data are."""
     from cocogen.errors import ConfigurationError, LearningError
-    from cocogen.registration import measurement_disagreements
+    from cocogen.operations.registration import measurement_disagreements
 
     try:
         found = measurement_disagreements(resolved, folders)

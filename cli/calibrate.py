@@ -97,7 +97,7 @@ def _measure(
     task: CalibrationTask, target: Path, points: int, repeats: int, folders: DataFolders
 ) -> tuple[list[MeasuredAccuracy], int]:
     """All runs of the design, and how many of them an earlier command had made."""
-    from cocogen.learning.calibration import measure, plan_design
+    from cocogen.operations.calibration import measure, plan_design
     from cocogen.terms.accuracy import CalibrationRecord, write_record
 
     unfinished = _unfinished(target)

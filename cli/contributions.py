@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cli.session import Request, Session
     from cocogen.contribution import Valuation
     from cocogen.contribution.coalitions import Coalitions
-    from cocogen.learning.contribution.recorded import RecordedRound
-    from cocogen.rounds import Progress
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.recorded import RecordedRound
 
 __all__ = ["contributions"]
 
@@ -82,7 +82,7 @@ def contributions(
     """
     from cli.session import Session
     from cocogen.contribution import leave_one_out, resources
-    from cocogen.learning.contribution.recorded import recorded_round
+    from cocogen.rounds.recorded import recorded_round
 
     with progress() as bars, Session.opened(request) as session:
         session.progress = bars

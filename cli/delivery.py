@@ -16,8 +16,8 @@ __all__ = ["delivery_data", "delivery_text"]
 
 def delivery_data(session: Session, outcome: RoundOutcome) -> dict[str, Any]:
     """Who gets the model of a round, and why somebody gets none; nothing of either while the round is open."""
-    from cocogen.delivery import recipients, withheld
     from cocogen.errors import WorkspaceError
+    from cocogen.rounds.delivery import recipients, withheld
 
     names, number = session.resolved.names, outcome.round
     if outcome.status == "open":

@@ -49,9 +49,9 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
     """
     from cli.organization import receipt_data
     from cli.session import Session
-    from cocogen.disputes import raise_dispute
     from cocogen.errors import ConfigurationError
     from cocogen.files import duration
+    from cocogen.rounds.disputes import raise_dispute
 
     if (reason is None) == (reason_file is None):
         raise ConfigurationError("give either --reason TEXT or --reason-file FILE")
@@ -98,8 +98,8 @@ def resolve(request: Request, ruling: str | None, by_default: bool, advance: boo
     """End the dispute of the current round: as the arbiter with RULING, or as anyone with --default."""
     from cli.organization import receipt_data
     from cli.session import Session
-    from cocogen.disputes import resolve_dispute
     from cocogen.errors import ConfigurationError
+    from cocogen.rounds.disputes import resolve_dispute
 
     if (ruling is None) != by_default:
         raise ConfigurationError(

@@ -84,7 +84,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
         if resolved.generates == generates and not resolved.disagreements(consortium):
             return resolved
     from cocogen.evidence.local import LearningTask
-    from cocogen.registration import register
+    from cocogen.operations.registration import register
 
     task = LearningTask(
         consortium.learning,

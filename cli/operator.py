@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from chain.journal import Journal
     from cli.session import Request
     from cocogen.ledger import Deployment, LedgerProvider
-    from cocogen.rounds import Progress
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.consortium import Consortium
     from cocogen.terms.resolved import ResolvedTerms
-    from cocogen.workspace import Workspace
 
 __all__ = ["deploy", "deploy_consortium"]
 
@@ -114,10 +114,10 @@ def _make_way(workspace: Workspace, spec: str | None, seed: int, keys: KeySource
     """Keep the deployment of the workspace, or set it aside if its chain has taken it back; typed errors otherwise."""
     from dataclasses import replace
 
-    from chain.deployment import load_deployment, save_deployment
     from chain.open import open_ledger, storable
     from cli.session import EMBEDDED, ledger_location
     from cocogen.errors import ConfigurationError, LedgerError, WorkspaceError
+    from cocogen.operations.deployment import load_deployment, save_deployment
 
     refusal = WorkspaceError(
         f"{workspace.root} already holds a deployment",
@@ -156,7 +156,7 @@ def _make_way(workspace: Workspace, spec: str | None, seed: int, keys: KeySource
 
 def _warnings(resolved: ResolvedTerms) -> list[str]:
     """What the terms allow, and their makers may not have meant."""
-    from cocogen.silence import needed_contributors, settles
+    from cocogen.rounds.silence import needed_contributors, settles
 
     terms, count = resolved.settlement_terms(), len(resolved.names)
     largest = [n for n in range(terms.minimum_members, count + 1) if not settles(n - 1, n, terms.quorum_bps)]
@@ -195,14 +195,14 @@ def deploy_consortium(
     """
     from dataclasses import replace
 
-    from chain.deployment import save_deployment
     from chain.errors import UnencodableTerms
     from chain.open import storable
     from cli.session import data_folders
     from cocogen.errors import ConfigurationError
     from cocogen.evidence.local import LearningTask
     from cocogen.files import write_atomically
-    from cocogen.registration import register
+    from cocogen.operations.deployment import save_deployment
+    from cocogen.operations.registration import register
     from cocogen.terms.roles import shared_roles
 
     task = LearningTask(

@@ -148,7 +148,7 @@ def plan(request: Request, organization: str | None) -> None:
     """
     from cli.session import Session
     from cli.silence import coming_round, print_silence, silence_data
-    from cocogen.rounds import plan_to_dict
+    from cocogen.rounds.report import plan_to_dict
 
     with Session.opened(request) as session:
         number, participants = coming_round(session)
@@ -211,7 +211,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     from cli.privacy import print_privacy, privacy_data
     from cli.session import Session
     from cocogen.errors import ConfigurationError
-    from cocogen.wallet_signatures import add_evidence_signature, unsigned_evidence
+    from cocogen.rounds.wallets import add_evidence_signature, unsigned_evidence
 
     if signature is not None and (organization is None or not _is_hexadecimal(signature)):
         raise ConfigurationError("--signature takes 0x and hexadecimal digits, and goes with -o NAME")

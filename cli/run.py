@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from chain.accounts import KeySource
     from cli.session import Request, Session
     from cocogen.data.sets import DataFolders
-    from cocogen.rounds import Progress, RoundReport
-    from cocogen.study import Study
+    from cocogen.operations.study import Study
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.report import RoundReport
+    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.consortium import Consortium
-    from cocogen.workspace import Workspace
 
 __all__ = ["run"]
 
@@ -69,7 +70,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
         if spec in EPHEMERAL:
             import tempfile
 
-            from cocogen.workspace import Workspace
+            from cocogen.rounds.workspace import Workspace
 
             workspace = Workspace(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocogen-")))
         bars = stack.enter_context(progress())
@@ -115,12 +116,12 @@ def _session(
 
     ``played``: the run in the workspace is this command's own.
     """
-    from chain.deployment import load_deployment
     from chain.journal import Journal
     from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
     from cli.session import Session, ledger_location, load_resolved
     from cocogen.errors import WorkspaceError
+    from cocogen.operations.deployment import load_deployment
 
     if workspace.deployment.exists():
         finished = workspace.report.exists()
@@ -193,7 +194,7 @@ def _play(
         from functools import partial
 
         from chain.memory import MemoryProvider
-        from cocogen.study import StudyRun
+        from cocogen.operations.study import StudyRun
 
         provider = partial(MemoryProvider, consortium.consortium.seed)
         comparison = StudyRun(consortium, session.resolved.incentive, provider, first_fold=False, folders=folders)

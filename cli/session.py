@@ -10,17 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chain.deployment import load_deployment
 from chain.errors import ContractError
 from chain.journal import Journal
 from chain.open import AuditableProvider, open_ledger
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.files import read_bounded
 from cocogen.ledger import Contribution, Deployment, Ledger
-from cocogen.rounds import Progress, RoundLoop
+from cocogen.operations.deployment import load_deployment
+from cocogen.rounds.loop import Progress, RoundLoop
+from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium, load_consortium
 from cocogen.terms.resolved import ResolvedTerms
-from cocogen.workspace import Workspace
 
 if TYPE_CHECKING:
     from chain.accounts import KeySource
@@ -206,7 +206,7 @@ class Session:
     def disagreements(self, consortium: Consortium, *, measured: bool = True) -> list[str]:
         """In what the resolved terms are not those of a terms file: roles, rule and, if ``measured``, its data."""
         from cocogen.errors import KeyUnavailable
-        from cocogen.registration import measurement_disagreements, rule_disagreements
+        from cocogen.operations.registration import measurement_disagreements, rule_disagreements
 
         resolved = self.resolved
         found = resolved.disagreements(consortium)

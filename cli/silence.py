@@ -30,7 +30,7 @@ def coming_round(session: Session) -> tuple[int, list[bool]]:
 def silence_data(session: Session, plan: Plan, participants: Sequence[bool]) -> dict[str, Any]:
     """By organization the transfers in wei if it contributes as planned and if it alone hands in nothing, and what
     that saves; None for whoever takes no part."""
-    from cocogen.silence import silence
+    from cocogen.rounds.silence import silence
 
     found = silence(session.ledger, plan.profile, participants)
     return {

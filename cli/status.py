@@ -23,8 +23,8 @@ def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
     from cli.delivery import delivery_data, delivery_text
     from cli.session import Session, ledger_data
-    from cocogen.delivery import held_rounds
     from cocogen.files import duration
+    from cocogen.rounds.delivery import held_rounds
 
     with Session.opened(request, reading=True) as session:
         state = session.ledger.state()

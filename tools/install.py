@@ -25,8 +25,8 @@ ANNOUNCEMENT = {
 # compiling all of PyTorch, SciPy and scikit-learn would take four times as long.
 MODULES = (
     "chain.audit, chain.backends.embedded, chain.memory, cli.audit, cli.main, cli.memorization, cli.privacy, cli.run, "
-    "cocogen.evidence.local, cocogen.mechanisms, cocogen.study, rich.progress, rich.table, sklearn.datasets, "
-    "web3.providers.eth_tester"
+    "cocogen.evidence.local, cocogen.mechanisms, cocogen.operations.study, rich.progress, rich.table, "
+    "sklearn.datasets, web3.providers.eth_tester"
 )
 
 

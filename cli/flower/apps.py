@@ -19,7 +19,7 @@ from cli.repeats import once_by_state
 from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.files import canonical_json
-from cocogen.workspace import Workspace
+from cocogen.rounds.workspace import Workspace
 
 if TYPE_CHECKING:
     from flwr.app import Context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cocogen.data.sets import DataFolders
     from cocogen.evidence.local import LearningTask
-    from cocogen.learning.flower.node import Member
+    from cocogen.flower.node import Member
     from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
@@ -58,9 +58,9 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
     from chain.arithmetic import encode
     from chain.attestation import Domain, sign
     from chain.backends.urls import is_url
-    from chain.deployment import load_deployment
-    from cocogen.learning.flower.node import Member
-    from cocogen.learning.flower.orders import AnsweredOrders
+    from cocogen.flower.node import Member
+    from cocogen.flower.orders import AnsweredOrders
+    from cocogen.operations.deployment import load_deployment
 
     request = request_from_environment()
     workspace = request.find_workspace()
@@ -135,7 +135,7 @@ def _task(resolved: ResolvedTerms, folders: DataFolders, salt: Callable[[], byte
 
 def serve(grid: Grid, context: Context) -> None:
     """Play the rounds that are left, as the ServerApp; how it ended is written down in the workspace."""
-    from cocogen.learning.flower.strategy import SettledRounds
+    from cocogen.flower.strategy import SettledRounds
 
     request = request_from_environment()
     workspace = request.find_workspace()

@@ -25,8 +25,8 @@ from cocogen.errors import ConfigurationError, LearningError
 
 if TYPE_CHECKING:
     from cli.session import Request
-    from cocogen.rounds import Progress
-    from cocogen.workspace import Workspace
+    from cocogen.rounds.loop import Progress
+    from cocogen.rounds.workspace import Workspace
 
 __all__ = ["PROJECT", "check_ready", "play"]
 
@@ -51,7 +51,7 @@ def check_ready(spec: str, deadline: float, window: int) -> None:
         than half of the submission ``window`` (seconds); the rest is for attesting and submitting.
     """
     from chain.open import EPHEMERAL
-    from cocogen.learning.flower.timing import longest_round
+    from cocogen.flower.timing import longest_round
 
     if importlib.util.find_spec("flwr") is None:
         raise ConfigurationError(

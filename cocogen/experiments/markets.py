@@ -1,7 +1,7 @@
 """Random markets for the experiments: what the papers give, and what we had to add where they are silent.
 
 One generator per seed draws a market; sweeps then change one parameter of it and keep every draw, so that all points of
-a sweep are paired. Left out: markets from terms files (``cocogen.registration``).
+a sweep are paired. Left out: markets from terms files (``cocogen.operations.registration``).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from cocogen.game.arrays import Array, BoolArray
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.mechanisms.absence import least_strategies
 from cocogen.report.style import new_figure
-from cocogen.silence import settles
+from cocogen.rounds.silence import settles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

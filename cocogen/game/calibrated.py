@@ -16,7 +16,7 @@ or lowers the worth of another sample; no sign is built in.
 P is an accuracy in [0, 1], as the other functions are: P(0) is what the fit makes of no data, not 0. Damage and
 transfers depend on differences of P only, but welfare and outside options on P itself.
 
-Left out: how points are measured (:mod:`cocogen.learning.calibration`) and kept (:mod:`cocogen.terms.accuracy`).
+Left out: how points are measured (:mod:`cocogen.operations.calibration`) and kept (:mod:`cocogen.terms.accuracy`).
 
 References
 ----------

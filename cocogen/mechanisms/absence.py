@@ -4,7 +4,7 @@ Who is absent pays every contributor what it would have owed with its stand-in, 
 kernel), which never beats delivering as much as the stand-in or more. ``planned`` stands in with the plan at the κ of
 the terms and everybody taking part; where κ has fallen since, or somebody sits a round out, less than that may be left
 to deliver. ``least`` stands in with the least that counts as taking part, so that silence saves nothing whatever
-becomes of the plan. Left out: what silence costs in a round (:mod:`cocogen.silence`).
+becomes of the plan. Left out: what silence costs in a round (:mod:`cocogen.rounds.silence`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A :class:`Market` is the frozen state of one round, after the terms have been encoded and decoded; a
 :class:`Mechanism` turns it into a :class:`Plan`, with its certificate. Index n is the n-th organization of the terms
 file; organizations that do not take part keep their place and hold zeros. Left out: the organizations' files and keys,
-and what was really contributed afterwards (``cocogen.rounds``).
+and what was really contributed afterwards (``cocogen.rounds.loop``).
 """
 
 from __future__ import annotations

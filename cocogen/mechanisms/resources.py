@@ -3,7 +3,7 @@
 A mechanism plans on continuous strategies and never asks which kind they are; the ledger knows three counts for each
 organization: data, generated, compute. :class:`GenerationResources` (CoCoGen+) and :class:`DataResources` (TradeFL)
 say how the two correspond. Index n is the n-th organization of the terms file, whoever takes part. Left out: how the
-numbers were measured (``cocogen.registration``).
+numbers were measured (``cocogen.operations.registration``).
 """
 
 from __future__ import annotations

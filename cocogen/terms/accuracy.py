@@ -2,7 +2,7 @@
 
 The same measurements give the same bytes: no dates, no machine. A record holds everything that is needed to fit again
 or to go on measuring. Terms that name such a file get its fitted function inlined when they are loaded. Left out: the
-measuring (:mod:`cocogen.learning.calibration`) and the fit (:mod:`cocogen.game.calibrated`).
+measuring (:mod:`cocogen.operations.calibration`) and the fit (:mod:`cocogen.game.calibrated`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The terms file leaves open what only a measurement can tell: local samples and label mixes, the quality of each
 generator, the automatic incentive. :class:`ResolvedTerms` holds them, decoded from the ledger's integers, and its
 SHA-256 is the ledger's documentHash: ``plan`` and ``audit`` read only this. How it is measured is in
-:mod:`cocogen.rounds`.
+:mod:`cocogen.rounds.loop`.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class ResolvedTerms(TermsSection):
 
         Also what follows from the file by the published rule: scores, caps, stated addresses and strength. What only a
         measurement can tell (samples, label mixes, κ) is not compared, nor what is computed from it: see
-        :func:`cocogen.registration.rule_disagreements`.
+        :func:`cocogen.operations.registration.rule_disagreements`.
         """
         sections = ("consortium", "learning", "generation")
         found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]

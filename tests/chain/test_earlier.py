@@ -28,7 +28,7 @@ from chain.provider import ChainProvider
 from chain.transactions import send_transaction
 from cli.repeats import once_by_state
 from cocogen.ledger import Contribution
-from cocogen.rounds import RoundLoop
+from cocogen.rounds.loop import RoundLoop
 
 ALICE = Account.from_key(b"\x11" * 32)
 PAYEE = to_checksum_address("0x" + "ab" * 20)

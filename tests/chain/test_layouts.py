@@ -19,13 +19,13 @@ from chain.arithmetic import encode
 from chain.artifacts import ARTIFACTS, CONTRACTS, load_artifact
 from chain.audit import audit
 from chain.bytecode import in_layout_of, shipped_artifact
-from chain.deployment import load_deployment
 from chain.errors import ArtifactMismatch, TermsMismatch
 from chain.export import SCHEMA_VERSION, LedgerFileInvalid, read_ledger, write_ledger
 from chain.open import open_ledger
 from chain.terms import FIRST_LAYOUT, LAYOUT
 from cli.audit import _add_layout, _report_data, print_audit
 from cocogen.ledger import Contribution
+from cocogen.operations.deployment import load_deployment
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "first_layout"
 SETTLED = (-65905646601052, -20812055390249, 0, 86717701991301)

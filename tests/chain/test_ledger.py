@@ -12,7 +12,6 @@ import pytest
 
 from chain.audit import audit
 from chain.backends import open_backend
-from chain.deployment import load_deployment, save_deployment
 from chain.errors import (
     ArgumentOutOfRange,
     ArtifactMismatch,
@@ -33,6 +32,7 @@ from chain.errors import (
 from chain.memory import MemoryProvider
 from chain.provider import ChainProvider
 from cocogen.ledger import Contribution, Ledger, LedgerProvider
+from cocogen.operations.deployment import load_deployment, save_deployment
 
 SEED = 7
 EVIDENCE = b"\x05" * 32

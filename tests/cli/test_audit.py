@@ -252,7 +252,7 @@ class TestLive:
             assert statuses(asked)["data"] == asked["status"] == "INCOMPLETE"
 
     def test_data_that_are_there_are_measured_from_a_node_and_from_a_file(self, folder, monkeypatch):
-        from cocogen import registration
+        from cocogen.operations import registration
 
         for source in ((), ("--offline", "exported.jsonl")):
             assert statuses(data_of("audit", *source))["data"] == "PASS"
@@ -334,7 +334,7 @@ class TestLive:
 
 @pytest.mark.slow
 def test_a_new_consortium_without_a_rule_for_silence_fails(tmp_path, monkeypatch):
-    from cocogen import registration
+    from cocogen.operations import registration
 
     measure = registration.register
 

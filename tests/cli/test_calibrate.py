@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import cocogen.learning.calibration as calibration
+import cocogen.operations.calibration as calibration
 from cli.main import main
 from cocogen.errors import LearningError
 from cocogen.terms.accuracy import read_record

@@ -134,7 +134,7 @@ def test_without_a_deployment_it_says_what_to_run(tmp_path, monkeypatch, capsys)
 def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, capsys, monkeypatch) -> None:
     from dataclasses import replace
 
-    from cocogen.rounds import RoundLoop
+    from cocogen.rounds.loop import RoundLoop
 
     original = RoundLoop.attested
 

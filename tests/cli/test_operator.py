@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from chain.attestation import address_of
-from chain.deployment import load_deployment, save_deployment
 from chain.keys import development_key
 from chain.open import open_ledger
 from chain.provider import ChainProvider
@@ -17,7 +16,8 @@ from cli.operator import _make_way
 from cli.session import ledger_location
 from cocogen.errors import WorkspaceError
 from cocogen.ledger import Member, SettlementTerms, Whereabouts
-from cocogen.workspace import Workspace
+from cocogen.operations.deployment import load_deployment, save_deployment
+from cocogen.rounds.workspace import Workspace
 
 SEED = 7
 

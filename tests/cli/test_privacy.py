@@ -15,8 +15,8 @@ from cli.main import main
 from cli.privacy import print_privacy, privacy_data
 from cli.session import Request, Session
 from cocogen.evidence.privacy import UpdatePrivacy, spent_epsilon
+from cocogen.rounds.workspace import Workspace
 from cocogen.terms.sections import Privacy
-from cocogen.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from chain.backends.embedded import EmbeddedBackend
-from chain.deployment import save_deployment
 from chain.errors import ChainUnavailable
 from chain.open import open_ledger
 from cli.main import main
 from cli.session import ledger_location
 from cocogen.errors import WorkspaceError
-from cocogen.workspace import Workspace
+from cocogen.operations.deployment import save_deployment
+from cocogen.rounds.workspace import Workspace
 
 NOBODY = 65_534
 
@@ -131,7 +131,7 @@ def agree_on_clinics_in() -> Any:
     """Deploys terms that agree with their file on an embedded chain."""
     from cocogen.evidence.local import LearningTask
     from cocogen.files import write_atomically
-    from cocogen.registration import register
+    from cocogen.operations.registration import register
     from cocogen.terms.consortium import load_consortium
 
     def deploy(root: Path) -> Workspace:

@@ -21,10 +21,10 @@ from cocogen.game.strategies import GenerationAmounts
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
-from cocogen.registration import Registration, register
-from cocogen.rounds import RoundLoop
+from cocogen.operations.registration import Registration, register
+from cocogen.rounds.loop import RoundLoop
+from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium, load_consortium
-from cocogen.workspace import Workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLINICS = Path(__file__).parents[2] / "examples" / "clinics.toml"

@@ -24,7 +24,7 @@ import importlib.abc, importlib.util, sys, time
 
 class Spoiler(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "cocogen.learning.flower.node":
+        if name != "cocogen.flower.node":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

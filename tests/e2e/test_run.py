@@ -94,7 +94,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_result(cocoge
 
 
 def test_two_processes_at_once_are_kept_apart(cocogen):
-    from cocogen.workspace import Workspace
+    from cocogen.rounds.workspace import Workspace
 
     with Workspace(cocogen.folder / ".cocogen" / "clinics").locked():
         error = cocogen.json("run clinics.toml", code=2)

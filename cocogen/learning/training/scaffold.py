@@ -6,7 +6,7 @@ follows from what is handed in anyway: where training began, where it ended, and
 control variate: the organization and the attester compute the same one from the same evidence, to the bit. c travels
 with the shared model, in the place where a server's optimizer keeps what it remembers.
 Left out: the corrected steps (:mod:`cocogen.learning.training.local`), and which evidence counts
-(:mod:`cocogen.learning.history`).
+(:mod:`cocogen.rounds.variates`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Threads of local training: one for each organization's small matrices, the others for other organizations.
 
-Left out: what is computed, and processes (the test folds of :mod:`cocogen.study`, the nodes of Flower).
+Left out: what is computed, and processes (the test folds of :mod:`cocogen.operations.study`, the nodes of Flower).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The terms either state the published rule's strength, leave it to the search ("auto"), or ask for the optimal
 redistribution. Whichever it is, the numbers are those that the ledger's integers decode to. Left out: where the market
-comes from (``cocogen.registration``, ``cocogen.terms.tradefl``), and the designs themselves (``incentive``,
+comes from (``cocogen.operations.registration``, ``cocogen.terms.tradefl``), and the designs themselves (``incentive``,
 ``optimal``).
 """
 

@@ -13,13 +13,13 @@ pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip instal
 
 from chain.arithmetic import encode
 from chain.attestation import Domain, verify
-from chain.deployment import load_deployment
 from chain.key_errors import DevelopmentKeyRefused
 from cli.flower.apps import open_member
 from cli.main import main
 from cli.session import load_resolved
 from cocogen.errors import ConfigurationError, DatasetError
-from cocogen.workspace import Workspace
+from cocogen.operations.deployment import load_deployment
+from cocogen.rounds.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 

@@ -13,7 +13,7 @@ from cli.flower import runtime
 from cli.flower.apps import outcome_file, request_from_environment
 from cli.session import Request
 from cocogen.errors import ConfigurationError, LearningError
-from cocogen.workspace import Workspace
+from cocogen.rounds.workspace import Workspace
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chain.memory import MemoryProvider
 from cocogen.errors import ConfigurationError
 from cocogen.experiments.markets import tradefl_market
 from cocogen.mechanisms.absence import least_strategies, stand_ins
-from cocogen.registration import register, rule_disagreements
+from cocogen.operations.registration import register, rule_disagreements
 from cocogen.terms.market import market
 from cocogen.terms.resolved import ResolvedTerms
 

@@ -1,0 +1,1 @@
+"""The rounds of a consortium, over a ledger and a workspace."""
