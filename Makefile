@@ -47,12 +47,12 @@ format: install ## rewrite the Python sources in the project's format
 
 contracts-check: install
 	@if [ -x $(FORGE) ]; then \
-	  (cd contracts && npm run --silent lint) && $(BIN)/python -m chain.build --check; \
+	  (cd contracts && npm run --silent lint) && $(BIN)/python -m chain.contract.build --check; \
 	elif [ "$(CI)" = true ]; then echo "contract checks must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
 	else echo "SKIPPED: solhint and artifact check (install them with: cd contracts && npm ci)"; fi
 
 artifacts: install ## recompile the contract into chain/artifacts (needs node)
-	$(BIN)/python -m chain.build
+	$(BIN)/python -m chain.contract.build
 
 prove: ## proofs of the kernel and static analysis of the contracts (needs node, and PyPI for the tools)
 	cd contracts && PYTHON=$(PYTHON) script/formal

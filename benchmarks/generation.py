@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.harness import less_than, publish
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cli.output import table
 from cocogen.data.heterogeneity import heterogeneity
 from cocogen.data.samples import Samples

@@ -26,14 +26,14 @@ from web3 import Web3
 
 from benchmarks.harness import main
 from benchmarks.settlement_audit import measure_audit
-from chain.arithmetic import encode
 from chain.artifacts import load_artifact
-from chain.attestation import Domain, address_of, contribution_struct_hash, sign
 from chain.backends import Backend, open_backend
-from chain.build import compile_contract
-from chain.keys import development_key
-from chain.provider import ChainProvider
-from chain.terms import EncodedTerms
+from chain.contract.build import compile_contract
+from chain.contract.provider import ChainProvider
+from chain.encoding.codec import encode
+from chain.encoding.signatures import Domain, address_of, contribution_struct_hash, sign
+from chain.encoding.terms import EncodedTerms
+from chain.keys.keystores import development_key
 from cocogen.ledger import Contribution, Member, SettlementTerms
 
 SEED = 11

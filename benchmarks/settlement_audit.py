@@ -14,14 +14,14 @@ from random import Random
 from typing import Any
 
 from benchmarks import harness
-from chain import attestation
-from chain.arithmetic import encode
 from chain.artifacts import load_artifact
 from chain.audit import audit
-from chain.export import read_ledger, write_ledger
-from chain.keys import development_key
-from chain.record import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
-from chain.twin import Twin
+from chain.encoding import signatures
+from chain.encoding.codec import encode
+from chain.keys.keystores import development_key
+from chain.record.export import read_ledger, write_ledger
+from chain.record.values import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
+from chain.twin.machine import Twin
 from cocogen.ledger import ZERO_ADDRESS, Member, SettlementTerms
 
 __all__ = ["measure_audit", "played_ledger", "terms_of"]
@@ -41,7 +41,7 @@ def terms_of(rounds: int, members: int) -> SettlementTerms:
         members=tuple(
             Member(
                 name=f"o{n}",
-                address=attestation.address_of(development_key(_SEED, f"o{n}")),
+                address=signatures.address_of(development_key(_SEED, f"o{n}")),
                 data_cap=1_000 + n,
                 generated_cap=500,
                 compute_cap=0,
@@ -53,8 +53,8 @@ def terms_of(rounds: int, members: int) -> SettlementTerms:
         competition=tuple(map(tuple, competition)),
         incentive=0.37,
         wei_per_unit=10**15,
-        attester=attestation.address_of(development_key(_SEED, "attester")),
-        arbiter=attestation.address_of(development_key(_SEED, "arbiter")),
+        attester=signatures.address_of(development_key(_SEED, "attester")),
+        arbiter=signatures.address_of(development_key(_SEED, "arbiter")),
         document_hash=bytes(range(32)),
         quorum_bps=6_000,
         maximum_rounds=rounds,
@@ -78,7 +78,7 @@ def played_ledger(terms: SettlementTerms) -> LedgerRecord:
         for index, member in enumerate(encoded.members):
             parts = (random.randint(0, member.data_cap), random.randint(0, member.generated_cap), 0)
             evidence = random.randbytes(32)
-            signature = attestation.sign(twin.contribution_digest(index, *parts, evidence), secret)
+            signature = signatures.sign(twin.contribution_digest(index, *parts, evidence), secret)
             log.call(member.account, twin.contribution_submit, index, *parts, evidence, signature)
         log.time = max(log.time, twin.deadline)
         log.call(scalars.arbiter, twin.profile_record)

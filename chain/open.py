@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from chain.backends.base import BACKENDS, open_backend
 from chain.backends.urls import is_url, masked
-from chain.record import LedgerRecord
+from chain.record.values import LedgerRecord
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
 
 if TYPE_CHECKING:
-    from chain.accounts import KeySource
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
+    from chain.keys.accounts import KeySource
     from cocogen.ledger import Whereabouts
 
 __all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
@@ -91,7 +91,7 @@ def open_ledger(
     """
     specification = specification.strip()
     if specification == "memory":
-        from chain.memory import MemoryProvider
+        from chain.twin.ledger import MemoryProvider
 
         return MemoryProvider(seed)
     kind, _, argument = specification.partition(":")
@@ -103,7 +103,7 @@ def open_ledger(
             hint='an embedded chain names its file, for example "embedded:chain.sqlite"',
         )
     confirmations = _number("COCOGEN_CONFIRMATIONS", 1, 1000, "number of confirmations") if is_url(specification) else 0
-    from chain.provider import ChainProvider
+    from chain.contract.provider import ChainProvider
 
     fee_limit = _number("COCOGEN_FEE_LIMIT", 10**18, 10**24, "wei for the gas of one transaction")
     backend = open_backend(specification, lock_timeout=lock_timeout, confirmations=confirmations)

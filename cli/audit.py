@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chain.audit import AuditReport
-    from chain.record import LedgerRecord
-    from chain.terms import EncodedTerms
+    from chain.encoding.terms import EncodedTerms
+    from chain.record.values import LedgerRecord
     from cli.audit_files import Verdict
     from cli.session import Request, Session
     from cocogen.rounds.loop import Progress
@@ -104,10 +104,10 @@ def _offline_data(
     request: Request, file: Path, terms_file: str | None, second_node: str | None, bars: Progress
 ) -> dict[str, Any]:
     """Audit an exported ledger against resolved terms: two files, no chain."""
-    from chain.arithmetic import encode
     from chain.audit import audit as replay
-    from chain.bytecode import in_layout_of, shipped_artifact
-    from chain.export import read_ledger
+    from chain.contract.bytecode import in_layout_of, shipped_artifact
+    from chain.encoding.codec import encode
+    from chain.record.export import read_ledger
     from cli.audit_files import data_verdict
     from cli.session import data_folders, deployed_folders, load_resolved
     from cocogen.errors import WorkspaceError
@@ -148,10 +148,11 @@ def audit_data(
     session: Session, config: str | None, *, second_node: str | None = None, bars: Progress | None = None
 ) -> dict[str, Any]:
     """Run all checks; ``config`` names the terms file to compare with, default the one that was deployed."""
-    from chain.arithmetic import encode
     from chain.audit import audit as replay
     from chain.audit import incomplete
-    from chain.errors import ContractError, NoContract, UnknownRevert
+    from chain.encoding.codec import encode
+    from chain.errors.chain import NoContract, UnknownRevert
+    from chain.errors.reverts import ContractError
     from cli.audit_files import data_verdict
     from cli.session import data_folders
 
@@ -181,8 +182,8 @@ def _add_layout(data: dict[str, Any], resolved: ResolvedTerms, record: LedgerRec
 
     Every version that deploys the present contract writes the rule down; left out, whoever is absent pays nothing.
     """
-    from chain.bytecode import in_layout_of
-    from chain.terms import LAYOUT
+    from chain.contract.bytecode import in_layout_of
+    from chain.encoding.terms import LAYOUT
 
     deployed = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
     data["layout"] = deployed.layout
@@ -201,7 +202,7 @@ def _add_evidence(
     bars: Progress | None,
 ) -> None:
     """Compare the consortium's files with the ledger, if it is one."""
-    from chain.bytecode import in_layout_of
+    from chain.contract.bytecode import in_layout_of
     from cli.audit_files import evidence_verdict
 
     terms = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
@@ -308,7 +309,7 @@ def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
 
 def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
     """Why a terms file is not that of the resolved terms, or these do not follow their own rule."""
-    from chain.arithmetic import decode, encode
+    from chain.encoding.codec import decode, encode
     from cocogen.operations.registration import rule_disagreements
 
     return _disagreements(
@@ -361,7 +362,7 @@ def print_audit(data: dict[str, Any]) -> None:
 
 def _verdict(data: dict[str, Any]) -> str:
     """The status, with what it does not say of a file that no node has confirmed, and of an earlier contract."""
-    from chain.terms import FIRST_LAYOUT
+    from chain.encoding.terms import FIRST_LAYOUT
 
     confirmed = any(check["name"] == "cross-check" and check["status"] == "PASS" for check in data["checks"])
     remarks = []

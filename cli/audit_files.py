@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chain.record import LedgerRecord
-    from chain.terms import EncodedTerms
+    from chain.encoding.terms import EncodedTerms
+    from chain.record.values import LedgerRecord
     from cocogen.data.sets import DataFolders
     from cocogen.ledger import Contribution
     from cocogen.rounds.loop import Progress
@@ -30,7 +30,7 @@ def evidence_verdict(
     bars: Progress | None = None,
 ) -> Verdict:
     """Compare the workspace's files with a ledger that replays; ``is_wallet`` tells contracts, where a node can."""
-    from chain.history import round_outcomes
+    from chain.record.outcomes import round_outcomes
     from cocogen.rounds.evidence_audit import check_evidence
 
     signatures = {}
@@ -64,7 +64,7 @@ class _Signers:
     now."""
 
     def __init__(self, record: LedgerRecord, terms: EncodedTerms, is_wallet: Callable[[str], bool] | None) -> None:
-        from chain.attestation import Domain
+        from chain.encoding.signatures import Domain
 
         self._domain = Domain(record.chain_id, record.address)
         self._terms = terms
@@ -72,7 +72,7 @@ class _Signers:
         self._is_wallet = is_wallet
 
     def contribution(self, number: int, index: int, contribution: Contribution, signature: bytes) -> bool | None:
-        from chain.attestation import contribution_struct_hash, verify
+        from chain.encoding.signatures import contribution_struct_hash, verify
 
         account = self._terms.members[self._terms.positions[index]].account
         parts = (contribution.data, contribution.generated, contribution.compute, contribution.evidence_hash)
@@ -82,7 +82,7 @@ class _Signers:
         return None if self.attester_is_contract else False
 
     def bundle(self, address: str, digest: bytes, signature: bytes) -> bool | None:
-        from chain.attestation import verify
+        from chain.encoding.signatures import verify
 
         if verify(self._domain.evidence_digest(digest), signature, address):
             return True

@@ -33,9 +33,9 @@ def export(request: Request, output: str) -> None:
     Whoever has it and the resolved terms can audit without a node:  cocogen audit --offline ledger.jsonl --terms
     resolved.json
     """
-    from chain.arithmetic import encode
-    from chain.bytecode import in_layout_of, shipped_artifact
-    from chain.export import write_ledger
+    from chain.contract.bytecode import in_layout_of, shipped_artifact
+    from chain.encoding.codec import encode
+    from chain.record.export import write_ledger
     from cli.session import Session
 
     with Session.opened(request, reading=True) as session, progress() as bars:

@@ -19,8 +19,8 @@ from cli.options import key_options
 from cli.output import emit, note, table, word
 
 if TYPE_CHECKING:
-    from chain.accounts import KeySource
-    from chain.keys import KeyFolder, Keystore
+    from chain.keys.accounts import KeySource
+    from chain.keys.keystores import KeyFolder, Keystore
 
 __all__ = ["key_folder", "key_source", "keys"]
 
@@ -31,14 +31,14 @@ def key_folder(path: str | None) -> KeyFolder:
     """The key folder that was named, else the one in the user's configuration folder."""
     from platformdirs import user_config_path
 
-    from chain.keys import KeyFolder
+    from chain.keys.keystores import KeyFolder
 
     return KeyFolder(Path(path).expanduser() if path else user_config_path("cocogen") / "keys")
 
 
 def key_source(path: str | None, password_file: str | None, addresses: Mapping[str, str]) -> KeySource:
     """Keystores with their passwords, for terms that name these addresses."""
-    from chain.accounts import KeySource
+    from chain.keys.accounts import KeySource
 
     return KeySource(key_folder(path), lambda keystore: _password(keystore, password_file), addresses)
 
@@ -87,7 +87,7 @@ def import_(
     format_: str,
 ) -> None:
     """Keep an existing key under NAME: a private key or a keystore; delete the file that it came from afterwards."""
-    from chain.keys import parse_private_key
+    from chain.keys.keystores import parse_private_key
     from cocogen.errors import ConfigurationError
 
     if (private_key_file is None) == (keystore is None):
@@ -129,8 +129,8 @@ def show(name: str, keys: str | None, password_file: str | None, format_: str) -
 
 def _copied(name: str, file: Path, path: str | None, password_file: str | None, format_: str) -> None:
     """Encrypt the key of a keystore anew, under the password that it has."""
-    from chain.keys import Keystore
-    from chain.keystore_file import read_keystore
+    from chain.keys.keystore_file import read_keystore
+    from chain.keys.keystores import Keystore
 
     folder = key_folder(path)
     folder.check_free(name)
@@ -158,7 +158,7 @@ def _data(keystore: Keystore) -> dict[str, Any]:
 
 def _password(keystore: Keystore | None, password_file: str | None) -> str:
     """The password of a keystore, or of one that is about to be created (None)."""
-    from chain.key_errors import PasswordMissing
+    from chain.errors.keys import PasswordMissing
 
     if password_file is not None:
         password = (_secret(password_file).splitlines() or [""])[0]
@@ -180,7 +180,7 @@ def _password(keystore: Keystore | None, password_file: str | None) -> str:
 
 def _secret(path: str) -> str:
     """The text of a file that nobody else may read, or of standard input."""
-    from chain.key_errors import KeystoreError
+    from chain.errors.keys import KeystoreError
 
     try:
         if path == "-":

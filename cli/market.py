@@ -9,7 +9,7 @@ from cocogen.terms.consortium import Consortium
 from cocogen.terms.sections import Incentive
 
 if TYPE_CHECKING:
-    from chain.memory import MemoryProvider
+    from chain.twin.ledger import MemoryProvider
     from cli.output import Progress
     from cli.session import Request
     from cocogen.game.arrays import Array
@@ -51,7 +51,7 @@ def open_market(request: Request, bars: Progress) -> OpenMarket:
 
 
 def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenMarket:
-    from chain.memory import MemoryProvider
+    from chain.twin.ledger import MemoryProvider
     from cocogen.terms.market import encoding_of, market
 
     provider = MemoryProvider(consortium.consortium.seed)
@@ -99,7 +99,7 @@ def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider
 
 
 def _stated(terms: DataMarket) -> OpenMarket:
-    from chain.memory import MemoryProvider
+    from chain.twin.ledger import MemoryProvider
     from cocogen.mechanisms.redistribution.agreement import agree_optimal, agree_uniform
 
     provider = MemoryProvider(terms.consortium.seed)

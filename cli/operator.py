@@ -11,8 +11,8 @@ from cli.options import common
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
-    from chain.accounts import KeySource
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
+    from chain.keys.accounts import KeySource
     from cli.session import Request
     from cocogen.ledger import Deployment, LedgerProvider
     from cocogen.rounds.loop import Progress
@@ -34,7 +34,7 @@ def deploy(request: Request) -> None:
     On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
     CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account.
     """
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
     from chain.open import EPHEMERAL, open_ledger
     from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
     from cocogen.errors import ConfigurationError
@@ -195,7 +195,7 @@ def deploy_consortium(
     """
     from dataclasses import replace
 
-    from chain.errors import UnencodableTerms
+    from chain.errors.chain import UnencodableTerms
     from chain.open import storable
     from cli.session import data_folders
     from cocogen.errors import ConfigurationError

@@ -11,7 +11,7 @@ import click
 from cli.output import note
 
 if TYPE_CHECKING:
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
 
 __all__ = ["once", "once_by_state", "yes_option"]
 
@@ -30,7 +30,7 @@ def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool
 
     With ``ask`` a person at a terminal decides, and None says that once was enough; else the error is the answer.
     """
-    from chain.errors import AlreadySent
+    from chain.backends.journal import AlreadySent
 
     while True:
         try:
@@ -49,7 +49,7 @@ def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool
 
 def once_by_state(journal: Journal, action: Callable[[], Result]) -> Result:
     """Do what moves as much as the ledger's state leaves to be moved: what was mined meanwhile is counted there."""
-    from chain.errors import AlreadySent
+    from chain.backends.journal import AlreadySent
 
     while True:
         try:

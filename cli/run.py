@@ -12,7 +12,7 @@ from cli.output import announced, emit, note, progress
 from cli.repeats import once_by_state
 
 if TYPE_CHECKING:
-    from chain.accounts import KeySource
+    from chain.keys.accounts import KeySource
     from cli.session import Request, Session
     from cocogen.data.sets import DataFolders
     from cocogen.operations.study import Study
@@ -116,7 +116,7 @@ def _session(
 
     ``played``: the run in the workspace is this command's own.
     """
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
     from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
     from cli.session import Session, ledger_location, load_resolved
@@ -193,7 +193,7 @@ def _play(
     if not no_study:
         from functools import partial
 
-        from chain.memory import MemoryProvider
+        from chain.twin.ledger import MemoryProvider
         from cocogen.operations.study import StudyRun
 
         provider = partial(MemoryProvider, consortium.consortium.seed)

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chain.errors import ContractError
-from chain.journal import Journal
+from chain.backends.journal import Journal
+from chain.errors.reverts import ContractError
 from chain.open import AuditableProvider, open_ledger
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.files import read_bounded
@@ -23,7 +23,7 @@ from cocogen.terms.consortium import Consortium, load_consortium
 from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
-    from chain.accounts import KeySource
+    from chain.keys.accounts import KeySource
     from cocogen.data.sets import DataFolders
     from cocogen.terms.load import Terms
 

@@ -14,7 +14,7 @@ def needs_node() -> Callable[[str], None]:
 
     def check(kind: str) -> None:
         from chain.backends.process import find_node
-        from chain.errors import NodeNotInstalled
+        from chain.errors.chain import NodeNotInstalled
 
         try:
             find_node(kind)

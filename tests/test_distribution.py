@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chain import build
+from chain.contract import build
 from cocogen.data.sets import DataFolders, load
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.experiments.study import run_study

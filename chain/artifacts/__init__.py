@@ -1,7 +1,7 @@
 """The compiled contracts, as they are shipped: nobody needs a compiler to deploy or audit.
 
 Contracts of earlier layouts of the terms lie in a folder named by the layout: whoever deployed them can still open,
-settle and audit. Left out: compiling (``python -m chain.build``).
+settle and audit. Left out: compiling (``python -m chain.contract.build``).
 """
 
 from __future__ import annotations
@@ -77,5 +77,5 @@ def load_artifact(name: str, directory: Path = ARTIFACTS) -> Artifact:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactInvalid(
             f"{path}: no readable artifact of {name} ({type(error).__name__}: {error})",
-            hint="reinstall the package, or compile it again: python -m chain.build",
+            hint="reinstall the package, or compile it again: python -m chain.contract.build",
         ) from error

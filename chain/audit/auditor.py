@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from chain.arithmetic import encode
 from chain.artifacts import Artifact
 from chain.audit.deployed import check_code, check_terms
 from chain.audit.log import check_log
+from chain.audit.replay import Finding, Replay, replay
 from chain.audit.report import CHECKS, AuditReport, Check, overall
 from chain.audit.rounds import Payments, account, settled_rounds, tally
 from chain.audit.second import check_second
 from chain.audit.signatures import Signatures, check_signatures
 from chain.audit.storage import check_storage
-from chain.bytecode import in_layout_of, shipped_artifact
-from chain.errors import ContractError
-from chain.record import LedgerRecord
-from chain.replay import Finding, Replay, replay
-from chain.terms import EncodedTerms
+from chain.contract.bytecode import in_layout_of, shipped_artifact
+from chain.encoding.codec import encode
+from chain.encoding.terms import EncodedTerms
+from chain.errors.reverts import ContractError
+from chain.record.values import LedgerRecord
 from cocogen.ledger import SettlementTerms
 
 __all__ = ["audit"]

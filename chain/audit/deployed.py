@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from chain import attestation
 from chain.artifacts import Artifact
-from chain.bytecode import blob_address, code_differences, immutable_values
-from chain.record import MEMORY_CHAIN_ID, LedgerRecord
-from chain.replay import Finding
-from chain.terms import STAND_IN_LENGTH, EncodedTerms, ScalarTerms
+from chain.audit.replay import Finding
+from chain.contract.bytecode import blob_address, code_differences, immutable_values
+from chain.encoding import signatures
+from chain.encoding.terms import STAND_IN_LENGTH, EncodedTerms, ScalarTerms
+from chain.record.values import MEMORY_CHAIN_ID, LedgerRecord
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["check_code", "check_terms", "shown"]
@@ -30,7 +30,7 @@ def check_code(record: LedgerRecord, terms: EncodedTerms, artifact: Artifact) ->
         elif record.blob_address != ZERO_ADDRESS:
             yield Finding("code", f"a ledger in memory has no terms blob, so none at {record.blob_address}")
         return
-    values = immutable_values(terms, attestation.Domain(record.chain_id, record.address))
+    values = immutable_values(terms, signatures.Domain(record.chain_id, record.address))
     for difference in code_differences(record.runtime_code, artifact, values):
         yield Finding("code", difference, record.created_transaction)
     expected = blob_address(record.address)

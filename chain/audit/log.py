@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from itertools import groupby, pairwise
 
-from chain.calls import GUARDED, calls
-from chain.record import LedgerEvent, LedgerRecord
-from chain.replay import Finding
-from chain.terms import EncodedTerms
+from chain.audit.replay import Finding
+from chain.encoding.terms import EncodedTerms
+from chain.record.calls import GUARDED, calls
+from chain.record.values import LedgerEvent, LedgerRecord
 from cocogen.ledger import ZERO_ADDRESS
 
 __all__ = ["check_log"]

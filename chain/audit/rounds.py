@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from operator import mul
 from typing import Any
 
+from chain.audit.replay import Finding
 from chain.audit.report import Accounting, OrganizationAccount, PairAccount
-from chain.kernel import TRANSFER_DIVISOR
-from chain.record import LedgerEvent, LedgerRecord
-from chain.replay import Finding
-from chain.terms import EncodedTerms
+from chain.encoding.kernel import TRANSFER_DIVISOR
+from chain.encoding.terms import EncodedTerms
+from chain.record.values import LedgerEvent, LedgerRecord
 
 __all__ = ["Payments", "SettledRound", "account", "settled_rounds", "tally"]
 

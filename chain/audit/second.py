@@ -11,10 +11,10 @@ from dataclasses import fields, replace
 from itertools import zip_longest
 
 from chain.audit.deployed import shown
-from chain.calls import with_known_callers
-from chain.errors import ChainUnavailable, WrongChain
-from chain.record import LedgerRecord, StorageView
-from chain.replay import Finding
+from chain.audit.replay import Finding
+from chain.errors.chain import ChainUnavailable, WrongChain
+from chain.record.calls import with_known_callers
+from chain.record.values import LedgerRecord, StorageView
 
 __all__ = ["ask_second_node", "check_second"]
 
@@ -39,9 +39,9 @@ def ask_second_node(url: str, record: LedgerRecord, name: str) -> LedgerRecord:
     # web3 takes a second to import, and no other check needs it
     from chain.backends import open_backend
     from chain.backends.failures import node_errors
-    from chain.collect import collect_record
-    from chain.contract import ConsortiumContract
-    from chain.creation import is_creation
+    from chain.contract.client import ConsortiumContract
+    from chain.contract.collect import collect_record
+    from chain.contract.creation import is_creation
 
     block = record.storage.block
     with open_backend(url) as backend:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain import attestation
-from chain.record import LedgerEvent, LedgerRecord
-from chain.replay import EVENT_ARGUMENTS, Finding
-from chain.terms import EncodedTerms
+from chain.audit.replay import EVENT_ARGUMENTS, Finding
+from chain.encoding import signatures
+from chain.encoding.terms import EncodedTerms
+from chain.record.values import LedgerEvent, LedgerRecord
 
 __all__ = ["Signatures", "check_signatures"]
 
@@ -58,7 +58,7 @@ def check_signatures(
 
     ``offline``: the record was read from a file; a contract's answers are then those of the ``second`` node.
     """
-    domain = attestation.Domain(record.chain_id, record.address)
+    domain = signatures.Domain(record.chain_id, record.address)
     result = Signatures()
     for event in record.events:
         if event.attested is not None and not (record.attester_is_contract and event.name in _SIGNED):
@@ -99,7 +99,7 @@ def _answer(event: LedgerEvent, answers: Answers) -> bool | None:
 
 
 def _verify(
-    record: LedgerRecord, event: LedgerEvent, terms: EncodedTerms, domain: attestation.Domain, answers: Answers
+    record: LedgerRecord, event: LedgerEvent, terms: EncodedTerms, domain: signatures.Domain, answers: Answers
 ) -> str | None:
     """Return what is wrong with a signature ("": nothing), or None when only its contract could say."""
     args: Any = event.args
@@ -107,7 +107,7 @@ def _verify(
     is_contribution = event.name == "ContributionSubmitted"
     what = f"the contribution of {args['member']}" if is_contribution else "the vector of transfers"
     struct_hash_of: Callable[..., bytes] = (
-        attestation.contribution_struct_hash if is_contribution else attestation.transfers_struct_hash
+        signatures.contribution_struct_hash if is_contribution else signatures.transfers_struct_hash
     )
     try:
         struct_hash = struct_hash_of(terms.terms_hash, *(args[name] for name in _SIGNED[event.name]))
@@ -116,6 +116,6 @@ def _verify(
     where = f"{what} to round {args['round']}"
     if record.attester_is_contract and (answer := _answer(event, answers)) is not None:
         return "" if answer else f"{where}: the contract {attester} does not own the signature (EIP-1271)"
-    if attestation.verify(domain.digest(struct_hash), args["attesterSignature"], attester):
+    if signatures.verify(domain.digest(struct_hash), args["attesterSignature"], attester):
         return ""
     return None if record.attester_is_contract else f"{where} is not signed by {attester}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chain.audit.deployed import shown
-from chain.record import LedgerRecord, RoundView
-from chain.replay import Finding, Replay
+from chain.audit.replay import Finding, Replay
+from chain.record.values import LedgerRecord, RoundView
 
 __all__ = ["check_storage"]
 

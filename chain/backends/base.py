@@ -16,7 +16,7 @@ from cocogen.errors import ConfigurationError, FieldProblem
 if TYPE_CHECKING:
     from web3 import Web3
 
-    from chain.journal import Journal
+    from chain.backends.journal import Journal
 
 __all__ = ["BACKENDS", "Backend", "open_backend"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from chain.errors import ArgumentOutOfRange
+from chain.errors.chain import ArgumentOutOfRange
 
 __all__ = ["GENESIS_TIME", "MovableClock"]
 

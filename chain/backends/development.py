@@ -13,7 +13,7 @@ from web3 import Web3
 from chain.backends.clock import MovableClock
 from chain.backends.provider import NodeProvider
 from chain.backends.rpc import CONFIRMATIONS, RpcBackend
-from chain.errors import ChainUnavailable
+from chain.errors.chain import ChainUnavailable
 
 __all__ = ["DEVELOPMENT_CHAIN_IDS", "DevelopmentBackend", "connect"]
 

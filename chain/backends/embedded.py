@@ -15,7 +15,7 @@ from eth_typing import Hash32
 from chain.backends.evm import CHAIN_ID, DAMAGE, GENESIS_TIME, LocalChain, LocalEvm, damaged
 from chain.backends.local import LocalBackend
 from chain.backends.store import ChainStore
-from chain.errors import IncompatibleChainFile
+from chain.errors.chain import IncompatibleChainFile
 
 __all__ = ["EmbeddedBackend"]
 

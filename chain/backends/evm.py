@@ -44,7 +44,7 @@ from web3.types import RPCEndpoint, RPCResponse
 
 from chain.abi import keccak256
 from chain.backends.clock import GENESIS_TIME
-from chain.errors import IncompatibleChainFile
+from chain.errors.chain import IncompatibleChainFile
 
 __all__ = ["CHAIN_ID", "FAUCET_BALANCE", "GENESIS_TIME", "ExecutionFailed", "LocalChain", "LocalEvm", "LocalProvider"]
 

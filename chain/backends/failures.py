@@ -1,8 +1,8 @@
 """The one boundary at which a node's failures become typed errors.
 
 Every backend hands web3 the same thing (revert data in ``error.data``), web3 raises its own exceptions, and
-:func:`node_errors` turns those into the classes of :mod:`chain.errors`: whichever chain refused a call, and whether
-the refusal came from a call, an estimate or a mined transaction, the caller sees one exception.
+:func:`node_errors` turns those into the classes of :mod:`chain.errors.chain`: whichever chain refused a call, and
+whether the refusal came from a call, an estimate or a mined transaction, the caller sees one exception.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from web3.exceptions import (
     Web3RPCError,
 )
 
-from chain.errors import ChainUnavailable, NoContract, TransactionRejected, UnknownRevert, decode_revert
+from chain.errors.chain import ChainUnavailable, NoContract, TransactionRejected, UnknownRevert
+from chain.errors.reverts import decode_revert
 
 __all__ = ["node_errors", "node_message"]
 

@@ -11,8 +11,8 @@ from web3.types import Wei
 from chain.backends.clock import MovableClock
 from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
-from chain.errors import ChainUnavailable
-from chain.journal import Journal
+from chain.backends.journal import Journal
+from chain.errors.chain import ChainUnavailable
 
 __all__ = ["LocalBackend"]
 

@@ -7,7 +7,7 @@ from web3 import Web3
 from web3.exceptions import Web3RPCError
 from web3.types import LogReceipt
 
-from chain.errors import RequestUnanswered
+from chain.errors.chain import RequestUnanswered
 
 __all__ = ["contract_logs"]
 

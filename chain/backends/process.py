@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from chain.backends.provider import NodeProvider
-from chain.errors import ChainUnavailable, NodeNotInstalled
+from chain.errors.chain import ChainUnavailable, NodeNotInstalled
 
 __all__ = ["HOST", "NodeProcess", "find_node"]
 

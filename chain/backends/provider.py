@@ -29,7 +29,7 @@ from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.backends.urls import checked_url, is_loopback, masked
-from chain.errors import ChainUnavailable, RequestUnanswered
+from chain.errors.chain import ChainUnavailable, RequestUnanswered
 
 __all__ = ["NodeProvider"]
 

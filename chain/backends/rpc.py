@@ -18,9 +18,9 @@ from web3 import Web3
 
 from chain.abi import LARGEST_WORD
 from chain.backends.failures import node_errors
+from chain.backends.journal import Journal
 from chain.backends.provider import NodeProvider
-from chain.errors import ChainUnavailable, NotALocalChain
-from chain.journal import Journal
+from chain.errors.chain import ChainUnavailable, NotALocalChain
 
 __all__ = ["CONFIRMATIONS", "FEE_LIMIT", "RpcBackend"]
 

@@ -19,7 +19,7 @@ from eth.db.backends.base import BaseDB
 from filelock import FileLock, Timeout
 
 from chain.abi import keccak256
-from chain.errors import ChainLocked, ChainUnavailable, IncompatibleChainFile
+from chain.errors.chain import ChainLocked, ChainUnavailable, IncompatibleChainFile
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "ChainStore"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chain.abi import WORD
-from chain.errors import ArgumentOutOfRange
+from chain.errors.chain import ArgumentOutOfRange
 from cocogen.ledger import RULINGS
 
 __all__ = [

@@ -54,10 +54,10 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
 
     What it signs, and under agreed privacy its task, needs the organization's key; MissingKey where it is not here.
     """
-    from chain.accounts import Accounts
-    from chain.arithmetic import encode
-    from chain.attestation import Domain, sign
     from chain.backends.urls import is_url
+    from chain.encoding.codec import encode
+    from chain.encoding.signatures import Domain, sign
+    from chain.keys.accounts import Accounts
     from cocogen.flower.node import Member
     from cocogen.flower.orders import AnsweredOrders
     from cocogen.operations.deployment import load_deployment

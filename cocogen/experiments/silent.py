@@ -46,7 +46,7 @@ def transfers_without(rates: Array, scores: Array, silent: BoolArray, stand_ins:
 
     ``rates``: σ times the incentive, shape (N, N), symmetric. ``scores``: of what is contributed. ``stand_ins``: the
     scores by which the silent pay each contributor what they would have owed; None: they are masked. In floats what
-    ``chain.kernel`` computes in integers.
+    ``chain.encoding.kernel`` computes in integers.
     """
     here = ~silent
     moved = rates * (scores[:, None] - scores[None, :]) * (here[:, None] & here[None, :])

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chain.attestation import address_of
-from chain.keys import development_key
+from chain.encoding.signatures import address_of
+from chain.keys.keystores import development_key
 from cocogen.ledger import Member, SettlementTerms
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -300,10 +300,10 @@ class Stage:
     """A deployed contract with its accounts, and the steps of a round; indices are the contract's."""
 
     def __init__(self, backend: Any, terms: SettlementTerms, seed: int = SEED) -> None:
-        from chain.arithmetic import encode
-        from chain.attestation import Domain
-        from chain.contract import ConsortiumContract
-        from chain.keys import development_account
+        from chain.contract.client import ConsortiumContract
+        from chain.encoding.codec import encode
+        from chain.encoding.signatures import Domain
+        from chain.keys.keystores import development_account
 
         self.backend = backend
         self.encoded = encode(terms)
@@ -329,7 +329,7 @@ class Stage:
 
     def attested(self, index: int, data: int, generated: int, compute: int, *, signer: Any = None) -> tuple[Any, ...]:
         """The arguments of contributionSubmit, signed for the current round."""
-        from chain.attestation import contribution_struct_hash, sign
+        from chain.encoding.signatures import contribution_struct_hash, sign
 
         evidence, number = b"\x05" * 32, self.contract.round().number
         member = self.encoded.members[index].account
@@ -351,7 +351,7 @@ class Stage:
 
     def attested_transfers(self, transfers: tuple[int, ...], *, signer: Any = None) -> tuple[Any, ...]:
         """The arguments of transfersSubmit, signed for the current round."""
-        from chain.attestation import sign, transfers_hash, transfers_struct_hash
+        from chain.encoding.signatures import sign, transfers_hash, transfers_struct_hash
 
         evidence, number = b"\x05" * 32, self.contract.round().number
         struct_hash = transfers_struct_hash(self.encoded.terms_hash, number, transfers_hash(transfers), evidence)

@@ -11,18 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain import kernel
-from chain.arithmetic import decode, encode
-from chain.errors import (
-    ArgumentOutOfRange,
-    BondLocked,
-    DisputeBondTooSmall,
-    StandInOutOfRange,
-    StandInsLengthInvalid,
-    UnencodableTerms,
-)
-from chain.memory import MemoryProvider
-from chain.terms import FIRST_LAYOUT, LAYOUT, check_terms
+from chain.encoding import kernel
+from chain.encoding.codec import decode, encode
+from chain.encoding.terms import FIRST_LAYOUT, LAYOUT, check_terms
+from chain.errors.chain import ArgumentOutOfRange, UnencodableTerms
+from chain.errors.contract import BondLocked, StandInOutOfRange, StandInsLengthInvalid
+from chain.errors.disputes import DisputeBondTooSmall
+from chain.twin.ledger import MemoryProvider
 from cocogen.ledger import Contribution
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "golden" / "absence.json").read_text())

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from chain.arithmetic import check_terms, encode
 from chain.audit import audit
-from chain.collect import collect_record
+from chain.contract.collect import collect_record
+from chain.contract.token import Token
+from chain.encoding.codec import check_terms, encode
 from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID
-from chain.errors import ContractError
-from chain.token import Token
-from chain.twin import Twin
+from chain.errors.reverts import ContractError
+from chain.twin.machine import Twin
 from cocogen.ledger import ZERO_ADDRESS, Member
 
 # Without shrinking: an example takes a second, and hypothesis traces every line of the virtual machine to explain one.

@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chain import kernel
-from chain.arithmetic import encode
-from chain.attestation import address_of, sign, transfers_hash
-from chain.collect import collect_record
+from chain.contract.collect import collect_record
+from chain.encoding import kernel
+from chain.encoding.codec import encode
+from chain.encoding.signatures import address_of, sign, transfers_hash
 from chain.encoding.states import CALCULATED, DISPUTED, FORFEIT, IDLE, OPEN, RECORDED, SETTLE, VOID
-from chain.errors import ContractError
-from chain.keys import development_account, development_key
-from chain.twin import Twin
+from chain.errors.reverts import ContractError
+from chain.keys.keystores import development_account, development_key
+from chain.twin.machine import Twin
 
 SEED = 7
 COUNT = 3

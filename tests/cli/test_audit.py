@@ -263,8 +263,8 @@ class TestLive:
             assert "organization.north.local" in check_of(data, "data")["detail"]
 
     def test_roles_of_keystores_that_are_elsewhere_contradict_nothing(self, folder, monkeypatch):
-        from chain.errors import MissingKey
-        from chain.provider import ChainProvider
+        from chain.contract.provider import ChainProvider
+        from chain.errors.chain import MissingKey
 
         def elsewhere(_: Any, name: str) -> str:
             raise MissingKey("", name)

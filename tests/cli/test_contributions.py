@@ -157,7 +157,7 @@ def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, c
 def test_a_round_that_was_not_paid_shows_no_transfer(workspace, capsys, monkeypatch) -> None:
     from dataclasses import replace
 
-    from cocogen.contribution import recorded
+    from cocogen.rounds import recorded
 
     original = recorded._outcome
     monkeypatch.setattr(recorded, "_outcome", lambda *given: replace(original(*given), status="voided"))

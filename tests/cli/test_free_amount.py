@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from chain.attestation import address_of
-from chain.errors import BondLocked
-from chain.keys import development_key
-from chain.memory import MemoryProvider
+from chain.encoding.signatures import address_of
+from chain.errors.contract import BondLocked
+from chain.keys.keystores import development_key
+from chain.twin.ledger import MemoryProvider
 from cli.organization import free_amount
 from cocogen.ledger import Contribution, Member, SettlementTerms
 

@@ -435,7 +435,7 @@ def test_keystores(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COCOGEN_PASSWORD", "secret")
     folder = Path(FILE_NAME)
-    monkeypatch.setattr("chain.keys.SCRYPT_COST", 2)
+    monkeypatch.setattr("chain.keys.keystores.SCRYPT_COST", 2)
     code, out, err = typed("keys", "new", "north", "--keys", str(folder))
     assert (code, SEEN in out) == (0, True)
     harmless(out + err)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chain.attestation import address_of
-from chain.keys import development_key
+from chain.contract.provider import ChainProvider
+from chain.encoding.signatures import address_of
+from chain.keys.keystores import development_key
 from chain.open import open_ledger
-from chain.provider import ChainProvider
 from cli.operator import _make_way
 from cli.session import ledger_location
 from cocogen.errors import WorkspaceError

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from chain.backends.embedded import EmbeddedBackend
-from chain.errors import ChainUnavailable
+from chain.errors.chain import ChainUnavailable
 from chain.open import open_ledger
 from cli.main import main
 from cli.session import ledger_location

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.evidence.local import LearningTask
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame

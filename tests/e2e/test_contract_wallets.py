@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chain.attestation import address_of, sign
 from chain.backends import open_backend
-from chain.keys import development_account, development_key
+from chain.encoding.signatures import address_of, sign
+from chain.keys.keystores import development_account, development_key
 
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
 MOCKS = Path(__file__).parents[1] / "fixtures" / "mocks.json"

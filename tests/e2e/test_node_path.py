@@ -54,7 +54,7 @@ def start_node(needs_node):
 @pytest.fixture
 def keystores(tmp_path, monkeypatch):
     """A keystore for everybody, cheaply encrypted under one password; returns the addresses."""
-    from chain.keys import KeyFolder, development_key
+    from chain.keys.keystores import KeyFolder, development_key
 
     folder = KeyFolder(tmp_path / "keys")
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
@@ -139,8 +139,8 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
 
 
 def test_real_chain_refuses_accounts_that_everybody_can_derive(cocogen, terms, start_node, tmp_path, monkeypatch):
-    from chain.attestation import address_of
-    from chain.keys import development_key
+    from chain.encoding.signatures import address_of
+    from chain.keys.keystores import development_key
 
     monkeypatch.setenv("COCOGEN_KEYS", str(tmp_path / "none"))
     node = start_node("--chain-id", "5551")

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from chain import attestation
 from chain.abi import keccak256
-from chain.arithmetic import encode
 from chain.artifacts import load_artifact
-from chain.bytecode import blob_address, immutable_values
-from chain.keys import development_key
-from chain.record import BlockView, Event, LedgerEvent, LedgerRecord
-from chain.terms import EncodedTerms
-from chain.twin import Twin
+from chain.contract.bytecode import blob_address, immutable_values
+from chain.encoding import signatures
+from chain.encoding.codec import encode
+from chain.encoding.terms import EncodedTerms
+from chain.keys.keystores import development_key
+from chain.record.values import BlockView, Event, LedgerEvent, LedgerRecord
+from chain.twin.machine import Twin
 from cocogen.ledger import ZERO_ADDRESS, SettlementTerms
 
 SEED = 7
@@ -75,7 +75,7 @@ class Life:
             member = self.encoded.members[index]
             parts = (member.data_cap - 3 * index, member.generated_cap // (index + 1), member.compute_cap - index)
             digest = self.twin.contribution_digest(index, *parts, EVIDENCE)
-            signature = attestation.sign(digest, development_key(SEED, "attester"))
+            signature = signatures.sign(digest, development_key(SEED, "attester"))
             sender = self.account(index if relayed_by is None else relayed_by)
             self.call(sender, self.twin.contribution_submit, index, *parts, EVIDENCE, signature)
 
@@ -90,8 +90,8 @@ class Life:
             for step, i in enumerate(present[:-1]):
                 vector[i] = (10 * step + 7) * (-1) ** step
             vector[present[-1]] = -sum(vector)
-            digest = self.twin.transfers_digest(attestation.transfers_hash(vector), EVIDENCE)
-            signature = attestation.sign(digest, development_key(SEED, "attester"))
+            digest = self.twin.transfers_digest(signatures.transfers_hash(vector), EVIDENCE)
+            signature = signatures.sign(digest, development_key(SEED, "attester"))
             self.call(STRANGER, self.twin.transfers_submit, tuple(vector), EVIDENCE, signature)
 
     def dispute(self, index: int, ruling: int, *, silent: bool = False) -> None:
@@ -112,7 +112,7 @@ class Life:
         """The record as of now, with the code that the shipped contract has on the chain."""
         artifact = load_artifact(self.encoded.contract_name)
         code = bytearray(artifact.deployed_bytecode)
-        values = immutable_values(self.encoded, attestation.Domain(CHAIN_ID, ADDRESS))
+        values = immutable_values(self.encoded, signatures.Domain(CHAIN_ID, ADDRESS))
         for name, places in artifact.immutable_references.items():
             for start, length in places:
                 code[start : start + length] = values[name]

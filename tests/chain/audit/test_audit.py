@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from chain import kernel
-from chain.arithmetic import encode
 from chain.artifacts import CONTRACTS, load_artifact
 from chain.audit import CANNOT_KNOW, CHECKS, QUESTIONS, AuditReport, audit, incomplete
+from chain.audit.replay import EVENT_ARGUMENTS
 from chain.audit.rounds import SettledRound, tally
 from chain.audit.second import ask_second_node
-from chain.errors import ChainUnavailable, WrongChain
-from chain.memory import MemoryProvider
+from chain.encoding import kernel
+from chain.encoding.codec import encode
+from chain.errors.chain import ChainUnavailable, WrongChain
 from chain.open import open_ledger
-from chain.record import LedgerEvent, LedgerRecord
-from chain.replay import EVENT_ARGUMENTS
+from chain.record.values import LedgerEvent, LedgerRecord
+from chain.twin.ledger import MemoryProvider
 from cocogen.ledger import Contribution, Ledger, SettlementTerms
 
 SEED = 7
@@ -485,7 +485,7 @@ class TestAskingASecondNode:
         return tester
 
     def test_it_gives_the_same_record_at_the_same_block(self, node, terms):
-        from chain.provider import ChainProvider
+        from chain.contract.provider import ChainProvider
 
         ledger = ChainProvider(node, SEED).deploy(terms)
         ledger.deposit(0, 3 * ledger.decoded.liabilities[0])

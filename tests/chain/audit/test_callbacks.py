@@ -17,11 +17,11 @@ from web3.exceptions import ContractLogicError
 
 from chain.audit import audit
 from chain.audit.second import check_second
-from chain.calls import calls, with_known_callers
-from chain.collect import collect_record
+from chain.contract.collect import collect_record
 from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED
-from chain.errors import ContractError
-from chain.record import LedgerRecord
+from chain.errors.reverts import ContractError
+from chain.record.calls import calls, with_known_callers
+from chain.record.values import LedgerRecord
 
 BOND = 1_000
 COUNT = 4

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from chain.audit import audit
-from chain.export import LedgerFileInvalid, read_ledger, write_ledger
-from chain.memory import MemoryProvider
-from chain.record import LedgerRecord
+from chain.record.export import LedgerFileInvalid, read_ledger, write_ledger
+from chain.record.values import LedgerRecord
+from chain.twin.ledger import MemoryProvider
 from cocogen.ledger import Contribution
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "audit.md"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from chain.audit import AuditReport, audit
-from chain.export import read_ledger, write_ledger
-from chain.record import LedgerRecord
+from chain.record.export import read_ledger, write_ledger
+from chain.record.values import LedgerRecord
 
 STRANGER = "0x52908400098527886E0F7030069857D2E4169EE7"
 EVIDENCE = b"\xee" * 32

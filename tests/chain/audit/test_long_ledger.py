@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chain.audit import audit
-from chain.export import read_ledger, write_ledger
+from chain.record.export import read_ledger, write_ledger
 
 settlement_audit = pytest.importorskip("benchmarks.settlement_audit", reason="run python -m pytest in the repository")
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from chain.artifacts import load_artifact
-from chain.attestation import Domain, contribution_struct_hash, sign, transfers_hash, transfers_struct_hash
 from chain.audit import AuditReport, audit
-from chain.export import read_ledger, write_ledger
-from chain.keys import development_key
-from chain.record import BlockView, LedgerEvent, LedgerRecord, RoundView, StorageView
-from chain.replay import EVENT_ARGUMENTS
-from chain.terms import ScalarTerms
+from chain.audit.replay import EVENT_ARGUMENTS
+from chain.encoding.signatures import Domain, contribution_struct_hash, sign, transfers_hash, transfers_struct_hash
+from chain.encoding.terms import ScalarTerms
+from chain.keys.keystores import development_key
+from chain.record.export import read_ledger, write_ledger
+from chain.record.values import BlockView, LedgerEvent, LedgerRecord, RoundView, StorageView
 from cocogen.ledger import ZERO_ADDRESS
 
 OTHER = "0x52908400098527886E0F7030069857D2E4169EE7"

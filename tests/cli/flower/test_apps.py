@@ -11,9 +11,9 @@ from eth_account import Account
 
 pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip install 'cocogen[flower]')")
 
-from chain.arithmetic import encode
-from chain.attestation import Domain, verify
-from chain.key_errors import DevelopmentKeyRefused
+from chain.encoding.codec import encode
+from chain.encoding.signatures import Domain, verify
+from chain.errors.keys import DevelopmentKeyRefused
 from cli.flower.apps import open_member
 from cli.main import main
 from cli.session import load_resolved
@@ -86,7 +86,7 @@ def test_under_privacy_the_salt_follows_from_the_organizations_key(workspace, sa
     assert len(north) == 32
     assert north == again
     assert north != harbor
-    monkeypatch.setattr("chain.accounts.Accounts.signer", lambda *_: Account.from_key(b"\x07" * 32))
+    monkeypatch.setattr("chain.keys.accounts.Accounts.signer", lambda *_: Account.from_key(b"\x07" * 32))
     open_member({"organization": "north"}).task()
     assert salts[3][0] not in {north, harbor}
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from chain.kernel import TRANSFER_DIVISOR, payoffs
+from chain.encoding.kernel import TRANSFER_DIVISOR, payoffs
 from cocogen.experiments import deviation
 from cocogen.experiments.claims import Verdict
 from cocogen.experiments.markets import cocogen_market, tradefl_market

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.errors import ConfigurationError
 from cocogen.experiments.markets import tradefl_market
 from cocogen.mechanisms.absence import least_strategies, stand_ins

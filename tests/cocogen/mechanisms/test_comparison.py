@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.game.rationality import outside_options
 from cocogen.mechanisms import build_game
 from cocogen.mechanisms.comparison import compare_schemes

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.errors import LearningError
 from cocogen.evidence.local import LearningTask
 from cocogen.operations import study

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from chain.errors import LedgerError
-from chain.memory import MemoryProvider
+from chain.errors.chain import LedgerError
+from chain.twin.ledger import MemoryProvider
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.local import Assignment, LearningTask, SharedModel

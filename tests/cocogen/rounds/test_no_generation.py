@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.data.sets import DataFolders
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.evidence.local import LearningTask

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.evidence.local import LearningTask
 from cocogen.ledger import Contribution
 from cocogen.operations.registration import register

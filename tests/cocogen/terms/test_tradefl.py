@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
 from chain.open import open_ledger
+from chain.twin.ledger import MemoryProvider
 from cocogen.errors import ConfigurationError, EmptyStrategySet
 from cocogen.ledger import Contribution
 from cocogen.mechanisms import build_game, mechanism

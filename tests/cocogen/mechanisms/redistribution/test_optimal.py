@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chain.memory import MemoryProvider
+from chain.twin.ledger import MemoryProvider
 from cocogen.errors import IsolatedOrganization, NegativeScoreWeight, NoImplementingWeight, NoRationalSharing
 from cocogen.game.accuracy import PowerLaw, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame

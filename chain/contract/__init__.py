@@ -1,0 +1,1 @@
+"""The contract on a chain, and the ledger over it."""

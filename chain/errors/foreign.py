@@ -1,0 +1,151 @@
+"""Errors that reach the user through the consortium's contract but are not its own.
+
+They are those of the Solidity compiler (``Error(string)``, ``Panic(uint256)``), of OpenZeppelin's guards, and the
+standard errors of ERC-20 tokens (ERC-6093), which a token raises when a member lets the consortium take its money.
+Import them from ``chain.errors.chain``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chain.errors.reverts import ContractError
+
+_PANICS = {
+    0x00: "a failure that the compiler does not name",
+    0x01: "a failed assertion",
+    0x11: "an arithmetic overflow",
+    0x12: "a division by zero",
+    0x21: "an enumeration's value out of range",
+    0x22: "badly encoded storage",
+    0x31: "a pop from an empty array",
+    0x32: "an array index out of bounds",
+    0x41: "too much memory",
+    0x51: "a call of an uninitialized function",
+}
+
+
+@dataclass(eq=False)
+class RefusedWithReason(ContractError):
+    """A contract that the call went through (a wallet, a token) refused it in words of its own."""
+
+    abi = ("string",)
+    declared = "Error"
+    text = 'a contract on the way refused the call: "{reason}"'
+    advice = "the words are those of a token or wallet contract: ask its operator"
+    reason: str
+
+
+@dataclass(eq=False)
+class Panicked(ContractError):
+    """A contract stopped at a check of the Solidity compiler; ``number`` is the compiler's."""
+
+    abi = ("uint256",)
+    declared = "Panic"
+    text = "a contract on the way stopped at {meaning} (panic {number})"
+    advice = "the consortium's own code cannot panic: look at the token or wallet contract that the call goes through"
+    number: int
+
+    def _shown(self) -> dict[str, Any]:
+        return ContractError._shown(self) | {"meaning": _PANICS.get(self.number, "an unknown check")}
+
+
+@dataclass(eq=False)
+class ReentrancyGuardReentrantCall(ContractError):
+    """A recipient or token called back into the contract (OpenZeppelin's guard)."""
+
+    text = "the recipient called back into the contract while it was paying out"
+    advice = "withdraw to an address that does not call the contract"
+
+
+@dataclass(eq=False)
+class InvalidShortString(ContractError):
+    """A name of the EIP-712 domain is damaged (OpenZeppelin)."""
+
+    text = "the contract's name is damaged"
+    advice = "this is no contract of ours: check that the address and the artifact belong together"
+
+
+@dataclass(eq=False)
+class StringTooLong(ContractError):
+    """A name of the EIP-712 domain is too long (OpenZeppelin)."""
+
+    abi = ("string",)
+    text = 'the name "{name}" is too long for the contract'
+    advice = "this is no contract of ours: check that the address and the artifact belong together"
+    name: str
+
+
+@dataclass(eq=False)
+class SafeERC20FailedOperation(ContractError):
+    """The token did not do as it was told (OpenZeppelin)."""
+
+    abi = ("address",)
+    text = "the token {token} did not carry out a transfer"
+    advice = "see that the token is not paused and that it holds nobody's account frozen"
+    token: str
+
+
+@dataclass(eq=False)
+class ERC20InsufficientBalance(ContractError):
+    """The token: the sender holds too little of it."""
+
+    abi = ("address", "uint256", "uint256")
+    text = "{sender} holds {balance} of the token's units, but {needed} are needed"
+    advice = "get the missing tokens first"
+    sender: str
+    balance: int
+    needed: int
+
+
+@dataclass(eq=False)
+class ERC20InsufficientAllowance(ContractError):
+    """The token: the spender may not take that much."""
+
+    abi = ("address", "uint256", "uint256")
+    text = "{spender} may take {allowance} of the token's units, but {needed} are needed"
+    advice = "approve {needed} units for {spender} first"
+    spender: str
+    allowance: int
+    needed: int
+
+
+@dataclass(eq=False)
+class ERC20InvalidSender(ContractError):
+    """The token takes nothing from this address."""
+
+    abi = ("address",)
+    text = "the token takes nothing from {sender}"
+    advice = "use an account that the token lets transfer"
+    sender: str
+
+
+@dataclass(eq=False)
+class ERC20InvalidReceiver(ContractError):
+    """The token pays nothing to this address."""
+
+    abi = ("address",)
+    text = "the token pays nothing to {receiver}"
+    advice = "name another recipient"
+    receiver: str
+
+
+@dataclass(eq=False)
+class ERC20InvalidApprover(ContractError):
+    """The token lets this address approve nobody."""
+
+    abi = ("address",)
+    text = "the token does not let {approver} approve anybody"
+    advice = "use an account that the token lets transfer"
+    approver: str
+
+
+@dataclass(eq=False)
+class ERC20InvalidSpender(ContractError):
+    """The token lets nobody approve this address."""
+
+    abi = ("address",)
+    text = "the token does not let {spender} take anything"
+    advice = "ask the token's operator whether contracts may hold it"
+    spender: str

@@ -1,0 +1,1 @@
+"""What a ledger did, as plain values and files."""

@@ -1,0 +1,1 @@
+"""The contract's state machine in Python, and the ledger over it."""

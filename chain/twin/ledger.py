@@ -1,0 +1,450 @@
+"""The settlement system in memory: the ``Ledger`` protocol over the contract's twin, without chain, keys or gas.
+
+It serves solving, tests and quick runs. A seed gives the same accounts, addresses, times, hashes and signatures on
+every machine. The clock belongs to the provider, starts at ``start_time`` and moves by one second with every
+operation, or as far as it is told. Its EIP-712 chain id is 0, which no real chain has, so nothing that is signed here
+counts anywhere else. Nothing survives the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from chain.abi import checksum_address, keccak256
+from chain.encoding import signatures
+from chain.encoding.codec import decode, encode, predict
+from chain.encoding.signatures import verify as signed_by
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
+from chain.encoding.terms import EncodedTerms, check_terms
+from chain.errors.chain import ArgumentOutOfRange, MissingKey, NoContract
+from chain.keys.keystores import development_key
+from chain.record.outcomes import round_outcomes
+from chain.record.values import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
+from chain.twin.machine import Twin
+from cocogen.ledger import (
+    PHASES,
+    ZERO_ADDRESS,
+    Contribution,
+    DecodedTerms,
+    Deployment,
+    LedgerState,
+    Receipt,
+    RoundOutcome,
+    Ruling,
+    SettlementTerms,
+    Whereabouts,
+)
+
+__all__ = ["MemoryLedger", "MemoryProvider"]
+
+BACKEND = "memory"
+
+
+class _Clock:
+    """Time and number of the latest operation."""
+
+    def __init__(self, start: int) -> None:
+        self.now = start
+        self.operations = 0
+
+    def tick(self) -> int:
+        self.now += 1
+        self.operations += 1
+        return self.now
+
+
+class MemoryProvider:
+    """Ledgers in memory, with accounts derived from ``seed``.
+
+    Parameters
+    ----------
+    seed
+        Any integer; names and seed determine the accounts.
+    start_time
+        Unix seconds at which the clock starts.
+    """
+
+    def __init__(self, seed: int, *, start_time: int = 1_700_000_000) -> None:
+        self._seed = seed
+        self._clock = _Clock(start_time)
+        self._ledgers: dict[str, MemoryLedger] = {}
+
+    def account(self, name: str) -> str:
+        """Return the address of an organization or of a role ("attester", "arbiter", "operator")."""
+        return signatures.address_of(development_key(self._seed, name))
+
+    def decode(self, terms: SettlementTerms) -> DecodedTerms:
+        """Return what the terms become on the ledger.
+
+        Raises
+        ------
+        UnencodableTerms, ContractError
+            They do not fit the contract's integers, or break one of its rules.
+        """
+        encoded = encode(terms)
+        check_terms(encoded)
+        return decode(encoded)
+
+    def check_deployer(self) -> None:
+        """Nothing has to be paid here."""
+
+    def deploy(self, terms: SettlementTerms) -> MemoryLedger:
+        """Start a consortium. Raises as :meth:`decode` does."""
+        encoded = encode(terms)
+        origin = f"CoCoGen ledger in memory {self._seed} {len(self._ledgers)}"
+        address = checksum_address(keccak256(origin.encode())[-20:])
+        twin = Twin(encoded, chain_id=MEMORY_CHAIN_ID, address=address)
+        self._clock.tick()
+        ledger = MemoryLedger(terms, twin, self._clock, self._seed)
+        self._ledgers[address] = ledger
+        return ledger
+
+    def connect(self, terms: SettlementTerms, deployment: Deployment) -> MemoryLedger:
+        """Return the ledger that this provider deployed under the deployment's address.
+
+        Raises
+        ------
+        NoContract
+            This provider has deployed no such ledger with these terms.
+        """
+        ledger = self._ledgers.get(deployment.address)
+        if ledger is None or ledger.decoded.terms_hash != encode(terms).terms_hash:
+            raise NoContract(
+                f"there is no ledger with these terms in memory at {deployment.address}",
+                hint="a ledger in memory ends with its process: deploy again, or use an embedded chain",
+            )
+        return ledger
+
+    def inspect(self, terms: SettlementTerms, deployment: Deployment, *, receipts: bool = False) -> LedgerRecord:
+        """Return everything an audit needs; NoContract as :meth:`connect` raises it. There are no ``receipts`` here."""
+        del receipts
+        return self.connect(terms, deployment).collect()
+
+    def is_wallet(self, address: str) -> bool:
+        """There are no contracts here."""
+        del address
+        return False
+
+    def whereabouts(self, deployment: Deployment) -> Whereabouts:
+        """Tell whether this provider holds the ledger."""
+        return Whereabouts("there" if deployment.address in self._ledgers else "gone")
+
+    def close(self) -> None:
+        """Forget all ledgers."""
+        self._ledgers.clear()
+
+
+class MemoryLedger:
+    """One consortium in memory; see ``cocogen.ledger.Ledger`` for the operations.
+
+    Index n is the n-th organization of the terms file. Receipts name the contract's functions and have neither
+    transaction nor gas.
+    """
+
+    def __init__(self, terms: SettlementTerms, twin: Twin, clock: _Clock, seed: int) -> None:
+        self._terms = terms
+        self._twin = twin
+        self._clock = clock
+        self._seed = seed
+        self._encoded = twin.terms
+        self._decoded = decode(twin.terms)
+        self._created = clock.operations
+        self._log: list[LedgerEvent] = []
+        self._names = {member.name: member.address for member in terms.members}
+        self._names |= {"attester": terms.attester, "arbiter": terms.arbiter}
+
+    @property
+    def terms(self) -> SettlementTerms:
+        """The terms as agreed."""
+        return self._terms
+
+    @property
+    def encoded(self) -> EncodedTerms:
+        """The terms as integers."""
+        return self._encoded
+
+    @property
+    def decoded(self) -> DecodedTerms:
+        """The floats that the integers stand for."""
+        return self._decoded
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where this ledger lives; good within its process only."""
+        return Deployment(
+            backend=BACKEND,
+            address=self._twin.address,
+            terms_hash="0x" + self._encoded.terms_hash.hex(),
+            chain_id=MEMORY_CHAIN_ID,
+            block=self._created,
+        )
+
+    def state(self) -> LedgerState:
+        """Return a snapshot."""
+        twin = self._twin
+        live = twin.phase in (OPEN, RECORDED, DISPUTED)
+        return LedgerState(
+            round=twin.number,
+            phase=PHASES[twin.phase],
+            now=self._clock.now,
+            deadline=twin.deadline if live else 0,
+            relay_from=twin.relay_from if twin.phase == OPEN else 0,
+            next_round_from=twin.idle_since + self._terms.minimum_gap if twin.idle_since else 0,
+            accepted=self._flags(twin.accepted),
+            solvent=self._flags(twin.solvent),
+            exiting=self._flags(twin.exiting),
+            participants=self._flags(twin.participants if twin.phase != IDLE else 0),
+            submitted=self._flags(twin.submitted if twin.phase != IDLE else 0),
+            balances=self._amounts(twin.balances),
+            liabilities=self._decoded.liabilities,
+            total_balance=twin.total_balance,
+            ledger_hash=twin.ledger,
+            disputant=self._encoded.organizations[twin.disputant] if twin.phase == DISPUTED else None,
+            transfers_submitted=twin.transfers is not None,
+        )
+
+    def outcomes(self) -> tuple[RoundOutcome, ...]:
+        """Return all rounds so far, oldest first."""
+        return round_outcomes(self._log, self._encoded)
+
+    def deposit(self, index: int, amount: int) -> Receipt:
+        """Accept the terms and add ``amount`` wei to the member's bond."""
+        position, sender = self._position(index), self._terms.members[index].address
+        terms_hash = self._encoded.terms_hash
+        return self._execute(
+            "depositSubmit",
+            lambda time: self._twin.deposit_submit(position, terms_hash, sender=sender, time=time, value=amount),
+            sender,
+            amount if self._encoded.scalars.token == ZERO_ADDRESS else 0,
+        )
+
+    def open_round(self) -> Receipt:
+        """Open the next round as the attester."""
+        sender = self._terms.attester
+        return self._execute("roundOpen", lambda time: self._twin.round_open(sender=sender, time=time), sender)
+
+    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
+        """Return the 32 bytes that the attester signs for a contribution to the current round."""
+        parts = (*_parts(contribution), contribution.evidence_hash)
+        return self._twin.contribution_digest(self._position(index), *parts)
+
+    def attest(self, index: int, contribution: Contribution) -> bytes:
+        """Return the attester's signature over a contribution to the current round.
+
+        Raises
+        ------
+        MissingKey
+            The terms name an attester whose key is not derived from the seed.
+        """
+        return signatures.sign(self.attestation_digest(index, contribution), self._key("attester"))
+
+    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
+        """Tell whether the attester signed a contribution to the current round."""
+        return signed_by(self.attestation_digest(index, contribution), attestation, self._terms.attester)
+
+    def submit(
+        self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
+    ) -> Receipt:
+        """Hand in an attested contribution, as its organization or relayed by organization ``sender``."""
+        position = self._position(index)
+        caller = self._terms.members[index if sender is None else self._organization(sender)].address
+        parts = (*_parts(contribution), contribution.evidence_hash, attestation)
+        return self._execute(
+            "contributionSubmit",
+            lambda time: self._twin.contribution_submit(position, *parts, sender=caller, time=time),
+            caller,
+        )
+
+    def record(self) -> Receipt:
+        """Freeze the round's contributions, or void the round."""
+        sender = self._operator
+        return self._execute("profileRecord", lambda time: self._twin.profile_record(sender=sender, time=time), sender)
+
+    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
+        """Return the attester's signature over the recorded round's transfers, wei per organization.
+
+        Raises
+        ------
+        WrongMode
+            In pairwise mode nobody signs transfers.
+        ArgumentOutOfRange
+            There is not one transfer for every organization.
+        MissingKey
+            The terms name an attester whose key is not derived from the seed.
+        """
+        digest = signatures.transfers_hash(self._encoded.in_contract_order(transfers))
+        return signatures.sign(self._twin.transfers_digest(digest, evidence_hash), self._key("attester"))
+
+    def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
+        """Hand in the transfers that the attester signed, wei per organization."""
+        sender, ordered = self._operator, self._encoded.in_contract_order(transfers)
+        return self._execute(
+            "transfersSubmit",
+            lambda time: self._twin.transfers_submit(ordered, evidence_hash, attestation, sender=sender, time=time),
+            sender,
+        )
+
+    def dispute(self, index: int, reason_hash: bytes) -> Receipt:
+        """Dispute the recorded round within its window, which locks the organization's dispute bond."""
+        position, sender = self._position(index), self._terms.members[index].address
+        return self._execute(
+            "disputeRaise",
+            lambda time: self._twin.dispute_raise(position, reason_hash, sender=sender, time=time),
+            sender,
+        )
+
+    def resolve(self, ruling: Ruling, *, as_arbiter: bool = True) -> Receipt:
+        """End the dispute as the arbiter, or, after its window, as the operator with the terms' default."""
+        sender, number = self._terms.arbiter if as_arbiter else self._operator, ruling_number(ruling)
+        return self._execute(
+            "disputeResolve", lambda time: self._twin.dispute_resolve(number, sender=sender, time=time), sender
+        )
+
+    def settle(self) -> RoundOutcome:
+        """Calculate and transfer; goes on where an interrupted settlement stopped.
+
+        In vector mode a round without transfers is voided instead, as the outcome's status says.
+        """
+        sender = self._operator
+        receipts = []
+        if self._twin.phase != CALCULATED:
+            receipts.append(
+                self._execute(
+                    "payoffCalculate", lambda time: self._twin.payoff_calculate(sender=sender, time=time), sender
+                )
+            )
+        if self._twin.phase == CALCULATED:
+            receipts.append(
+                self._execute(
+                    "payoffTransfer", lambda time: self._twin.payoff_transfer(sender=sender, time=time), sender
+                )
+            )
+        return replace(self.outcomes()[-1], receipts=tuple(receipts))
+
+    def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt:
+        """Pay out of the organization's balance, to its own address unless ``to`` names another."""
+        position, sender = self._position(index), self._terms.members[index].address
+        recipient = sender if to is None else to
+        return self._execute(
+            "withdraw",
+            lambda time: self._twin.withdraw(position, amount, recipient, sender=sender, time=time),
+            sender,
+        )
+
+    def exit(self, index: int, *, cancel: bool = False) -> Receipt:
+        """Stay out of the next rounds, or take that back."""
+        position, sender = self._position(index), self._terms.members[index].address
+        call = self._twin.exit_cancel if cancel else self._twin.exit_request
+        name = "exitCancel" if cancel else "exitRequest"
+        return self._execute(name, lambda time: call(position, sender=sender, time=time), sender)
+
+    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
+        """Return the transfers in wei to which exactly these contributions settle.
+
+        The organizations ``absent`` pay by their stand-ins, all others without a contribution are masked.
+
+        Raises
+        ------
+        WrongMode
+            In vector mode the attester signs the transfers.
+        ArgumentOutOfRange
+            An organization is said to be absent that contributes, or that there is not.
+        """
+        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions], absent)
+
+    def advance(self, seconds: int) -> None:
+        """Move the clock forward."""
+        if seconds < 0:
+            raise ArgumentOutOfRange("seconds", seconds, "a number of seconds from 0 on: the clock never goes back")
+        self._clock.now += seconds
+
+    def wait_until(self, timestamp: int) -> None:
+        """Move the clock so that the next operation sees a time ≥ ``timestamp``."""
+        self._clock.now = max(self._clock.now, timestamp - 1)
+
+    def evidence_digest(self, digest: bytes) -> bytes:
+        """Return the 32 bytes that an organization signs for an evidence bundle's digest."""
+        return self._twin.domain.evidence_digest(digest)
+
+    def sign(self, name: str, digest: bytes) -> bytes:
+        """Return the signature of an evidence bundle's digest by the named organization or role.
+
+        Raises
+        ------
+        MissingKey
+            The terms give that name an address whose key is not derived from the seed.
+        """
+        return signatures.sign(self.evidence_digest(digest), self._key(name))
+
+    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
+        """Tell whether ``address`` signed an evidence bundle's digest. There are no wallet contracts in memory."""
+        return signatures.verify(self._twin.domain.evidence_digest(digest), signature, address)
+
+    def collect(self) -> LedgerRecord:
+        """Return everything an audit needs."""
+        return LedgerRecord(
+            chain_id=MEMORY_CHAIN_ID,
+            address=self._twin.address,
+            runtime_code=None,
+            blob_address=ZERO_ADDRESS,
+            stand_ins_blob=self._encoded.stand_ins_blob,
+            terms_blob=self._encoded.blob,
+            created_block=self._created,
+            created_transaction=None,
+            attester_is_contract=False,
+            events=tuple(self._log),
+            storage=self._twin.storage(block=self._clock.operations),
+        )
+
+    @property
+    def _operator(self) -> str:
+        return signatures.address_of(development_key(self._seed, "operator"))
+
+    def _execute(
+        self, operation: str, call: Callable[[int], tuple[Event, ...]], sender: str, value: int = 0
+    ) -> Receipt:
+        # the clock stands still when the call is refused: nothing happened
+        events = call(self._clock.now + 1)
+        time = self._clock.tick()
+        block = self._clock.operations
+        for log_index, event in enumerate(events):
+            self._log.append(
+                LedgerEvent(
+                    name=event.name,
+                    args=event.args,
+                    block=block,
+                    time=time,
+                    transaction=f"operation {block}",
+                    log_index=log_index,
+                    sender=checksum_address(sender),
+                    value=value,
+                )
+            )
+        return Receipt(operation=operation, transaction=None, gas=None, time=time)
+
+    def _key(self, name: str) -> bytes:
+        key = development_key(self._seed, name)
+        address = self._names.get(name)
+        if address is not None and checksum_address(address) != signatures.address_of(key):
+            raise MissingKey(checksum_address(address), name)
+        return key
+
+    def _organization(self, index: int) -> int:
+        if not 0 <= index < len(self._terms.members):
+            raise ArgumentOutOfRange("organization", index, f"an index from 0 to {len(self._terms.members) - 1}")
+        return index
+
+    def _position(self, index: int) -> int:
+        return self._encoded.positions[self._organization(index)]
+
+    def _flags(self, bitmap: int) -> tuple[bool, ...]:
+        flags = bits(bitmap, len(self._encoded.members))
+        return tuple(flags[position] for position in self._encoded.positions)
+
+    def _amounts(self, by_position: Sequence[int]) -> tuple[int, ...]:
+        return tuple(by_position[position] for position in self._encoded.positions)
+
+
+def _parts(contribution: Contribution) -> tuple[int, int, int]:
+    return contribution.data, contribution.generated, contribution.compute
