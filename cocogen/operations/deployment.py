@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chain.abi import LARGEST_WORD
 from cocogen.addresses import Address
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.files import CHECK_FOLDER, whole_file
@@ -32,7 +31,7 @@ class _Record(BaseModel):
     backend: Annotated[str, Field(min_length=1)]
     address: Address
     terms_hash: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
-    chain_id: Annotated[int, Field(ge=0, le=LARGEST_WORD)]
+    chain_id: Annotated[int, Field(ge=0, lt=1 << 256)]
     block: Annotated[int, Field(ge=0, lt=1 << 64)]
     details: dict[str, Any]
 
