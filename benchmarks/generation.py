@@ -27,9 +27,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.harness import less_than, publish
+from benchmarks.harness import less_than, publish, table
 from chain.twin.ledger import MemoryProvider
-from cli.output import table
 from cocogen.data.heterogeneity import heterogeneity
 from cocogen.data.samples import Samples
 from cocogen.evidence.local import LearningTask

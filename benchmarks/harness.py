@@ -85,6 +85,20 @@ def less_than(options: argparse.Namespace, whole: dict[str, Any]) -> list[str]:
     return found
 
 
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others are right-aligned."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    Console(width=140).print(drawn)
+
+
 def publish(
     name: str, rows: Iterable[dict[str, Any]], *, as_json: bool, skipped: Sequence[str] = ()
 ) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from flwr.simulation import run_simulation
 from numpy.typing import NDArray
 
 from benchmarks.harness import resident_peak_mb
-from benchmarks.learning import SETTINGS, Samples, Setting, local_epochs
+from benchmarks.learning_settings import SETTINGS, Samples, Setting, local_epochs
 
 
 @functools.cache
