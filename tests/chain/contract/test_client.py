@@ -13,8 +13,8 @@ import pytest
 from chain.artifacts import CONTRACTS, load_artifact
 from chain.backends.clock import GENESIS_TIME
 from chain.contract.client import ConsortiumContract
-from chain.errors import chain as errors
-from chain.errors import foreign
+from chain.errors import contract as errors
+from chain.errors import disputes, foreign
 from chain.errors.chain import ArgumentOutOfRange, NoContract, TransactionRejected, TransactionTimeout, UnknownRevert
 from chain.errors.contract import WrongPhase
 from chain.errors.reverts import CONTRACT_ERRORS, ContractError
@@ -218,7 +218,7 @@ def NotExiting(stage):
 @refusal
 def ReasonMissing(stage):
     recorded(stage)
-    return "disputeRaise", (0, bytes(32)), stage.accounts[0], 0, errors.ReasonMissing(0)
+    return "disputeRaise", (0, bytes(32)), stage.accounts[0], 0, disputes.ReasonMissing(0)
 
 
 @refusal
@@ -228,7 +228,7 @@ def DisputeBondTooSmall(stage):
     payee = "0x" + "12" * 20
     stage.contract.withdraw(0, free, payee, account=stage.accounts[0])
     needed = free + stage.encoded.scalars.dispute_bond
-    expected = errors.DisputeBondTooSmall(0, free, needed)
+    expected = disputes.DisputeBondTooSmall(0, free, needed)
     return "disputeRaise", (0, b"\x0d" * 32), stage.accounts[0], 0, expected
 
 
@@ -236,14 +236,14 @@ def DisputeBondTooSmall(stage):
 def NotArbiter(stage):
     recorded(stage)
     stage.dispute(0)
-    return "disputeResolve", (0,), stage.attester, 0, errors.NotArbiter(stage.attester.address)
+    return "disputeResolve", (0,), stage.attester, 0, disputes.NotArbiter(stage.attester.address)
 
 
 @refusal
 def RulingOutOfRange(stage):
     recorded(stage)
     stage.dispute(0)
-    return "disputeResolve", (3,), stage.arbiter, 0, errors.RulingOutOfRange(3, 2)
+    return "disputeResolve", (3,), stage.arbiter, 0, disputes.RulingOutOfRange(3, 2)
 
 
 @refusal
@@ -251,36 +251,36 @@ def NotDefaultRuling(stage):
     recorded(stage)
     stage.dispute(0)
     stage.backend.wait_until(stage.contract.round().deadline + 1)
-    return "disputeResolve", (2,), stage.arbiter, 0, errors.NotDefaultRuling(2, 0)
+    return "disputeResolve", (2,), stage.arbiter, 0, disputes.NotDefaultRuling(2, 0)
 
 
 @refusal
 def WrongMode(stage):
-    return "transfersSubmit", ([0] * 4, b"\x05" * 32, bytes(65)), stage.operator, 0, errors.WrongMode(0, 1)
+    return "transfersSubmit", ([0] * 4, b"\x05" * 32, bytes(65)), stage.operator, 0, disputes.WrongMode(0, 1)
 
 
 @vector_refusal
 def TransfersMissing(stage):
-    return "disputeRaise", (0, b"\x0d" * 32), stage.accounts[0], 0, errors.TransfersMissing(1)
+    return "disputeRaise", (0, b"\x0d" * 32), stage.accounts[0], 0, disputes.TransfersMissing(1)
 
 
 @vector_refusal
 def TransfersAlreadySubmitted(stage):
     signed = stage.attested_transfers((0,) * 4)
     stage.contract.transfers_submit(*signed, account=stage.operator)
-    return "transfersSubmit", signed, stage.operator, 0, errors.TransfersAlreadySubmitted(1)
+    return "transfersSubmit", signed, stage.operator, 0, disputes.TransfersAlreadySubmitted(1)
 
 
 @vector_refusal
 def TransfersLengthInvalid(stage):
     signed = stage.attested_transfers((0,) * 3)
-    return "transfersSubmit", signed, stage.operator, 0, errors.TransfersLengthInvalid(3, 4)
+    return "transfersSubmit", signed, stage.operator, 0, disputes.TransfersLengthInvalid(3, 4)
 
 
 @vector_refusal
 def TransfersEvidenceMissing(stage):
     transfers, _, signature = stage.attested_transfers((0,) * 4)
-    expected = errors.TransfersEvidenceMissing(1)
+    expected = disputes.TransfersEvidenceMissing(1)
     return "transfersSubmit", (transfers, bytes(32), signature), stage.operator, 0, expected
 
 
@@ -288,14 +288,14 @@ def TransfersEvidenceMissing(stage):
 def TransferOutOfRange(stage):
     beyond = -stage.encoded.liabilities[1] - 1
     signed = stage.attested_transfers((-beyond, beyond, 0, 0))
-    expected = errors.TransferOutOfRange(1, beyond, beyond + 1, 2**127 - 1)
+    expected = disputes.TransferOutOfRange(1, beyond, beyond + 1, 2**127 - 1)
     return "transfersSubmit", signed, stage.operator, 0, expected
 
 
 @vector_refusal
 def TransfersUnbalanced(stage):
     signed = stage.attested_transfers((-3, 1, 0, 0))
-    return "transfersSubmit", signed, stage.operator, 0, errors.TransfersUnbalanced(-2)
+    return "transfersSubmit", signed, stage.operator, 0, disputes.TransfersUnbalanced(-2)
 
 
 @vector_refusal
