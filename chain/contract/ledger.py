@@ -9,7 +9,7 @@ Left out: deploying and connecting (``chain.contract.provider``), transactions a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,17 @@ from chain.contract.token import Token
 from chain.contract.transactions import ContractWallet, Sender
 from chain.contract.wallets import is_contract, wallet_accepts
 from chain.encoding import signatures
-from chain.encoding.codec import decode, predict
-from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
-from chain.encoding.terms import PAIRWISE, VECTOR, EncodedTerms
-from chain.errors.chain import ArgumentOutOfRange, MissingKey, UnknownRevert
+from chain.encoding.base import EncodedLedger, parts_of
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, ruling_number
+from chain.encoding.terms import EncodedTerms
+from chain.errors.chain import MissingKey, UnknownRevert
 from chain.errors.contract import TransferFailed
-from chain.errors.disputes import WrongMode
 from chain.record.outcomes import round_outcomes
 from chain.record.values import Event, LedgerRecord
 from cocogen.ledger import (
     PHASES,
     ZERO_ADDRESS,
     Contribution,
-    DecodedTerms,
     Deployment,
     LedgerState,
     Receipt,
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["ChainLedger"]
 
 
-class ChainLedger:
+class ChainLedger(EncodedLedger):
     """One consortium's contract; see ``cocogen.ledger.Ledger`` for the operations.
 
     Index n is the n-th organization of the terms file. Receipts name the contract's functions.
@@ -63,33 +61,15 @@ class ChainLedger:
         deployment: Deployment,
         accounts: FundedAccounts,
     ) -> None:
-        self._terms = terms
-        self._encoded = encoded
-        self._decoded = decode(encoded)
+        super().__init__(terms, encoded, signatures.Domain(deployment.chain_id, contract.address))
         self._contract = contract
         self._deployment = deployment
         self._accounts = accounts
-        self._domain = signatures.Domain(deployment.chain_id, contract.address)
         self._addresses = {member.name: checksum_address(member.address) for member in terms.members}
         self._events: list[Event] = []
         self._read_until = (-1, b"")
         self._snapshot: tuple[bytes, LedgerState] | None = None
         self._addresses |= {"attester": checksum_address(terms.attester), "arbiter": checksum_address(terms.arbiter)}
-
-    @property
-    def terms(self) -> SettlementTerms:
-        """The terms as agreed."""
-        return self._terms
-
-    @property
-    def encoded(self) -> EncodedTerms:
-        """The terms as integers."""
-        return self._encoded
-
-    @property
-    def decoded(self) -> DecodedTerms:
-        """The floats that the integers stand for."""
-        return self._decoded
 
     @property
     def deployment(self) -> Deployment:
@@ -100,6 +80,12 @@ class ChainLedger:
     def contract(self) -> ConsortiumContract:
         """The typed client of the contract, in contract order."""
         return self._contract
+
+    def _number(self) -> int:
+        return self._contract.round().number
+
+    def _key(self, name: str) -> bytes:
+        return bytes(self._account(name).key)
 
     def state(self) -> LedgerState:
         """Return a snapshot of the latest block; asking again before the next block costs one query."""
@@ -202,64 +188,18 @@ class ChainLedger:
         """Open the next round as the attester."""
         return _receipt(self._contract.round_open(account=self._sender("attester")))
 
-    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
-        """Return the 32 bytes that the attester signs for a contribution to the current round."""
-        member = self._encoded.members[self._position(index)].account
-        number = self._contract.round().number
-        parts = (*_parts(contribution), contribution.evidence_hash)
-        return self._domain.digest(
-            signatures.contribution_struct_hash(self._encoded.terms_hash, number, member, *parts)
-        )
-
-    def attest(self, index: int, contribution: Contribution) -> bytes:
-        """Return the attester's signature over a contribution to the current round.
-
-        Raises
-        ------
-        MissingKey
-            The terms name an attester whose key is not derived from the seed, or that is a contract wallet, whose
-            owners sign.
-        """
-        return signatures.sign(self.attestation_digest(index, contribution), self._attester_key())
-
-    def _attester_key(self) -> bytes:
-        return bytes(self._account("attester").key)
-
-    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
-        """Tell whether the attester signed a contribution to the current round; a contract is asked (EIP-1271)."""
-        return self._is_signed(self._terms.attester, self.attestation_digest(index, contribution), attestation)
-
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
     ) -> Receipt:
         """Hand in an attested contribution, as its organization or relayed by organization ``sender``."""
         position = self._position(index)
-        parts = (*_parts(contribution), contribution.evidence_hash, attestation)
+        parts = (*parts_of(contribution), contribution.evidence_hash, attestation)
         account = self._member(index if sender is None else sender)
         return _receipt(self._contract.contribution_submit(position, *parts, account=account))
 
     def record(self) -> Receipt:
         """Freeze the round's contributions, or void the round."""
         return _receipt(self._contract.profile_record(account=self._sender("operator")))
-
-    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
-        """Return the attester's signature over the recorded round's transfers, wei per organization.
-
-        Raises
-        ------
-        WrongMode
-            In pairwise mode nobody signs transfers.
-        ArgumentOutOfRange
-            There is not one transfer for every organization.
-        MissingKey
-            As :meth:`attest` does.
-        """
-        if not self._encoded.is_vector:
-            raise WrongMode(PAIRWISE, VECTOR)
-        digest = signatures.transfers_hash(self._encoded.in_contract_order(transfers))
-        number = self._contract.round().number
-        struct_hash = signatures.transfers_struct_hash(self._encoded.terms_hash, number, digest, evidence_hash)
-        return signatures.sign(self._domain.digest(struct_hash), self._attester_key())
 
     def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
         """Hand in the transfers that the attester signed, wei per organization."""
@@ -301,20 +241,6 @@ class ChainLedger:
         call: Callable[..., Mined] = self._contract.exit_cancel if cancel else self._contract.exit_request
         return _receipt(call(position, account=account))
 
-    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle.
-
-        The organizations ``absent`` pay by their stand-ins, all others without a contribution are masked.
-
-        Raises
-        ------
-        WrongMode
-            In vector mode the attester signs the transfers.
-        ArgumentOutOfRange
-            An organization is said to be absent that contributes, or that there is not.
-        """
-        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions], absent)
-
     def advance(self, seconds: int) -> None:
         """Move a local chain's clock forward, for every process that uses the chain and for good."""
         self._contract.backend.advance(seconds)
@@ -323,29 +249,11 @@ class ChainLedger:
         """Return when the next operation will see a time ≥ ``timestamp``: local chains jump."""
         self._contract.backend.wait_until(timestamp)
 
-    def evidence_digest(self, digest: bytes) -> bytes:
-        """Return the 32 bytes that an organization signs for an evidence bundle's digest."""
-        return self._domain.evidence_digest(digest)
-
-    def sign(self, name: str, digest: bytes) -> bytes:
-        """Return the signature of an evidence bundle's digest by the named organization or role.
-
-        Raises
-        ------
-        MissingKey
-            The terms give that name an address whose key is not derived from the seed.
-        """
-        return signatures.sign(self.evidence_digest(digest), bytes(self._account(name).key))
-
-    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
-        """Tell whether ``address`` signed an evidence bundle's digest; a contract wallet is asked itself (EIP-1271)."""
-        return self._is_signed(address, self._domain.evidence_digest(digest), signature)
-
     def _is_signed(self, address: str, digest: bytes, signature: bytes) -> bool:
         web3 = self._contract.backend.web3
         if is_contract(web3, address):
             return wallet_accepts(web3, address, digest, signature)
-        return signatures.verify(digest, signature, address)
+        return super()._is_signed(address, digest, signature)
 
     def collect(self, *, receipts: bool = False) -> LedgerRecord:
         """Return everything an audit needs, as of the latest block; ``receipts`` adds gas and status."""
@@ -377,25 +285,6 @@ class ChainLedger:
     def _member(self, index: int, value: int = 0) -> Sender:
         return self._sender(self._terms.members[self._organization(index)].name, value)
 
-    def _organization(self, index: int) -> int:
-        if not 0 <= index < len(self._terms.members):
-            raise ArgumentOutOfRange("organization", index, f"an index from 0 to {len(self._terms.members) - 1}")
-        return index
-
-    def _position(self, index: int) -> int:
-        return self._encoded.positions[self._organization(index)]
-
-    def _flags(self, bitmap: int) -> tuple[bool, ...]:
-        flags = bits(bitmap, len(self._encoded.members))
-        return tuple(flags[position] for position in self._encoded.positions)
-
-    def _amounts(self, by_position: Sequence[int]) -> tuple[int, ...]:
-        return tuple(by_position[position] for position in self._encoded.positions)
-
 
 def _receipt(mined: Mined) -> Receipt:
     return Receipt(operation=mined.operation, transaction=mined.transaction, gas=mined.gas, time=mined.time)
-
-
-def _parts(contribution: Contribution) -> tuple[int, int, int]:
-    return contribution.data, contribution.generated, contribution.compute

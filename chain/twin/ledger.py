@@ -8,15 +8,17 @@ counts anywhere else. Nothing survives the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from chain.abi import checksum_address, keccak256
 from chain.encoding import signatures
-from chain.encoding.codec import decode, encode, predict
-from chain.encoding.signatures import verify as signed_by
-from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, bits, ruling_number
-from chain.encoding.terms import EncodedTerms, check_terms
+from chain.encoding.base import EncodedLedger, parts_of
+from chain.encoding.codec import decode, encode
+from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, ruling_number
+from chain.encoding.terms import check_terms
 from chain.errors.chain import ArgumentOutOfRange, MissingKey, NoContract
 from chain.keys.keystores import development_key
 from chain.record.outcomes import round_outcomes
@@ -135,7 +137,7 @@ class MemoryProvider:
         self._ledgers.clear()
 
 
-class MemoryLedger:
+class MemoryLedger(EncodedLedger):
     """One consortium in memory; see ``cocogen.ledger.Ledger`` for the operations.
 
     Index n is the n-th organization of the terms file. Receipts name the contract's functions and have neither
@@ -143,31 +145,14 @@ class MemoryLedger:
     """
 
     def __init__(self, terms: SettlementTerms, twin: Twin, clock: _Clock, seed: int) -> None:
-        self._terms = terms
+        super().__init__(terms, twin.terms, twin.domain)
         self._twin = twin
         self._clock = clock
         self._seed = seed
-        self._encoded = twin.terms
-        self._decoded = decode(twin.terms)
         self._created = clock.operations
         self._log: list[LedgerEvent] = []
         self._names = {member.name: member.address for member in terms.members}
         self._names |= {"attester": terms.attester, "arbiter": terms.arbiter}
-
-    @property
-    def terms(self) -> SettlementTerms:
-        """The terms as agreed."""
-        return self._terms
-
-    @property
-    def encoded(self) -> EncodedTerms:
-        """The terms as integers."""
-        return self._encoded
-
-    @property
-    def decoded(self) -> DecodedTerms:
-        """The floats that the integers stand for."""
-        return self._decoded
 
     @property
     def deployment(self) -> Deployment:
@@ -211,37 +196,13 @@ class MemoryLedger:
     def deposit(self, index: int, amount: int) -> Receipt:
         """Accept the terms and add ``amount`` wei to the member's bond."""
         position, sender = self._position(index), self._terms.members[index].address
-        terms_hash = self._encoded.terms_hash
-        return self._execute(
-            "depositSubmit",
-            lambda time: self._twin.deposit_submit(position, terms_hash, sender=sender, time=time, value=amount),
-            sender,
-            amount if self._encoded.scalars.token == ZERO_ADDRESS else 0,
-        )
+        call = partial(self._twin.deposit_submit, value=amount)
+        ether = amount if self._encoded.scalars.token == ZERO_ADDRESS else 0
+        return self._execute("depositSubmit", call, sender, position, self._encoded.terms_hash, value=ether)
 
     def open_round(self) -> Receipt:
         """Open the next round as the attester."""
-        sender = self._terms.attester
-        return self._execute("roundOpen", lambda time: self._twin.round_open(sender=sender, time=time), sender)
-
-    def attestation_digest(self, index: int, contribution: Contribution) -> bytes:
-        """Return the 32 bytes that the attester signs for a contribution to the current round."""
-        parts = (*_parts(contribution), contribution.evidence_hash)
-        return self._twin.contribution_digest(self._position(index), *parts)
-
-    def attest(self, index: int, contribution: Contribution) -> bytes:
-        """Return the attester's signature over a contribution to the current round.
-
-        Raises
-        ------
-        MissingKey
-            The terms name an attester whose key is not derived from the seed.
-        """
-        return signatures.sign(self.attestation_digest(index, contribution), self._key("attester"))
-
-    def is_attested(self, index: int, contribution: Contribution, attestation: bytes) -> bool:
-        """Tell whether the attester signed a contribution to the current round."""
-        return signed_by(self.attestation_digest(index, contribution), attestation, self._terms.attester)
+        return self._execute("roundOpen", self._twin.round_open, self._terms.attester)
 
     def submit(
         self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
@@ -249,109 +210,52 @@ class MemoryLedger:
         """Hand in an attested contribution, as its organization or relayed by organization ``sender``."""
         position = self._position(index)
         caller = self._terms.members[index if sender is None else self._organization(sender)].address
-        parts = (*_parts(contribution), contribution.evidence_hash, attestation)
-        return self._execute(
-            "contributionSubmit",
-            lambda time: self._twin.contribution_submit(position, *parts, sender=caller, time=time),
-            caller,
-        )
+        parts = (*parts_of(contribution), contribution.evidence_hash, attestation)
+        return self._execute("contributionSubmit", self._twin.contribution_submit, caller, position, *parts)
 
     def record(self) -> Receipt:
         """Freeze the round's contributions, or void the round."""
-        sender = self._operator
-        return self._execute("profileRecord", lambda time: self._twin.profile_record(sender=sender, time=time), sender)
-
-    def attest_transfers(self, transfers: Sequence[int], evidence_hash: bytes) -> bytes:
-        """Return the attester's signature over the recorded round's transfers, wei per organization.
-
-        Raises
-        ------
-        WrongMode
-            In pairwise mode nobody signs transfers.
-        ArgumentOutOfRange
-            There is not one transfer for every organization.
-        MissingKey
-            The terms name an attester whose key is not derived from the seed.
-        """
-        digest = signatures.transfers_hash(self._encoded.in_contract_order(transfers))
-        return signatures.sign(self._twin.transfers_digest(digest, evidence_hash), self._key("attester"))
+        return self._execute("profileRecord", self._twin.profile_record, self._operator)
 
     def submit_transfers(self, transfers: Sequence[int], evidence_hash: bytes, attestation: bytes) -> Receipt:
         """Hand in the transfers that the attester signed, wei per organization."""
-        sender, ordered = self._operator, self._encoded.in_contract_order(transfers)
-        return self._execute(
-            "transfersSubmit",
-            lambda time: self._twin.transfers_submit(ordered, evidence_hash, attestation, sender=sender, time=time),
-            sender,
-        )
+        parts = (self._encoded.in_contract_order(transfers), evidence_hash, attestation)
+        return self._execute("transfersSubmit", self._twin.transfers_submit, self._operator, *parts)
 
     def dispute(self, index: int, reason_hash: bytes) -> Receipt:
         """Dispute the recorded round within its window, which locks the organization's dispute bond."""
         position, sender = self._position(index), self._terms.members[index].address
-        return self._execute(
-            "disputeRaise",
-            lambda time: self._twin.dispute_raise(position, reason_hash, sender=sender, time=time),
-            sender,
-        )
+        return self._execute("disputeRaise", self._twin.dispute_raise, sender, position, reason_hash)
 
     def resolve(self, ruling: Ruling, *, as_arbiter: bool = True) -> Receipt:
         """End the dispute as the arbiter, or, after its window, as the operator with the terms' default."""
-        sender, number = self._terms.arbiter if as_arbiter else self._operator, ruling_number(ruling)
-        return self._execute(
-            "disputeResolve", lambda time: self._twin.dispute_resolve(number, sender=sender, time=time), sender
-        )
+        sender = self._terms.arbiter if as_arbiter else self._operator
+        return self._execute("disputeResolve", self._twin.dispute_resolve, sender, ruling_number(ruling))
 
     def settle(self) -> RoundOutcome:
         """Calculate and transfer; goes on where an interrupted settlement stopped.
 
         In vector mode a round without transfers is voided instead, as the outcome's status says.
         """
-        sender = self._operator
         receipts = []
         if self._twin.phase != CALCULATED:
-            receipts.append(
-                self._execute(
-                    "payoffCalculate", lambda time: self._twin.payoff_calculate(sender=sender, time=time), sender
-                )
-            )
+            receipts.append(self._execute("payoffCalculate", self._twin.payoff_calculate, self._operator))
         if self._twin.phase == CALCULATED:
-            receipts.append(
-                self._execute(
-                    "payoffTransfer", lambda time: self._twin.payoff_transfer(sender=sender, time=time), sender
-                )
-            )
+            receipts.append(self._execute("payoffTransfer", self._twin.payoff_transfer, self._operator))
         return replace(self.outcomes()[-1], receipts=tuple(receipts))
 
     def withdraw(self, index: int, amount: int, *, to: str | None = None) -> Receipt:
         """Pay out of the organization's balance, to its own address unless ``to`` names another."""
         position, sender = self._position(index), self._terms.members[index].address
         recipient = sender if to is None else to
-        return self._execute(
-            "withdraw",
-            lambda time: self._twin.withdraw(position, amount, recipient, sender=sender, time=time),
-            sender,
-        )
+        return self._execute("withdraw", self._twin.withdraw, sender, position, amount, recipient)
 
     def exit(self, index: int, *, cancel: bool = False) -> Receipt:
         """Stay out of the next rounds, or take that back."""
         position, sender = self._position(index), self._terms.members[index].address
-        call = self._twin.exit_cancel if cancel else self._twin.exit_request
-        name = "exitCancel" if cancel else "exitRequest"
-        return self._execute(name, lambda time: call(position, sender=sender, time=time), sender)
-
-    def predict(self, contributions: Sequence[Contribution | None], absent: Collection[int] = ()) -> tuple[int, ...]:
-        """Return the transfers in wei to which exactly these contributions settle.
-
-        The organizations ``absent`` pay by their stand-ins, all others without a contribution are masked.
-
-        Raises
-        ------
-        WrongMode
-            In vector mode the attester signs the transfers.
-        ArgumentOutOfRange
-            An organization is said to be absent that contributes, or that there is not.
-        """
-        return predict(self._encoded, [None if c is None else _parts(c) for c in contributions], absent)
+        if cancel:
+            return self._execute("exitCancel", self._twin.exit_cancel, sender, position)
+        return self._execute("exitRequest", self._twin.exit_request, sender, position)
 
     def advance(self, seconds: int) -> None:
         """Move the clock forward."""
@@ -362,24 +266,6 @@ class MemoryLedger:
     def wait_until(self, timestamp: int) -> None:
         """Move the clock so that the next operation sees a time ≥ ``timestamp``."""
         self._clock.now = max(self._clock.now, timestamp - 1)
-
-    def evidence_digest(self, digest: bytes) -> bytes:
-        """Return the 32 bytes that an organization signs for an evidence bundle's digest."""
-        return self._twin.domain.evidence_digest(digest)
-
-    def sign(self, name: str, digest: bytes) -> bytes:
-        """Return the signature of an evidence bundle's digest by the named organization or role.
-
-        Raises
-        ------
-        MissingKey
-            The terms give that name an address whose key is not derived from the seed.
-        """
-        return signatures.sign(self.evidence_digest(digest), self._key(name))
-
-    def verify(self, address: str, digest: bytes, signature: bytes) -> bool:
-        """Tell whether ``address`` signed an evidence bundle's digest. There are no wallet contracts in memory."""
-        return signatures.verify(self._twin.domain.evidence_digest(digest), signature, address)
 
     def collect(self) -> LedgerRecord:
         """Return everything an audit needs."""
@@ -397,29 +283,23 @@ class MemoryLedger:
             storage=self._twin.storage(block=self._clock.operations),
         )
 
+    def _number(self) -> int:
+        return self._twin.number
+
     @property
     def _operator(self) -> str:
         return signatures.address_of(development_key(self._seed, "operator"))
 
     def _execute(
-        self, operation: str, call: Callable[[int], tuple[Event, ...]], sender: str, value: int = 0
+        self, operation: str, call: Callable[..., tuple[Event, ...]], sender: str, *arguments: Any, value: int = 0
     ) -> Receipt:
         # the clock stands still when the call is refused: nothing happened
-        events = call(self._clock.now + 1)
-        time = self._clock.tick()
-        block = self._clock.operations
+        events = call(*arguments, sender=sender, time=self._clock.now + 1)
+        time, block = self._clock.tick(), self._clock.operations
+        caller, transaction = checksum_address(sender), f"operation {block}"
         for log_index, event in enumerate(events):
             self._log.append(
-                LedgerEvent(
-                    name=event.name,
-                    args=event.args,
-                    block=block,
-                    time=time,
-                    transaction=f"operation {block}",
-                    log_index=log_index,
-                    sender=checksum_address(sender),
-                    value=value,
-                )
+                LedgerEvent(event.name, event.args, block, time, transaction, log_index, sender=caller, value=value)
             )
         return Receipt(operation=operation, transaction=None, gas=None, time=time)
 
@@ -429,22 +309,3 @@ class MemoryLedger:
         if address is not None and checksum_address(address) != signatures.address_of(key):
             raise MissingKey(checksum_address(address), name)
         return key
-
-    def _organization(self, index: int) -> int:
-        if not 0 <= index < len(self._terms.members):
-            raise ArgumentOutOfRange("organization", index, f"an index from 0 to {len(self._terms.members) - 1}")
-        return index
-
-    def _position(self, index: int) -> int:
-        return self._encoded.positions[self._organization(index)]
-
-    def _flags(self, bitmap: int) -> tuple[bool, ...]:
-        flags = bits(bitmap, len(self._encoded.members))
-        return tuple(flags[position] for position in self._encoded.positions)
-
-    def _amounts(self, by_position: Sequence[int]) -> tuple[int, ...]:
-        return tuple(by_position[position] for position in self._encoded.positions)
-
-
-def _parts(contribution: Contribution) -> tuple[int, int, int]:
-    return contribution.data, contribution.generated, contribution.compute

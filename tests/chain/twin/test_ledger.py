@@ -176,7 +176,7 @@ def test_settling_goes_on_where_it_stopped(ledger):
     ledger.record()
     ledger.wait_until(ledger.state().deadline + 1)
     twin = ledger._twin
-    ledger._execute("payoffCalculate", lambda time: twin.payoff_calculate(sender=twin.address, time=time), twin.address)
+    ledger._execute("payoffCalculate", twin.payoff_calculate, twin.address)
     calculated = ledger.outcomes()[-1]
     assert calculated.status == "calculated"
     assert any(calculated.transfers)
