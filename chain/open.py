@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chain.backends.base import BACKENDS, open_backend
 from chain.backends.urls import is_url, masked
-from chain.record.values import LedgerRecord
 from cocogen.errors import ConfigurationError, FieldProblem
-from cocogen.ledger import Deployment, LedgerProvider, SettlementTerms
+from cocogen.ledger import LedgerProvider
 
 if TYPE_CHECKING:
     from chain.backends.journal import Journal
     from chain.keys.accounts import KeySource
-    from cocogen.ledger import Whereabouts
 
-__all__ = ["EPHEMERAL", "LEDGERS", "AuditableProvider", "open_ledger", "storable"]
+__all__ = ["EPHEMERAL", "LEDGERS", "open_ledger", "storable"]
 
 LEDGERS = {"memory": "the contract's twin in memory, without chain or gas", **BACKENDS}
 """Every valid ledger specification and what it opens."""
 
 EPHEMERAL = ("memory", "tester", "anvil", "ganache")
 """Ledgers that end with the process that opened them."""
-
-
-class AuditableProvider(LedgerProvider, Protocol):
-    """A settlement system that can be audited."""
-
-    def inspect(self, terms: SettlementTerms, deployment: Deployment, *, receipts: bool = False) -> LedgerRecord:
-        """Return everything an audit needs to know of a deployment, whatever its state.
-
-        ``receipts`` adds gas and status of every call, where there are any.
-        """
-        ...
-
-    def is_wallet(self, address: str) -> bool:
-        """Return whether there is a contract at an address."""
-        ...
-
-    def whereabouts(self, deployment: Deployment) -> Whereabouts:
-        """Return what became of a deployment: there, under way, or gone from the chain."""
-        ...
 
 
 def storable(specification: str) -> str:
@@ -59,7 +38,7 @@ def open_ledger(
     lock_timeout: float = 0.0,
     keys: KeySource | None = None,
     journal: Journal | None = None,
-) -> AuditableProvider:
+) -> LedgerProvider:
     """Open the settlement system that ``specification`` names; whatever it needs is imported only then.
 
     On a real node the environment variable COCOGEN_CONFIRMATIONS says how many blocks must follow a transaction's

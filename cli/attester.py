@@ -9,9 +9,10 @@ import click
 
 from cli.options import common
 from cli.output import emit, progress, say, table
+from cocogen.operations.results import plain_contribution
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["attest"]
 
@@ -32,10 +33,9 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
     An attester that is a contract wallet cannot sign here: its owners sign the digests shown, and --signatures takes
     what they made.
     """
-    from cli.session import Session, contribution_data
     from cocogen.rounds.wallets import add_attestations, unsigned_attestations
 
-    with Session.opened(request) as session, progress() as bars:
+    with request.opened() as session, progress() as bars:
         session.progress = bars
         if signatures is not None:
             number = session.ledger.state().round
@@ -48,7 +48,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items()}
     data = {
         "round": attested.round,
-        "contributions": {name: contribution_data(c) for name, c in zip(names, attested.contributions, strict=True)},
+        "contributions": {name: plain_contribution(c) for name, c in zip(names, attested.contributions, strict=True)},
         "rejected": attested.rejected,
         "unsigned": unsigned,
         "quality": dict(zip(names, attested.quality, strict=True)),

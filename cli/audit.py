@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from chain.encoding.terms import EncodedTerms
     from chain.record.values import LedgerRecord
     from cli.audit_files import Verdict
-    from cli.session import Request, Session
+    from cli.request import Request
+    from cocogen.operations.session import Session
     from cocogen.rounds.loop import Progress
     from cocogen.rounds.workspace import Workspace
     from cocogen.terms.resolved import ResolvedTerms
@@ -77,26 +78,24 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
 
 def _live_data(request: Request, second_node: str | None, bars: Progress) -> dict[str, Any]:
     """Audit the deployed consortium."""
-    from cli.session import Session
     from cocogen.errors import AuditError
 
     if (missing := _missing_chain(request)) is not None:
         raise AuditError(f"there is no chain file {missing}", hint="restore it, or audit an exported ledger")
-    with Session.opened(request, reading=True) as session:
+    with request.opened(reading=True) as session:
         return audit_data(session, request.config, second_node=second_node, bars=bars)
 
 
 def _missing_chain(request: Request) -> Path | None:
     """The file of the embedded chain if it is not there: opening it would begin a new one."""
-    from cli.session import EMBEDDED, absolute, ledger_location
     from cocogen.operations.deployment import load_deployment
+    from cocogen.operations.session import EMBEDDED
 
     workspace = request.find_workspace()
     if not workspace.deployment.exists():
         return None
-    details = load_deployment(workspace.deployment).details
-    spec = absolute(request.ledger) if request.ledger else str(details.get("ledger", EMBEDDED))
-    kind, _, path = ledger_location(spec, workspace).partition(":")
+    deployment = load_deployment(workspace.deployment)
+    kind, _, path = request.deployed_ledger(workspace, deployment).partition(":")
     return Path(path) if kind == EMBEDDED and not Path(path).is_file() else None
 
 
@@ -109,9 +108,9 @@ def _offline_data(
     from chain.encoding.codec import encode
     from chain.record.export import read_ledger
     from cli.audit_files import data_verdict
-    from cli.session import data_folders, deployed_folders, load_resolved
     from cocogen.errors import WorkspaceError
     from cocogen.operations.deployment import load_deployment
+    from cocogen.operations.session import data_folders, deployed_folders, load_resolved
 
     if not file.is_file():
         raise click.UsageError(f"there is no file {file}; `cocogen export` writes one")
@@ -154,7 +153,7 @@ def audit_data(
     from chain.errors.chain import NoContract, UnknownRevert
     from chain.errors.reverts import ContractError
     from cli.audit_files import data_verdict
-    from cli.session import data_folders
+    from cocogen.operations.session import data_folders
 
     settlement = session.resolved.settlement_terms()
     terms = encode(settlement)
@@ -294,6 +293,8 @@ def _worse(first: str, second: str) -> str:
 
 def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
     """Why the terms file on disk is not the one that was agreed; empty when it is."""
+    from cocogen.operations.agreement import disagreements
+
     copy = session.workspace.terms
     deployed = Path(str(session.deployment.details.get("config", "")))
     if config is None:
@@ -304,7 +305,7 @@ def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
         if digest != session.resolved.terms_sha256:
             return "FAIL", f"terms file {copy} was altered after it was agreed"
     path = Path(config) if config else deployed if deployed.is_file() else copy
-    return _disagreements(path, partial(session.disagreements, measured=False))
+    return _disagreements(path, partial(disagreements, session, measured=False))
 
 
 def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:

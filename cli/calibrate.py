@@ -15,7 +15,7 @@ from cli.options import common, device_option
 from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
     from cocogen.data.sets import DataFolders
     from cocogen.terms.accuracy import CalibrationRecord, CalibrationTask, MeasuredAccuracy
     from cocogen.terms.consortium import Consortium

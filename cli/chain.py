@@ -11,7 +11,7 @@ from cli.options import common
 from cli.output import emit
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["chain"]
 
@@ -26,7 +26,6 @@ def chain() -> None:
 @common()
 def advance(request: Request, duration: str) -> None:
     """Move a local chain's clock forward by SECONDS, or by text such as "1 day"."""
-    from cli.session import Session
     from cocogen.errors import ConfigurationError
     from cocogen.terms.sections import parse_duration
 
@@ -37,7 +36,7 @@ def advance(request: Request, duration: str) -> None:
         raise ConfigurationError(f"SECONDS = {duration!r}: {error}") from error
     if not 1 <= seconds <= 10 * 365 * 86_400:
         raise ConfigurationError(f"SECONDS = {seconds}: between 1 and ten years")
-    with Session.opened(request) as session:
+    with request.opened() as session:
         session.ledger.advance(seconds)
         now = session.ledger.state().now
     emit({"advanced": seconds, "now": now}, f"the chain's clock now says {now} (Unix seconds)", as_json=request.as_json)

@@ -11,7 +11,7 @@ from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
     from cli.market import OpenMarket
-    from cli.session import Request
+    from cli.request import Request
     from cocogen.mechanisms.comparison import Comparison, SchemeRow
 
 __all__ = ["compare"]

@@ -12,9 +12,10 @@ from cli.output import emit, progress, say, table, units
 if TYPE_CHECKING:
     import numpy as np
 
-    from cli.session import Request, Session
+    from cli.request import Request
     from cocogen.contribution import Valuation
     from cocogen.contribution.coalitions import Coalitions
+    from cocogen.operations.session import Session
     from cocogen.rounds.loop import Progress
     from cocogen.rounds.recorded import RecordedRound
 
@@ -80,11 +81,10 @@ def contributions(
     The resources are those that the ledger recorded, and the transfers rest on them alone. Leave-one-out and Shapley
     values measure the round's updates, aggregated again without some of them, on the attester's own data.
     """
-    from cli.session import Session
     from cocogen.contribution import leave_one_out, resources
     from cocogen.rounds.recorded import recorded_round
 
-    with progress() as bars, Session.opened(request) as session:
+    with progress() as bars, request.opened() as session:
         session.progress = bars
         bars("reading evidence", 0, 1)
         played = recorded_round(session.loop, number, score)

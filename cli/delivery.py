@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cli.output import wrapped
 
 if TYPE_CHECKING:
-    from cli.session import Session
     from cocogen.ledger import RoundOutcome
+    from cocogen.operations.session import Session
 
 __all__ = ["delivery_data", "delivery_text"]
 

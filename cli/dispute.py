@@ -9,9 +9,10 @@ import click
 
 from cli.options import common, organization_option
 from cli.output import emit, units, word
+from cocogen.operations.results import plain_receipt
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["dispute"]
 
@@ -47,8 +48,6 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 
     Locks the dispute bond of the terms, beyond the liability, until the arbiter has ruled. A round is disputed once.
     """
-    from cli.organization import receipt_data
-    from cli.session import Session
     from cocogen.errors import ConfigurationError
     from cocogen.files import duration
     from cocogen.rounds.disputes import raise_dispute
@@ -61,7 +60,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
         raise ConfigurationError(f"{reason_file} cannot be read: {error.strerror}") from error
     if not document.strip():
         raise ConfigurationError("the reason is empty", hint="say what is wrong with the round, for the arbiter")
-    with Session.opened(request) as session:
+    with request.opened() as session:
         n = session.index(organization)
         receipt, path = raise_dispute(session.ledger, session.workspace, n, document)
         state = session.ledger.state()
@@ -74,7 +73,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
         "bond": str(settlement.dispute_bond),
         "deadline": state.deadline,
         "now": state.now,
-        "receipt": receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     emit(
         data,
@@ -96,8 +95,6 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 @common()
 def resolve(request: Request, ruling: str | None, by_default: bool, advance: bool) -> None:
     """End the dispute of the current round: as the arbiter with RULING, or as anyone with --default."""
-    from cli.organization import receipt_data
-    from cli.session import Session
     from cocogen.errors import ConfigurationError
     from cocogen.rounds.disputes import resolve_dispute
 
@@ -108,7 +105,7 @@ def resolve(request: Request, ruling: str | None, by_default: bool, advance: boo
         )
     if advance and not by_default:
         raise ConfigurationError("--advance goes with --default: the arbiter rules within its window")
-    with Session.opened(request) as session:
+    with request.opened() as session:
         chosen: Any = ruling or session.resolved.settlement.dispute_default
         receipt = resolve_dispute(session.ledger, chosen, as_arbiter=not by_default, advance=advance)
         outcome = session.ledger.outcomes()[-1]
@@ -121,7 +118,7 @@ def resolve(request: Request, ruling: str | None, by_default: bool, advance: boo
         "ruling": chosen,
         "forfeited": str(forfeited),
         "status": outcome.status,
-        "receipt": receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     taken = f" ({units(forfeited, unit)} in all)" if forfeited else ""
     upcoming = "`cocogen round open`" if chosen == "void" else "`cocogen round settle`"

@@ -11,7 +11,7 @@ from cli.options import common
 from cli.output import emit, progress, word
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["export"]
 
@@ -36,9 +36,8 @@ def export(request: Request, output: str) -> None:
     from chain.contract.bytecode import in_layout_of, shipped_artifact
     from chain.encoding.codec import encode
     from chain.record.export import write_ledger
-    from cli.session import Session
 
-    with Session.opened(request, reading=True) as session, progress() as bars:
+    with request.opened(reading=True) as session, progress() as bars:
         bars("collecting the ledger", 0, 1)
         terms = session.resolved.settlement_terms()
         record = session.provider.inspect(terms, session.deployment, receipts=True)

@@ -1,15 +1,8 @@
-"""``cocogen keys``: encrypted keystores, and where their passwords come from.
-
-A password comes from a file, from an environment variable or from the person at the terminal, a private key from a
-file or from standard input: neither is ever an argument, and neither is ever printed.
-"""
+"""``cocogen keys``: encrypted keystores. Left out: where their passwords come from (:mod:`cli.passwords`)."""
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,30 +10,12 @@ import click
 
 from cli.options import key_options
 from cli.output import emit, note, table, word
+from cli.passwords import key_folder, password_of, secret_of
 
 if TYPE_CHECKING:
-    from chain.keys.accounts import KeySource
-    from chain.keys.keystores import KeyFolder, Keystore
+    from chain.keys.keystores import Keystore
 
-__all__ = ["key_folder", "key_source", "keys"]
-
-_VARIABLE = "COCOGEN_PASSWORD"
-
-
-def key_folder(path: str | None) -> KeyFolder:
-    """The key folder that was named, else the one in the user's configuration folder."""
-    from platformdirs import user_config_path
-
-    from chain.keys.keystores import KeyFolder
-
-    return KeyFolder(Path(path).expanduser() if path else user_config_path("cocogen") / "keys")
-
-
-def key_source(path: str | None, password_file: str | None, addresses: Mapping[str, str]) -> KeySource:
-    """Keystores with their passwords, for terms that name these addresses."""
-    from chain.keys.accounts import KeySource
-
-    return KeySource(key_folder(path), lambda keystore: _password(keystore, password_file), addresses)
+__all__ = ["keys"]
 
 
 @click.group(short_help="Create, import and list keystores.")
@@ -95,7 +70,7 @@ def import_(
     if keystore is not None:
         _copied(name, Path(keystore), keys, password_file, format_)
         return
-    _added(name, lambda: parse_private_key(_secret(str(private_key_file))), keys, password_file, format_)
+    _added(name, lambda: parse_private_key(secret_of(str(private_key_file))), keys, password_file, format_)
 
 
 @keys.command("list")
@@ -123,7 +98,7 @@ def show(name: str, keys: str | None, password_file: str | None, format_: str) -
     """Print the address of NAME; no password is needed unless its file, of another client, leaves the address out."""
     folder = key_folder(keys)
     keystore = folder.get(name)
-    address = keystore.address or folder.load(keystore, _password(keystore, password_file)).address
+    address = keystore.address or folder.load(keystore, password_of(keystore, password_file)).address
     emit({**_data(keystore), "address": address}, address, as_json=format_ == "json")
 
 
@@ -135,7 +110,7 @@ def _copied(name: str, file: Path, path: str | None, password_file: str | None, 
     folder = key_folder(path)
     folder.check_free(name)
     source = Keystore(file.stem, read_keystore(file)[0], file)
-    password = _password(source, password_file)
+    password = password_of(source, password_file)
     _kept(folder.add(name, bytes(folder.load(source, password).key), password), format_)
 
 
@@ -143,7 +118,7 @@ def _added(name: str, key: Callable[[], bytes], path: str | None, password_file:
     folder = key_folder(path)
     folder.check_free(name)
     secret = key()
-    _kept(folder.add(name, secret, _password(None, password_file)), format_)
+    _kept(folder.add(name, secret, password_of(None, password_file)), format_)
 
 
 def _kept(keystore: Keystore, format_: str) -> None:
@@ -154,46 +129,3 @@ def _kept(keystore: Keystore, format_: str) -> None:
 
 def _data(keystore: Keystore) -> dict[str, Any]:
     return {"name": keystore.name, "address": keystore.address, "file": str(keystore.path)}
-
-
-def _password(keystore: Keystore | None, password_file: str | None) -> str:
-    """The password of a keystore, or of one that is about to be created (None)."""
-    from chain.errors.keys import PasswordMissing
-
-    if password_file is not None:
-        password = (_secret(password_file).splitlines() or [""])[0]
-        source = password_file
-    elif _VARIABLE in os.environ:
-        password, source = os.environ[_VARIABLE], _VARIABLE
-    elif sys.stdin is not None and sys.stdin.isatty():
-        what = "Password for the new keystore" if keystore is None else f"Password of {word(keystore.name)}"
-        return str(click.prompt(what, hide_input=True, confirmation_prompt=keystore is None, err=True))
-    else:
-        raise PasswordMissing(
-            f"no password for {'the new keystore' if keystore is None else f'the keystore {keystore.name}'}",
-            hint=f"run this in a terminal, name a file with --password-file, or set {_VARIABLE}",
-        )
-    if not password:
-        raise PasswordMissing(f"the password in {source} is empty", hint="put the password into its first line")
-    return password
-
-
-def _secret(path: str) -> str:
-    """The text of a file that nobody else may read, or of standard input."""
-    from chain.errors.keys import KeystoreError
-
-    try:
-        if path == "-":
-            return sys.stdin.read()
-        with Path(path).open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
-                raise KeystoreError(
-                    f"others can read {path}, which holds a secret (its mode is {stat.S_IMODE(mode):o})",
-                    hint=f"make it yours alone: chmod 600 {path}; if others use this machine, change the secret, too",
-                )
-            return file.read()
-    except OSError as error:
-        raise KeystoreError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error
-    except UnicodeDecodeError:
-        raise KeystoreError(f"{path} is no text file", hint="check the path") from None

@@ -11,7 +11,7 @@ from cocogen.terms.sections import Incentive
 if TYPE_CHECKING:
     from chain.twin.ledger import MemoryProvider
     from cli.output import Progress
-    from cli.session import Request
+    from cli.request import Request
     from cocogen.game.arrays import Array
     from cocogen.ledger import Ledger
     from cocogen.mechanisms.base import Market
@@ -74,7 +74,7 @@ def _training(request: Request, consortium: Consortium, bars: Progress) -> OpenM
 
 def _resolved(request: Request, consortium: Consortium, provider: MemoryProvider, bars: Progress) -> ResolvedTerms:
     """The resolved terms of the workspace if they are of this file, else measured anew."""
-    from cli.session import load_resolved
+    from cocogen.operations.session import load_resolved
 
     workspace = request.new_workspace(consortium)
     # Other schemes are asked what they would generate, even where that of the terms generates nothing.

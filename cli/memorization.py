@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cli.output import note
 
 if TYPE_CHECKING:
-    from cli.session import Session
     from cocogen.learning.generators.memorization import Memorization
+    from cocogen.operations.session import Session
 
 __all__ = ["describe", "inspect_round", "inspect_run", "warn"]
 

@@ -13,7 +13,7 @@ from cli.output import emit, note, progress, table, units
 if TYPE_CHECKING:
     from chain.backends.journal import Journal
     from chain.keys.accounts import KeySource
-    from cli.session import Request
+    from cli.request import Request
     from cocogen.ledger import Deployment, LedgerProvider
     from cocogen.rounds.loop import Progress
     from cocogen.rounds.workspace import Workspace
@@ -36,8 +36,10 @@ def deploy(request: Request) -> None:
     """
     from chain.backends.journal import Journal
     from chain.open import EPHEMERAL, open_ledger
-    from cli.session import ledger_data, ledger_location, load_resolved, stated_addresses
+    from cli.request import ledger_location
     from cocogen.errors import ConfigurationError
+    from cocogen.operations.results import plain_deployment
+    from cocogen.operations.session import load_resolved, stated_addresses
     from cocogen.terms.roles import shared_roles
 
     consortium = request.consortium()
@@ -70,7 +72,7 @@ def deploy(request: Request) -> None:
     warnings = _warnings(resolved)
     data = {
         "workspace": str(workspace.root),
-        "ledger": ledger_data(deployment),
+        "ledger": plain_deployment(deployment),
         "incentive": resolved.incentive,
         "shared_roles": shared_roles(resolved),
         "organizations": {
@@ -115,9 +117,10 @@ def _make_way(workspace: Workspace, spec: str | None, seed: int, keys: KeySource
     from dataclasses import replace
 
     from chain.open import open_ledger, storable
-    from cli.session import EMBEDDED, ledger_location
+    from cli.request import ledger_location
     from cocogen.errors import ConfigurationError, LedgerError, WorkspaceError
     from cocogen.operations.deployment import load_deployment, save_deployment
+    from cocogen.operations.session import EMBEDDED
 
     refusal = WorkspaceError(
         f"{workspace.root} already holds a deployment",
@@ -197,12 +200,12 @@ def deploy_consortium(
 
     from chain.errors.chain import UnencodableTerms
     from chain.open import storable
-    from cli.session import data_folders
     from cocogen.errors import ConfigurationError
     from cocogen.evidence.local import LearningTask
     from cocogen.files import write_atomically
     from cocogen.operations.deployment import save_deployment
     from cocogen.operations.registration import register
+    from cocogen.operations.session import data_folders
     from cocogen.terms.roles import shared_roles
 
     task = LearningTask(

@@ -51,7 +51,7 @@ def key_options(function: _Command) -> _Command:
 
 def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
     """Add ``--config --workspace --ledger --data-dir --keys --password-file --format`` as one
-    :class:`cli.session.Request`.
+    :class:`cli.request.Request`.
 
     ``config_argument`` adds CONFIG as a positional argument, which wins over ``--config``.
     """
@@ -59,7 +59,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
     def decorate(function: _Command) -> _Command:
         @functools.wraps(function)
         def command(*args: Any, **kwargs: Any) -> Any:
-            from cli.session import Request
+            from cli.request import Request
 
             positional = kwargs.pop("config_file", None)
             option = kwargs.pop("config")

@@ -9,23 +9,16 @@ import click
 
 from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, say, table, units
-from cli.repeats import once, once_by_state, yes_option
+from cli.repeats import once, yes_option
+from cocogen.operations.results import plain_contribution, plain_receipt
+from cocogen.operations.sent import once_by_state
 
 if TYPE_CHECKING:
-    from cli.session import Request, Session
+    from cli.request import Request
     from cocogen.ledger import Receipt
+    from cocogen.operations.session import Session
 
 __all__ = ["deposit", "exit_", "plan", "submit", "train", "withdraw"]
-
-
-def receipt_data(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as plain JSON values."""
-    return {
-        "operation": receipt.operation,
-        "transaction": receipt.transaction,
-        "gas": receipt.gas,
-        "time": receipt.time,
-    }
 
 
 def _receipt_text(receipt: Receipt) -> str:
@@ -50,15 +43,15 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
     Whoever takes part and hands in nothing pays what the terms say, which is shown for the coming round.
     """
-    from cli.session import Session
     from cli.silence import silence_lines
     from cocogen.errors import ConfigurationError
+    from cocogen.operations.agreement import disagreements
     from cocogen.terms.roles import shared_roles
 
-    with Session.opened(request) as session:
+    with request.opened() as session:
         n = session.index(organization)
         if request.config is not None:
-            found = session.disagreements(request.consortium())
+            found = disagreements(session, request.consortium())
             if session.resolved.settlement.absence is None and not session.ledger.state().accepted[n]:
                 found.append("settlement.absence (an older version masks whoever is absent)")
             if found:
@@ -70,7 +63,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
             note(f"warning: {warning}")
         session.journal.deferred = True
         if amount is None:
-            receipt, added = once_by_state(session.journal, lambda: top_up(session, n))
+            receipt, added = once_by_state(session.journal, lambda: top_up(session, n), note)
         else:
             made = once(session.journal, lambda: top_up(session, n, amount), yes=yes, ask=not request.as_json)
             receipt, added = made or (None, 0)
@@ -86,7 +79,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
         "liability": str(liability),
         "runway_rounds": runway,
         "silence": silent,
-        "receipt": None if receipt is None else receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     nothing = "has nothing to deposit" if amount is None else "deposited nothing more"
     done = nothing if receipt is None else f"deposited {units(added, unit)} ({added} wei)"
@@ -146,11 +139,10 @@ def plan(request: Request, organization: str | None) -> None:
     If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most. A second table says
     what each would pay, and save, by handing in nothing.
     """
-    from cli.session import Session
     from cli.silence import coming_round, print_silence, silence_data
     from cocogen.rounds.report import plan_to_dict
 
-    with Session.opened(request) as session:
+    with request.opened() as session:
         number, participants = coming_round(session)
         names = session.resolved.names
         result = session.loop.plan(number, participants)
@@ -209,13 +201,12 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     """
     from cli.memorization import describe, inspect_round, warn
     from cli.privacy import print_privacy, privacy_data
-    from cli.session import Session
     from cocogen.errors import ConfigurationError
     from cocogen.rounds.wallets import add_evidence_signature, unsigned_evidence
 
     if signature is not None and (organization is None or not _is_hexadecimal(signature)):
         raise ConfigurationError("--signature takes 0x and hexadecimal digits, and goes with -o NAME")
-    with Session.opened(request) as session, progress() as bars:
+    with request.opened() as session, progress() as bars:
         session.progress = bars
         wanted = None if organization is None else [session.index(organization)]
         number = session.ledger.state().round
@@ -270,20 +261,18 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
 @common()
 def submit(request: Request, organization: str, sender: str | None) -> None:
     """Hand the attested contribution of an organization to the ledger."""
-    from cli.session import Session, contribution_data
-
-    with Session.opened(request) as session:
+    with request.opened() as session:
         n = session.index(organization)
         by = None if sender is None else session.index(sender)
         receipt = session.loop.submit(n, sender=by)
         number = session.ledger.state().round
-        contribution = contribution_data(session.loop.attested(number).contributions[n])
+        contribution = plain_contribution(session.loop.attested(number).contributions[n])
     data = {
         "round": number,
         "organization": organization,
         "sender": sender or organization,
         "contribution": contribution,
-        "receipt": receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     relayed = f" (relayed by {sender})" if sender else ""
     emit(
@@ -310,7 +299,6 @@ def withdraw(
     then takes no part in rounds until it deposits again. An --amount that an interrupted command has paid already is
     shown first: a person is asked whether to pay it again, a script gives --yes.
     """
-    from cli.session import Session
     from cocogen.addresses import ADDRESS, is_address
     from cocogen.errors import ConfigurationError
 
@@ -318,7 +306,7 @@ def withdraw(
         raise ConfigurationError("give either --amount or --all")
     if to is not None and not is_address(to):
         raise ConfigurationError(f"--to {to} is not an address", hint=f"give {ADDRESS}")
-    with Session.opened(request) as session:
+    with request.opened() as session:
         n = session.index(organization)
         session.journal.deferred = True
 
@@ -328,7 +316,7 @@ def withdraw(
 
         made: tuple[Receipt, int] | None
         if amount is None:
-            made = once_by_state(session.journal, take)
+            made = once_by_state(session.journal, take, note)
         else:
             made = once(session.journal, take, yes=yes, ask=not request.as_json)
         receipt, taken = made or (None, 0)
@@ -343,7 +331,7 @@ def withdraw(
         "withdrawn": str(taken),
         "balance": str(balance),
         "to": to or session.resolved.organization[n].address,
-        "receipt": None if receipt is None else receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     emit(
         data,
@@ -394,9 +382,7 @@ def exit_(request: Request, organization: str, cancel: bool) -> None:
 
     A round that it is out of costs it nothing, and gives it no model. --cancel brings it back.
     """
-    from cli.session import Session
-
-    with Session.opened(request) as session:
+    with request.opened() as session:
         n, state = session.index(organization), session.ledger.state()
         receipt = session.ledger.exit(n, cancel=cancel)
     if not cancel and state.phase == "open" and state.participants[n] and not state.submitted[n]:
@@ -404,7 +390,7 @@ def exit_(request: Request, organization: str, cancel: bool) -> None:
             f"round {state.round} is open, and {organization} takes part in it still: what handing in nothing costs is "
             f"said by `cocogen plan -o {organization}`"
         )
-    data = {"organization": organization, "exiting": not cancel, "receipt": receipt_data(receipt)}
+    data = {"organization": organization, "exiting": not cancel, "receipt": plain_receipt(receipt)}
     words = "stays in the consortium" if cancel else "takes no part from the next round on"
     emit(data, f"{organization} {words}\n{_receipt_text(receipt)}", as_json=request.as_json)
 

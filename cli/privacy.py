@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli.output import table
 
 if TYPE_CHECKING:
-    from cli.session import Session
+    from cocogen.operations.session import Session
 
 __all__ = ["print_privacy", "privacy_data"]
 

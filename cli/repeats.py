@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cli.output import note
+from cocogen.errors import SentBefore
 
 if TYPE_CHECKING:
-    from chain.backends.journal import Journal
+    from cocogen.operations.sent import Journal
 
-__all__ = ["once", "once_by_state", "yes_option"]
+__all__ = ["once", "yes_option"]
 
 Result = TypeVar("Result")
 
@@ -30,12 +31,10 @@ def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool
 
     With ``ask`` a person at a terminal decides, and None says that once was enough; else the error is the answer.
     """
-    from chain.backends.journal import AlreadySent
-
     while True:
         try:
             return action()
-        except AlreadySent as error:
+        except SentBefore as error:
             wanted = yes
             if not yes and not (ask and sys.stdin is not None and sys.stdin.isatty()):
                 raise
@@ -45,15 +44,3 @@ def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool
             journal.forget(error.intents)
             if not wanted:
                 return None
-
-
-def once_by_state(journal: Journal, action: Callable[[], Result]) -> Result:
-    """Do what moves as much as the ledger's state leaves to be moved: what was mined meanwhile is counted there."""
-    from chain.backends.journal import AlreadySent
-
-    while True:
-        try:
-            return action()
-        except AlreadySent as error:
-            note(f"{error}; it is counted")
-            journal.forget(error.intents)

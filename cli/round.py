@@ -8,9 +8,10 @@ import click
 
 from cli.options import common
 from cli.output import emit, note, say, table, units
+from cocogen.operations.results import plain_receipt
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["round_"]
 
@@ -24,11 +25,9 @@ def round_() -> None:
 @common()
 def open_(request: Request) -> None:
     """Open the next round (attester); local clocks jump over the agreed gap."""
-    from cli.organization import receipt_data
-    from cli.session import Session
     from cocogen.files import duration
 
-    with Session.opened(request) as session:
+    with request.opened() as session:
         before = session.ledger.state()
         if before.phase == "idle" and before.next_round_from > before.now:
             note(f"the agreed gap ends in {duration(before.next_round_from - before.now)}; waiting (Ctrl-C is safe)")
@@ -45,7 +44,7 @@ def open_(request: Request) -> None:
         "participants": names,
         "deadline": state.deadline,
         "now": state.now,
-        "receipt": receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     window = state.deadline - state.now
     emit(
@@ -63,11 +62,9 @@ def open_(request: Request) -> None:
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
     from cli.delivery import delivery_data, delivery_text
-    from cli.organization import receipt_data
-    from cli.session import Session
     from cocogen.files import duration
 
-    with Session.opened(request) as session:
+    with request.opened() as session:
         receipt = session.loop.record(advance=advance)
         state = session.ledger.state()
         outcome = session.ledger.outcomes()[-1]
@@ -81,7 +78,7 @@ def record(request: Request, advance: bool) -> None:
         "deadline": state.deadline,
         "now": state.now,
         "model": model,
-        "receipt": receipt_data(receipt),
+        "receipt": plain_receipt(receipt),
     }
     if outcome.status == "voided":
         text = (
@@ -109,9 +106,8 @@ def deliver(request: Request) -> None:
     own files, models/NAME/ in the workspace, and no others.
     """
     from cli.delivery import delivery_data, delivery_text
-    from cli.session import Session
 
-    with Session.opened(request) as session:
+    with request.opened() as session:
         written = session.loop.deliver()
         outcomes = [outcome for outcome in session.ledger.outcomes() if outcome.status != "open"]
         rounds = [delivery_data(session, outcome) for outcome in outcomes]
@@ -126,10 +122,7 @@ def deliver(request: Request) -> None:
 @common()
 def settle(request: Request, advance: bool) -> None:
     """Calculate the redistribution of the recorded round and move the money."""
-    from cli.organization import receipt_data
-    from cli.session import Session
-
-    with Session.opened(request) as session:
+    with request.opened() as session:
         outcome = session.loop.settle(advance=advance)
         state = session.ledger.state()
     names = session.resolved.names
@@ -140,7 +133,7 @@ def settle(request: Request, advance: bool) -> None:
         "transfers": {name: str(wei) for name, wei in zip(names, outcome.transfers, strict=True)},
         "sum": str(sum(outcome.transfers)),
         "balances": {name: str(wei) for name, wei in zip(names, state.balances, strict=True)},
-        "receipts": [receipt_data(receipt) for receipt in outcome.receipts],
+        "receipts": [plain_receipt(receipt) for receipt in outcome.receipts],
     }
 
     def text() -> None:

@@ -9,12 +9,13 @@ import click
 
 from cli.options import common, device_option
 from cli.output import announced, emit, note, progress
-from cli.repeats import once_by_state
+from cocogen.operations.sent import once_by_state
 
 if TYPE_CHECKING:
     from chain.keys.accounts import KeySource
-    from cli.session import Request, Session
+    from cli.request import Request
     from cocogen.data.sets import DataFolders
+    from cocogen.operations.session import Session
     from cocogen.operations.study import Study
     from cocogen.rounds.loop import Progress
     from cocogen.rounds.report import RoundReport
@@ -57,7 +58,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
     from cli.audit import EXIT_CODES
     from cli.memorization import warn
     from cli.outcome import show
-    from cli.session import stated_addresses
+    from cocogen.operations.session import stated_addresses
 
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
@@ -119,9 +120,10 @@ def _session(
     from chain.backends.journal import Journal
     from chain.open import open_ledger, storable
     from cli.operator import deploy_consortium
-    from cli.session import Session, ledger_location, load_resolved
+    from cli.request import ledger_location
     from cocogen.errors import WorkspaceError
     from cocogen.operations.deployment import load_deployment
+    from cocogen.operations.session import Session, load_resolved
 
     if workspace.deployment.exists():
         finished = workspace.report.exists()
@@ -148,7 +150,7 @@ def _session(
     stack.callback(provider.close)
     if not deployed:
         record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir, journal)
-    session = Session(workspace, load_resolved(workspace), provider, record, data_dir, journal)
+    session = Session(workspace, load_resolved(workspace), provider, record, data_dir=data_dir, journal=journal)
     session.progress = bars
     return session
 
@@ -206,7 +208,7 @@ def _play(
         if done >= rounds:
             break
         if state.phase == "idle":
-            once_by_state(session.journal, loop.bond)
+            once_by_state(session.journal, loop.bond, note)
         report = loop.play()
         found = f", accuracy {report.evaluation['accuracy']:.4f}" if report.evaluation else ""
         note(f"round {report.round} of {rounds} {report.status}{found}")
@@ -233,7 +235,7 @@ def _data(
     compared: Study | None,
 ) -> dict[str, Any]:
     from cli.privacy import privacy_data
-    from cli.session import ledger_data
+    from cocogen.operations.results import plain_deployment
 
     resolved, ledger = session.resolved, session.ledger
     names, unit = resolved.names, resolved.settlement.wei_per_unit
@@ -242,7 +244,7 @@ def _data(
         "consortium": resolved.consortium.name,
         "mechanism": resolved.consortium.mechanism,
         "workspace": str(session.workspace.root),
-        "ledger": ledger_data(session.deployment),
+        "ledger": plain_deployment(session.deployment),
         "incentive": resolved.incentive,
         "wei_per_unit": str(unit),
         "rounds": [_round_data(report, names) for report in reports],

@@ -9,8 +9,8 @@ from cli.output import say, table, units, wrapped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cli.session import Session
     from cocogen.mechanisms import Plan
+    from cocogen.operations.session import Session
 
 __all__ = ["coming_round", "print_silence", "silence_data", "silence_lines"]
 

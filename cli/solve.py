@@ -11,7 +11,7 @@ from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
     from cli.market import OpenMarket
-    from cli.session import Request
+    from cli.request import Request
 
 __all__ = ["solve"]
 

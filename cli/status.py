@@ -11,8 +11,9 @@ from cli.options import common
 from cli.output import emit, say, table, units
 
 if TYPE_CHECKING:
-    from cli.session import Request, Session
+    from cli.request import Request
     from cocogen.ledger import Dispute, LedgerState
+    from cocogen.operations.session import Session
 
 __all__ = ["status"]
 
@@ -22,11 +23,11 @@ __all__ = ["status"]
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
     from cli.delivery import delivery_data, delivery_text
-    from cli.session import Session, ledger_data
     from cocogen.files import duration
+    from cocogen.operations.results import plain_deployment
     from cocogen.rounds.delivery import held_rounds
 
-    with Session.opened(request, reading=True) as session:
+    with request.opened(reading=True) as session:
         state = session.ledger.state()
         outcomes = session.ledger.outcomes()
         upcoming = next_step(session, state)
@@ -37,7 +38,7 @@ def status(request: Request) -> None:
     unit = session.resolved.settlement.wei_per_unit
     data = {
         "consortium": session.resolved.consortium.name,
-        "ledger": ledger_data(deployment),
+        "ledger": plain_deployment(deployment),
         "round": state.round,
         "rounds_agreed": session.resolved.consortium.rounds,
         "phase": state.phase,

@@ -17,13 +17,16 @@
     ├── SolverError             a solver did not reach its tolerance      exit code 2
     ├── CertificateError        an equilibrium failed its certificate     exit code 1
     ├── LedgerError             the settlement system said no             exit code 3
-    │   └── KeyUnavailable          a signature by a key that is not here
+    │   ├── KeyUnavailable          a signature by a key that is not here
+    │   ├── SettlementRefused       its rules refuse an operation, or the terms
+    │   ├── TermsDoNotFit           the terms do not fit its integers
+    │   └── SentBefore              an earlier command sent the same
     ├── LearningError           data, training or generation failed       exit code 4
     │   ├── DatasetError            a data set is missing or malformed
     │   └── EvidenceRejected        the attester does not sign this bundle
     └── AuditError              the audit itself could not be carried out exit code 5
 
-The package ``chain`` hangs one class for each Solidity custom error below :class:`LedgerError`.
+The package ``chain`` hangs one class for each Solidity custom error below :class:`SettlementRefused`.
 An error says what was wrong, with the offending value and its valid range (``str(error)``), and what to do
 about it (``error.hint``); ``error.code`` is its stable name in the JSON envelope.
 """
@@ -32,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cocogen.printable import shorten
 
@@ -55,7 +58,10 @@ __all__ = [
     "NoImplementingWeight",
     "NoRationalIncentive",
     "NoRationalSharing",
+    "SentBefore",
+    "SettlementRefused",
     "SolverError",
+    "TermsDoNotFit",
     "UnstableMarket",
     "WorkspaceError",
 ]
@@ -182,6 +188,25 @@ class KeyUnavailable(LedgerError):
     def __init__(self, message: str, *, hint: str = "", wallet: bool = False) -> None:
         self.wallet = wallet
         super().__init__(message, hint=hint)
+
+
+class SettlementRefused(LedgerError):
+    """The rules of the settlement refuse an operation, or the terms; a subclass for each rule has the values."""
+
+
+class TermsDoNotFit(LedgerError):
+    """The terms do not fit the integers of the ledger; ``problems`` names every field at fault."""
+
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class SentBefore(LedgerError):
+    """An earlier command sent the same, and nobody was told what became of it; nothing was sent now.
+
+    ``intents`` is what it wrote down of what it sent.
+    """
+
+    intents: tuple[Any, ...] = ()
 
 
 class LearningError(CoCoGenError):

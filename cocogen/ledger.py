@@ -373,4 +373,17 @@ class LedgerProvider(Protocol):
 
     def connect(self, terms: SettlementTerms, deployment: Deployment) -> Ledger: ...
 
+    def inspect(self, terms: SettlementTerms, deployment: Deployment, *, receipts: bool = False) -> Any:
+        """Everything that an auditor of such ledgers reads of a deployment, whatever its state; ``receipts`` adds gas
+        and status of every call, where there are any."""
+        ...
+
+    def is_wallet(self, address: str) -> bool:
+        """Whether there is a contract at an address, which answers for its signatures itself."""
+        ...
+
+    def whereabouts(self, deployment: Deployment) -> Whereabouts:
+        """What became of a deployment: there, under way, or gone."""
+        ...
+
     def close(self) -> None: ...

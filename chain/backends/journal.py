@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from chain.abi import LARGEST_WORD
 from cocogen.addresses import Address
-from cocogen.errors import LedgerError, WorkspaceError
+from cocogen.errors import SentBefore, WorkspaceError
 from cocogen.files import CHECK_FOLDER, whole_file
 
 __all__ = ["DEPLOY", "AlreadySent", "Intent", "Journal"]
@@ -73,7 +73,7 @@ class Intent:
         return (self.chain_id, self.account) == (other.chain_id, other.account)
 
 
-class AlreadySent(LedgerError):
+class AlreadySent(SentBefore):
     """An earlier command sent the same, and nobody was told what became of it; nothing was sent now.
 
     ``intents`` is what the earlier command wrote down.

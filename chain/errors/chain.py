@@ -26,10 +26,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cocogen.errors import FieldProblem, KeyUnavailable, LedgerError
+from cocogen.errors import FieldProblem, KeyUnavailable, LedgerError, TermsDoNotFit
 
 
-class UnencodableTerms(LedgerError):
+class UnencodableTerms(TermsDoNotFit):
     """The terms do not fit the contract's integers; ``problems`` names every field at fault."""
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from chain.abi import WORD, checksum_address, decode_ascii, keccak256
-from cocogen.errors import LedgerError
+from cocogen.errors import SettlementRefused
 
 __all__ = ["CONTRACT_ERRORS", "ContractError", "decode_revert", "named"]
 
@@ -19,7 +19,7 @@ _SELECTOR = 4
 _DYNAMIC = ("string",)
 
 
-class ContractError(LedgerError):
+class ContractError(SettlementRefused):
     """A contract refused a call or its terms. Subclasses are dataclasses whose fields are the error's values.
 
     ``abi`` gives the Solidity types of the fields ("name" stands for a bytes32 that holds ASCII; a string can only be

@@ -4,7 +4,7 @@ A keystore is one JSON file of the Web3 Secret Storage format (:mod:`chain.keys.
 organization or role; the address of ours can be read without the password, so that terms can be drawn up before anybody
 signs. A development account follows from a seed and a name: local runs need no files and can be
 repeated, and whoever reads the terms file knows the key. Nothing in this module prints a key or a password. Left out:
-which key signs what (``chain.keys.accounts``), and asking for passwords (``cli.keys``).
+which key signs what (``chain.keys.accounts``), and asking for passwords (``cli.passwords``).
 """
 
 from __future__ import annotations

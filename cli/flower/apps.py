@@ -15,10 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.repeats import once_by_state
-from cli.session import Request, Session, deployed_folders, load_resolved, stated_addresses
+from cli.output import note
+from cli.request import Request
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.files import canonical_json
+from cocogen.operations.sent import once_by_state
+from cocogen.operations.session import deployed_folders, load_resolved, stated_addresses
 from cocogen.rounds.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,14 +142,14 @@ def serve(grid: Grid, context: Context) -> None:
     request = request_from_environment()
     workspace = request.find_workspace()
     try:
-        with Session.opened(request) as session:
+        with request.opened() as session:
             state, rounds = session.ledger.state(), session.resolved.consortium.rounds
             strategy = SettledRounds(
                 session.loop,
                 context.run_id,
                 deadline=float(context.run_config["deadline"]),
                 patience=float(context.run_config["patience"]),
-                before_round=partial(once_by_state, session.journal, session.loop.bond),
+                before_round=partial(once_by_state, session.journal, session.loop.bond, note),
             )
             left = rounds - (state.round if state.phase == "idle" else state.round - 1)
             if left > 0:

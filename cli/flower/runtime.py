@@ -24,7 +24,7 @@ from cli.output import note
 from cocogen.errors import ConfigurationError, LearningError
 
 if TYPE_CHECKING:
-    from cli.session import Request
+    from cli.request import Request
     from cocogen.rounds.loop import Progress
     from cocogen.rounds.workspace import Workspace
 
@@ -138,7 +138,7 @@ def _report(workspace: Workspace, rounds: int, known: set[int]) -> set[int]:
 
 
 def _names(workspace: Workspace) -> tuple[str, ...]:
-    from cli.session import load_resolved
+    from cocogen.operations.session import load_resolved
 
     return load_resolved(workspace).names
 

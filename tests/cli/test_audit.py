@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from cli.session import Request, Session
+from cli.request import Request
 from cocogen.errors import DatasetError
 from cocogen.ledger import Contribution
 
@@ -62,7 +62,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         code, out, err = cocogen("deploy", "clinics.toml")
         assert code == 0, out + err
-        with Session.opened(Request(None, None, None, as_json=False)) as session:
+        with Request(None, None, None, as_json=False).opened() as session:
             ledger = session.ledger
             for n, liability in enumerate(ledger.decoded.liabilities):
                 ledger.deposit(n, 2 * liability)

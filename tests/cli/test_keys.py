@@ -13,8 +13,8 @@ import click
 import pytest
 from eth_account import Account
 
-from cli.keys import key_folder
 from cli.main import cocogen, main
+from cli.passwords import key_folder
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 ADDRESS = Account.from_key(KEY).address
@@ -163,7 +163,7 @@ class TestCommands:
 
 class TestPasswords:
     def opened(self, password_file: str | None = None) -> str:
-        from cli.keys import key_source
+        from cli.passwords import key_source
 
         source = key_source("k", password_file, {})
         return source.password(source.folder.get("north"))

@@ -14,7 +14,7 @@ import pytest
 
 from cli.main import main
 from cli.memorization import inspect_run
-from cli.session import Request, Session
+from cli.request import Request
 from cocogen.data.samples import Samples
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.local import LearningTask
@@ -156,7 +156,7 @@ def test_bundles_that_cannot_be_compared_are_left_out_of_a_run(here) -> None:
     (ROUND / "north.bundle").write_bytes(b"no bundle")
     (ROUND / "hillside.bundle").unlink()
     shutil.copy(ROUND / "lakeview.bundle", ROUND / "meadow.bundle")
-    with Session.opened(Request(config=None, workspace=None, ledger=None, as_json=True)) as session:
+    with Request(config=None, workspace=None, ledger=None, as_json=True).opened() as session:
         found = inspect_run(session, 2)
     assert found["checked"] == 2
     assert found["flagged"] == []
@@ -164,5 +164,5 @@ def test_bundles_that_cannot_be_compared_are_left_out_of_a_run(here) -> None:
 
 
 def test_a_run_without_bundles_has_no_worst(here) -> None:
-    with Session.opened(Request(config=None, workspace=None, ledger=None, as_json=True)) as session:
+    with Request(config=None, workspace=None, ledger=None, as_json=True).opened() as session:
         assert inspect_run(session, 1) == {"checked": 0, "flagged": [], "worst": None}

@@ -13,7 +13,7 @@ from chain.encoding.signatures import address_of
 from chain.keys.keystores import development_key
 from chain.open import open_ledger
 from cli.operator import _make_way
-from cli.session import ledger_location
+from cli.request import ledger_location
 from cocogen.errors import WorkspaceError
 from cocogen.ledger import Member, SettlementTerms, Whereabouts
 from cocogen.operations.deployment import load_deployment, save_deployment

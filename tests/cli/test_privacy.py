@@ -13,7 +13,7 @@ import pytest
 
 from cli.main import main
 from cli.privacy import print_privacy, privacy_data
-from cli.session import Request, Session
+from cli.request import Request
 from cocogen.evidence.privacy import UpdatePrivacy, spent_epsilon
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.sections import Privacy
@@ -84,7 +84,7 @@ def played(tmp_path_factory) -> dict[str, Any]:
     answers = {}
     with contextlib.chdir(folder):
         answers["deploy"] = said("deploy", "clinics.toml")
-        with Session.opened(Request(None, None, None, as_json=False)) as session:
+        with Request(None, None, None, as_json=False).opened() as session:
             session.loop.bond()
             session.loop.open()
         answers["train"] = said("train", "-o", "north")

@@ -19,7 +19,7 @@ from chain.backends.embedded import EmbeddedBackend
 from chain.errors.chain import ChainUnavailable
 from chain.open import open_ledger
 from cli.main import main
-from cli.session import ledger_location
+from cli.request import ledger_location
 from cocogen.errors import WorkspaceError
 from cocogen.operations.deployment import save_deployment
 from cocogen.rounds.workspace import Workspace

@@ -25,8 +25,8 @@ from chain.errors.chain import (
 )
 from chain.errors.contract import AlreadySubmitted
 from chain.errors.reverts import ContractError
-from cli.repeats import once_by_state
 from cocogen.ledger import Contribution
+from cocogen.operations.sent import once_by_state
 from cocogen.rounds.loop import RoundLoop
 
 ALICE = Account.from_key(b"\x11" * 32)
@@ -305,7 +305,7 @@ class TestOnANode:
                 pay(public)
             assert paid(public) == 9
 
-    def test_bonds_that_follow_from_the_balances_count_what_was_under_way(self, node, make_terms, monkeypatch, capsys):
+    def test_bonds_that_follow_from_the_balances_count_what_was_under_way(self, node, make_terms, monkeypatch):
         ask(node, "evm_setAutomine", True)
         ledger = ChainProvider(node, 7).deploy(make_terms(4))
         ask(node, "evm_setAutomine", False)
@@ -318,10 +318,11 @@ class TestOnANode:
 
         monkeypatch.setattr("chain.contract.earlier.time.sleep", mine_and_go_on)
         # one account has a transaction under way, which the balances do not show yet
-        added = once_by_state(node.journal, lambda: RoundLoop.bond(SimpleNamespace(ledger=ledger)))
+        told: list[str] = []
+        added = once_by_state(node.journal, lambda: RoundLoop.bond(SimpleNamespace(ledger=ledger)), told.append)
         assert list(ledger.state().balances) == bonds
         assert added == (0, 0, bonds[2], bonds[3])
-        assert "it is counted" in capsys.readouterr().err
+        assert [text.endswith("it is counted") for text in told] == [True]
         assert node.journal.intents == ()
 
     def test_replaced_transaction_does_not_ask_to_repeat_it_blindly(self, node, monkeypatch):
@@ -356,7 +357,7 @@ class TestConsortium:
             with pytest.raises(AlreadySent) as error:
                 move()
             assert ledger.state().balances[1] == bonds * BOND
-            chain.backends.journal.forget(error.value.intents)
+            chain.journal.forget(error.value.intents)
         ledger.deposit(1, 9 * BOND)
         assert ledger.state().balances[1] == 15 * BOND
 
@@ -387,13 +388,13 @@ class TestConsortium:
     def test_deployment_that_was_killed_is_gone_on_with(self, chain, make_terms, monkeypatch):
         provider = ChainProvider(chain, 7)
         killed(chain, monkeypatch, lambda: provider.deploy(make_terms(4)))
-        (intent,) = chain.backends.journal.intents
+        (intent,) = chain.journal.intents
         nonce = chain.web3.eth.get_transaction_count(intent.account)
         ledger = provider.deploy(make_terms(4))
         assert chain.web3.eth.get_transaction_count(intent.account) == nonce
         assert ledger.deployment.details["transaction"] == intent.hashes[0]
         assert provider.connect(make_terms(4), ledger.deployment).state().phase == "idle"
-        assert chain.backends.journal.intents == ()
+        assert chain.journal.intents == ()
         assert provider.deploy(make_terms(4)).contract.address != ledger.contract.address
 
     def test_deployment_of_other_terms_is_left_alone_and_said(self, chain, make_terms, monkeypatch, caplog):
@@ -428,4 +429,4 @@ class TestConsortium:
         account = ledger._accounts.ready(ledger._accounts.signer("operator"))
         twice(lambda: ledger.contract.payoff_calculate(account=account))
         twice(lambda: ledger.contract.payoff_transfer(account=account))
-        assert chain.backends.journal.intents == ()
+        assert chain.journal.intents == ()

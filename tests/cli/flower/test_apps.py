@@ -16,9 +16,9 @@ from chain.encoding.signatures import Domain, verify
 from chain.errors.keys import DevelopmentKeyRefused
 from cli.flower.apps import open_member
 from cli.main import main
-from cli.session import load_resolved
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.operations.deployment import load_deployment
+from cocogen.operations.session import load_resolved
 from cocogen.rounds.workspace import Workspace
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"

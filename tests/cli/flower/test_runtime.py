@@ -11,7 +11,7 @@ import pytest
 
 from cli.flower import runtime
 from cli.flower.apps import outcome_file, request_from_environment
-from cli.session import Request
+from cli.request import Request
 from cocogen.errors import ConfigurationError, LearningError
 from cocogen.rounds.workspace import Workspace
 
