@@ -16,6 +16,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from cocogen.errors import FieldProblem
 from cocogen.files import read_bounded
 from cocogen.printable import shorten
 
-__all__ = ["LEAST_COMPETITION", "competition_matrix", "read_competition_csv"]
+__all__ = ["LEAST_COMPETITION", "competition_matrix", "competition_source", "is_number", "read_competition_csv"]
 
 LEAST_COMPETITION = 1e-12
 """Less than this is 0, or a mistake: strengths that it would ask for do not fit a ledger."""
@@ -38,6 +39,32 @@ _MAXIMUM_FILE_BYTES = 1_000_000
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,4})?")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _SHOWN = 12  # names in a message
+
+
+def competition_source(value: object) -> object:
+    """The field's value as one of the three; ValueError, for pydantic, where it is none."""
+    if is_number(value):
+        number = float(value)  # type: ignore[arg-type]  # a number, tested above
+        if 0 < abs(number) < LEAST_COMPETITION:
+            raise ValueError(f"0, or between {LEAST_COMPETITION:g} and 1")
+        return number
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        rows = [entry for entry in value.values() if isinstance(entry, dict)]
+        cells = [entry for entry in value.values() if not isinstance(entry, dict)]
+        for entry in itertools.chain(cells, *(row.values() for row in rows)):
+            if not is_number(entry):
+                raise ValueError(f"a table of numbers between 0 and 1, but it holds {entry!r}")
+        return value
+    raise ValueError("a number between 0 and 1, a table of rivals, or the name of a CSV file")
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number and no truth value, and has a float."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 10**300  # larger ones have no float
+    return isinstance(value, float)
 
 
 def competition_matrix(

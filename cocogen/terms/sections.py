@@ -1,12 +1,11 @@
 """The sections of a terms file: their fields, types, ranges and defaults.
 
-Both kinds of terms are made of them (``consortium``, ``data_market``), and so are the documents that quote them
-(``resolved``, ``calibration_record``). Left out: what must hold between sections (``terms_checks``).
+Both kinds of terms are made of them (``consortium``, ``tradefl``), and so are the documents that quote them
+(``resolved``, ``accuracy``). Left out: what must hold between sections (``checks``).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from cocogen.addresses import Address
 from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
 from cocogen.terms.checks import MAXIMUM_ORGANIZATIONS
-from cocogen.terms.competition import LEAST_COMPETITION
+from cocogen.terms.competition import competition_source, is_number
 
 __all__ = [
     "HOUR",
@@ -64,27 +63,9 @@ def parse_duration(value: object) -> object:
 def _strength(value: object) -> object:
     if value == "auto":
         return value
-    if _is_number(value) and math.isfinite(value) and (value == 0 or value >= 1e-18):  # type: ignore[arg-type, operator]
+    if is_number(value) and math.isfinite(value) and (value == 0 or value >= 1e-18):  # type: ignore[arg-type, operator]
         return float(value)  # type: ignore[arg-type]  # a number, tested above
     raise ValueError('"auto" or a finite number: 0, or at least 1e-18')
-
-
-def _competition_source(value: object) -> object:
-    if _is_number(value):
-        number = float(value)  # type: ignore[arg-type]  # a number, tested above
-        if 0 < abs(number) < LEAST_COMPETITION:
-            raise ValueError(f"0, or between {LEAST_COMPETITION:g} and 1")
-        return number
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        rows = [entry for entry in value.values() if isinstance(entry, dict)]
-        cells = [entry for entry in value.values() if not isinstance(entry, dict)]
-        for entry in itertools.chain(cells, *(row.values() for row in rows)):
-            if not _is_number(entry):
-                raise ValueError(f"a table of numbers between 0 and 1, but it holds {entry!r}")
-        return value
-    raise ValueError("a number between 0 and 1, a table of rivals, or the name of a CSV file")
 
 
 def _floats(value: object) -> Iterator[float]:
@@ -93,12 +74,6 @@ def _floats(value: object) -> Iterator[float]:
     elif isinstance(value, tuple):
         for entry in value:
             yield from _floats(entry)
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) < 10**300  # larger ones have no float
-    return isinstance(value, float)
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
@@ -349,7 +324,7 @@ class Market(TermsSection):
     """
 
     accuracy: AccuracyTerms
-    competition: Annotated[Any, BeforeValidator(_competition_source)]
+    competition: Annotated[Any, BeforeValidator(competition_source)]
     damage: Annotated[float, Field(ge=0, le=1)] = 1.0
     private_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
     private_base: Annotated[float, Field(ge=1e-9, le=1e15)] = 100.0

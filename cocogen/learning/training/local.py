@@ -327,21 +327,9 @@ class _Optimizer:
             torch.add(gradients, first, alpha=schedule.momentum, out=first)
             values.sub_(first, alpha=schedule.learning_rate)
         else:
-            adam(
-                [values],
-                [gradients],
-                [first],
-                [self.second[:count]],
-                [],
-                [self.taken],
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=schedule.learning_rate,
-                weight_decay=0.0,
-                eps=1e-8,
-                maximize=False,
-            )
+            rate, second = schedule.learning_rate, self.second[:count]
+            rates: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "lr": rate, "weight_decay": 0.0, "eps": 1e-8}
+            adam([values], [gradients], [first], [second], [], [self.taken], amsgrad=False, maximize=False, **rates)
         return norms
 
 
