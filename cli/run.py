@@ -119,9 +119,9 @@ def _session(
     """
     from chain.backends.journal import Journal
     from chain.open import open_ledger, storable
-    from cli.operator import deploy_consortium
     from cli.request import ledger_location
     from cocogen.errors import WorkspaceError
+    from cocogen.operations.deploy import put_on_ledger
     from cocogen.operations.deployment import load_deployment
     from cocogen.operations.session import Session, load_resolved
 
@@ -149,7 +149,16 @@ def _session(
     )
     stack.callback(provider.close)
     if not deployed:
-        record = deploy_consortium(consortium, workspace, provider, spec, bars, data_dir, journal)
+        record = put_on_ledger(
+            consortium,
+            workspace,
+            provider,
+            name=storable(spec),
+            journal=journal,
+            data_dir=data_dir,
+            progress=bars,
+            note=note,
+        ).deployment
     session = Session(workspace, load_resolved(workspace), provider, record, data_dir=data_dir, journal=journal)
     session.progress = bars
     return session
