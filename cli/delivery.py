@@ -1,38 +1,21 @@
-"""Who is given the model of a round, and why the others are not: as data, and in words."""
+"""Who is given the model of a round, and why the others are not, in words."""
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cli.output import wrapped
 
 if TYPE_CHECKING:
-    from cocogen.ledger import RoundOutcome
-    from cocogen.operations.session import Session
+    from cocogen.operations.status import Delivery
 
-__all__ = ["delivery_data", "delivery_text"]
-
-
-def delivery_data(session: Session, outcome: RoundOutcome) -> dict[str, Any]:
-    """Who gets the model of a round, and why somebody gets none; nothing of either while the round is open."""
-    from cocogen.errors import WorkspaceError
-    from cocogen.rounds.delivery import recipients, withheld
-
-    names, number = session.resolved.names, outcome.round
-    if outcome.status == "open":
-        return {"round": number, "recipients": [], "withheld": {}}
-    rejected: dict[str, str] = {}
-    if session.workspace.attested(number).exists():
-        with contextlib.suppress(WorkspaceError):  # an altered file gives no reasons; whoever works with it is told
-            rejected = session.loop.attested(number).rejected
-    given = [name for name, gets in zip(names, recipients(outcome), strict=True) if gets]
-    return {"round": number, "recipients": given, "withheld": withheld(outcome, names, rejected)}
+__all__ = ["delivery_text"]
 
 
-def delivery_text(data: dict[str, Any]) -> str:
+def delivery_text(delivery: Delivery) -> str:
     """Of a round that is not open, on lines of at most 80 columns."""
-    number, given, reasons = data["round"], data["recipients"], data["withheld"]
+    number, given, reasons = delivery.round, delivery.recipients, delivery.withheld
     if not given:
         lines = [f"the model of round {number} goes to nobody: {next(iter(reasons.values()))}"]
     else:
@@ -44,5 +27,5 @@ def delivery_text(data: dict[str, Any]) -> str:
     return "\n".join(wrapped(*lines))
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.delivery import delivery_text
 from cli.options import common
 from cli.output import emit, note, say, table, units
 from cocogen.operations.results import plain_receipt
@@ -61,14 +62,14 @@ def open_(request: Request) -> None:
 @common()
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
-    from cli.delivery import delivery_data, delivery_text
     from cocogen.files import duration
+    from cocogen.operations.status import delivery
 
     with request.opened() as session:
         receipt = session.loop.record(advance=advance)
         state = session.ledger.state()
         outcome = session.ledger.outcomes()[-1]
-        model = delivery_data(session, outcome)
+        model = delivery(session, outcome)
     names = session.resolved.names
     missing = [n for n, p, c in zip(names, outcome.participants, outcome.contributions, strict=True) if p and c is None]
     data = {
@@ -77,7 +78,7 @@ def record(request: Request, advance: bool) -> None:
         "missing": missing,
         "deadline": state.deadline,
         "now": state.now,
-        "model": model,
+        "model": model.plain(),
         "receipt": plain_receipt(receipt),
     }
     if outcome.status == "voided":
@@ -105,14 +106,14 @@ def deliver(request: Request) -> None:
     `record` and `settle` do so too; this is for rounds that somebody else brought so far. Each member is handed its
     own files, models/NAME/ in the workspace, and no others.
     """
-    from cli.delivery import delivery_data, delivery_text
+    from cocogen.operations.status import delivery
 
     with request.opened() as session:
         written = session.loop.deliver()
         outcomes = [outcome for outcome in session.ledger.outcomes() if outcome.status != "open"]
-        rounds = [delivery_data(session, outcome) for outcome in outcomes]
+        rounds = [delivery(session, outcome) for outcome in outcomes]
     files = [str(path) for paths in written.values() for path in paths]
-    data = {"files": files, "rounds": rounds}
+    data = {"files": files, "rounds": [model.plain() for model in rounds]}
     new = f"{len(files)} new file{'s' * (len(files) != 1)}"
     emit(data, "\n".join([*map(delivery_text, rounds), new]), as_json=request.as_json)
 
