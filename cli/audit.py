@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +11,12 @@ from cli.options import common
 from cli.output import emit, note, progress, say, table, units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chain.audit import AuditReport
-    from chain.encoding.terms import EncodedTerms
-    from chain.record.values import LedgerRecord
-    from cli.audit_files import Verdict
     from cli.request import Request
-    from cocogen.operations.session import Session
+    from cocogen.operations.verdict import Verdict
     from cocogen.rounds.loop import Progress
-    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["EXIT_CODES", "audit", "audit_data", "print_audit"]
+__all__ = ["EXIT_CODES", "audit", "print_audit"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 5}
 
@@ -61,29 +52,33 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
         )
     from chain.audit import incomplete
     from cocogen.errors import AuditError, LedgerError
+    from cocogen.operations.verdict import Verdict
 
     with progress() as bars:
         try:
             if offline is not None:
-                data = _offline_data(request, Path(offline), terms, second_node, bars)
+                verdict = _offline(request, Path(offline), terms, second_node, bars)
             else:
-                data = _live_data(request, second_node, bars)
+                verdict = _live(request, second_node, bars)
         except (AuditError, LedgerError) as error:
             # what cannot be read is a reason, not a verdict
             reason = f"{error}; {error.hint}" if error.hint else str(error)
-            data = _report_data(incomplete(reason, origin="node" if offline is None else "file"))
+            verdict = Verdict.of(incomplete(reason, origin="node" if offline is None else "file"))
+    data = verdict.plain()
     emit(data, lambda: print_audit(data), as_json=request.as_json)
-    return EXIT_CODES[data["status"]]
+    return EXIT_CODES[verdict.status]
 
 
-def _live_data(request: Request, second_node: str | None, bars: Progress) -> dict[str, Any]:
+def _live(request: Request, second_node: str | None, bars: Progress) -> Verdict:
     """Audit the deployed consortium."""
+    from chain.audit import audit_deployment
     from cocogen.errors import AuditError
+    from cocogen.operations.verdict import audit as audit_of
 
     if (missing := _missing_chain(request)) is not None:
         raise AuditError(f"there is no chain file {missing}", hint="restore it, or audit an exported ledger")
     with request.opened(reading=True) as session:
-        return audit_data(session, request.config, second_node=second_node, bars=bars)
+        return audit_of(session, audit_deployment, terms_file=request.config, second_node=second_node, progress=bars)
 
 
 def _missing_chain(request: Request) -> Path | None:
@@ -99,18 +94,14 @@ def _missing_chain(request: Request) -> Path | None:
     return Path(path) if kind == EMBEDDED and not Path(path).is_file() else None
 
 
-def _offline_data(
-    request: Request, file: Path, terms_file: str | None, second_node: str | None, bars: Progress
-) -> dict[str, Any]:
+def _offline(request: Request, file: Path, terms_file: str | None, second_node: str | None, bars: Progress) -> Verdict:
     """Audit an exported ledger against resolved terms: two files, no chain."""
-    from chain.audit import audit as replay
-    from chain.contract.bytecode import in_layout_of, shipped_artifact
-    from chain.encoding.codec import encode
-    from chain.record.export import read_ledger
-    from cli.audit_files import data_verdict
+    from chain.audit import audit_export as audit_file
+    from chain.encoding.codec import decode, encode
     from cocogen.errors import WorkspaceError
     from cocogen.operations.deployment import load_deployment
     from cocogen.operations.session import data_folders, deployed_folders, load_resolved
+    from cocogen.operations.verdict import audit_export
 
     if not file.is_file():
         raise click.UsageError(f"there is no file {file}; `cocogen export` writes one")
@@ -121,115 +112,22 @@ def _offline_data(
             resolved = load_resolved(request.find_workspace())
         except WorkspaceError as error:
             raise click.UsageError(f"{error}; name the resolved terms with --terms FILE") from error
-    exported = read_ledger(file, progress=bars)
-    record, terms = exported.record, encode(resolved.settlement_terms())
-    deployed = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
-    if exported.artifact != shipped_artifact(deployed).input_sha256:
-        note("the ledger was exported by a version of CoCoGen with another build of the contract")
-    second = None if second_node is None else _second(second_node, record, terms)
-    report = replay(record, terms, second=second, offline=True, progress=bars)
-    data = _report_data(report, resolved.settlement.wei_per_unit)
-    _add_layout(data, resolved, record, terms)
-    if request.config is not None:
-        _add_mismatch(data, *_config_mismatch(resolved, Path(request.config)))
+    found = audit_file(file, resolved.settlement_terms(), second_node=second_node, progress=bars, note=note)
     workspace = request.find_workspace() if terms_file is None or request.workspace is not None else None
-    if workspace is not None:
-        _add_evidence(data, workspace, resolved, record, terms, None, bars)
     if request.config is None and workspace is not None and workspace.deployment.exists():
         folders = deployed_folders(load_deployment(workspace.deployment), workspace, request.data_dir)
     else:
         folders = data_folders(Path(request.config or terms_file or "").parent, request.data_dir)
-    _fill(data, "data", data_verdict(resolved, folders, asked=request.data_dir is not None))
-    return data
-
-
-def audit_data(
-    session: Session, config: str | None, *, second_node: str | None = None, bars: Progress | None = None
-) -> dict[str, Any]:
-    """Run all checks; ``config`` names the terms file to compare with, default the one that was deployed."""
-    from chain.audit import audit as replay
-    from chain.audit import incomplete
-    from chain.encoding.codec import encode
-    from chain.errors.chain import NoContract, UnknownRevert
-    from chain.errors.reverts import ContractError
-    from cli.audit_files import data_verdict
-    from cocogen.operations.session import data_folders
-
-    settlement = session.resolved.settlement_terms()
-    terms = encode(settlement)
-    if bars is not None:
-        bars("collecting the ledger", 0, 1)
-    try:
-        record = session.provider.inspect(settlement, session.deployment)
-    except (ContractError, NoContract, UnknownRevert) as error:
-        data = _report_data(incomplete("there is no such contract"))
-        data["checks"][0].update(status="FAIL", detail=str(error))
-        data["status"] = "FAIL"
-    else:
-        second = None if second_node is None else _second(second_node, record, terms)
-        data = _report_data(replay(record, terms, second=second, progress=bars), settlement.wei_per_unit)
-        _add_layout(data, session.resolved, record, terms)
-        _add_evidence(data, session.workspace, session.resolved, record, terms, session.provider.is_wallet, bars)
-    _add_mismatch(data, *_terms_mismatch(session, config))
-    folders = session.folders() if config is None else data_folders(Path(config).parent, session.data_dir)
-    _fill(data, "data", data_verdict(session.resolved, folders, asked=session.data_dir is not None))
-    return data
-
-
-def _add_layout(data: dict[str, Any], resolved: ResolvedTerms, record: LedgerRecord, terms: EncodedTerms) -> None:
-    """Say which contract it is, and let the check of the terms fail where a present one has no rule for silence.
-
-    Every version that deploys the present contract writes the rule down; left out, whoever is absent pays nothing.
-    """
-    from chain.contract.bytecode import in_layout_of
-    from chain.encoding.terms import LAYOUT
-
-    deployed = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
-    data["layout"] = deployed.layout
-    is_present = deployed.layout == LAYOUT and deployed.terms_hash == record.storage.terms_hash
-    if is_present and resolved.settlement.absence is None:
-        _add_mismatch(data, "FAIL", "the resolved terms leave out settlement.absence, the rule for silence")
-
-
-def _add_evidence(
-    data: dict[str, Any],
-    workspace: Workspace,
-    resolved: ResolvedTerms,
-    record: LedgerRecord,
-    terms: EncodedTerms,
-    is_wallet: Callable[[str], bool] | None,
-    bars: Progress | None,
-) -> None:
-    """Compare the consortium's files with the ledger, if it is one."""
-    from chain.contract.bytecode import in_layout_of
-    from cli.audit_files import evidence_verdict
-
-    terms = in_layout_of(terms, record.runtime_code, record.storage.terms_hash)
-    if next(check for check in data["checks"] if check["name"] == "events")["status"] == "PASS":
-        _fill(data, "evidence", evidence_verdict(workspace, resolved, record, terms, is_wallet, bars))
-    else:
-        _fill(data, "evidence", ("INCOMPLETE", "the log does not replay, so nothing can be compared with it"))
-
-
-def _fill(data: dict[str, Any], name: str, verdict: Verdict) -> None:
-    """Put the verdict of a check that is made here into the report."""
-    status, detail = verdict
-    check = next(check for check in data["checks"] if check["name"] == name)
-    check.update(status=status, detail=detail)
-    if status != "SKIPPED":
-        data["status"] = _worse(data["status"], status)
-
-
-def _second(url: str, record: LedgerRecord, terms: EncodedTerms) -> LedgerRecord | str:
-    """What the second node says at the record's block, or why it says nothing."""
-    from chain.audit.second import ask_second_node
-    from chain.backends.urls import masked
-    from cocogen.errors import LedgerError
-
-    try:
-        return ask_second_node(url, record, terms.contract_name)
-    except LedgerError as error:
-        return f"the second node {masked(url)} gave no answer: {error}"
+    return audit_export(
+        found,
+        resolved,
+        folders,
+        decode=lambda terms: decode(encode(terms)),
+        terms_file=None if request.config is None else Path(request.config),
+        workspace=workspace,
+        asked=request.data_dir is not None,
+        progress=bars,
+    )
 
 
 def _resolved(path: Path) -> ResolvedTerms:
@@ -243,97 +141,6 @@ def _resolved(path: Path) -> ResolvedTerms:
         hint = "name the resolved.json that the operator's workspace holds"
         raise ConfigurationError(f"the resolved terms cannot be read: {error}", file=str(path), hint=hint) from error
     return ResolvedTerms.from_json(text, file=str(path))
-
-
-def _report_data(report: AuditReport, wei_per_unit: int | None = None) -> dict[str, Any]:
-    """A report as plain JSON values, wei as strings. ``wei_per_unit`` is None where no terms could be read."""
-    from dataclasses import asdict
-
-    from chain.audit import CANNOT_KNOW, QUESTIONS
-
-    checks = [asdict(check) | {"question": QUESTIONS[check.name]} for check in report.checks]
-    accounting = None
-    if (found := report.accounting) is not None:
-        accounting = {
-            "rounds": found.rounds,
-            "organizations": {
-                account.name: {
-                    name: str(value) for name, value in asdict(account).items() if name not in ("name", "runway")
-                }
-                | {"runway": account.runway}
-                for account in found.organizations
-            },
-            "pairs": [{"payer": pair.payer, "payee": pair.payee, "wei": str(pair.wei)} for pair in found.pairs],
-        }
-    return {
-        "status": report.status,
-        "origin": report.origin,
-        "checks": checks,
-        "accounting": accounting,
-        "cannot_know": list(CANNOT_KNOW),
-        "wei_per_unit": None if wei_per_unit is None else str(wei_per_unit),
-        "layout": None,
-    }
-
-
-def _add_mismatch(data: dict[str, Any], status: str, mismatch: str) -> None:
-    """Let the check of the terms fail when the terms file is not the one that was agreed, and be incomplete when that
-    cannot be told."""
-    if mismatch:
-        check = next(check for check in data["checks"] if check["name"] == "terms")
-        if check["status"] == "FAIL":
-            mismatch = f"{check['detail']}; {mismatch}"
-        check.update(status=_worse(check["status"], status), detail=mismatch)
-        data["status"] = _worse(data["status"], status)
-
-
-def _worse(first: str, second: str) -> str:
-    return max(first, second, key=("PASS", "SKIPPED", "INCOMPLETE", "FAIL").index)
-
-
-def _terms_mismatch(session: Session, config: str | None) -> tuple[str, str]:
-    """Why the terms file on disk is not the one that was agreed; empty when it is."""
-    from cocogen.operations.agreement import disagreements
-
-    copy = session.workspace.terms
-    deployed = Path(str(session.deployment.details.get("config", "")))
-    if config is None:
-        try:
-            digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-        except OSError as error:
-            return "FAIL", f"the agreed terms file {copy} cannot be read: {error.strerror}"
-        if digest != session.resolved.terms_sha256:
-            return "FAIL", f"terms file {copy} was altered after it was agreed"
-    path = Path(config) if config else deployed if deployed.is_file() else copy
-    return _disagreements(path, partial(disagreements, session, measured=False))
-
-
-def _config_mismatch(resolved: ResolvedTerms, path: Path) -> tuple[str, str]:
-    """Why a terms file is not that of the resolved terms, or these do not follow their own rule."""
-    from chain.encoding.codec import decode, encode
-    from cocogen.operations.registration import rule_disagreements
-
-    return _disagreements(
-        path,
-        lambda consortium: (
-            resolved.disagreements(consortium) or rule_disagreements(resolved, lambda terms: decode(encode(terms)))
-        ),
-    )
-
-
-def _disagreements(path: Path, compare: Any) -> tuple[str, str]:
-    from cocogen.errors import ConfigurationError, GameError, LearningError, SolverError
-    from cocogen.terms.consortium import load_consortium
-
-    try:
-        found = compare(load_consortium(path))
-    except (ConfigurationError, GameError, SolverError) as error:
-        return "FAIL", "; ".join(line.strip() for line in error.lines)
-    except LearningError as error:
-        return "INCOMPLETE", f"{error}; {error.hint}" if error.hint else str(error)
-    if not found:
-        return "PASS", ""
-    return "FAIL", f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}"
 
 
 def print_audit(data: dict[str, Any]) -> None:

@@ -196,8 +196,9 @@ def _play(
     no_study: bool,
     folders: DataFolders,
 ) -> dict[str, Any]:
-    from cli.audit import audit_data
+    from chain.audit import audit_deployment
     from cli.memorization import inspect_run
+    from cocogen.operations.verdict import audit
 
     loop, rounds = session.loop, consortium.consortium.rounds
     comparison = None
@@ -224,7 +225,7 @@ def _play(
     loop.deliver()
     reports = [loop.report(number) for number in range(1, rounds + 1)]
     bars("auditing the ledger", 0, 1)
-    audited = audit_data(session, consortium.file)
+    audited = audit(session, audit_deployment, terms_file=consortium.file).plain()
     bars("auditing the ledger", 1, 1)
     bars("comparing synthetic with training samples", 0, 1)
     looked_at = inspect_run(session, rounds)

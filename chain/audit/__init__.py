@@ -16,13 +16,14 @@
 A check says PASS, FAIL, INCOMPLETE (it could not be carried out: the replay broke off, or the attester is a contract
 whose answers are missing, or stand in a file and no node confirms them), or SKIPPED (there is nothing to check: a
 ledger in memory has no bytecode; nobody asked for a second node; the last two checks are about files and data that lie
-beside the ledger, see ``cli.audit``). The audit reads a :class:`chain.record.values.LedgerRecord`
+beside the ledger, see ``cocogen.operations.verdict``). The audit reads a :class:`chain.record.values.LedgerRecord`
 and the terms, nothing else. What it cannot know is :data:`CANNOT_KNOW`.
 """
 
 from __future__ import annotations
 
 from chain.audit.auditor import audit
+from chain.audit.findings import Findings, audit_deployment, audit_export
 from chain.audit.report import (
     CANNOT_KNOW,
     CHECKS,
@@ -44,10 +45,13 @@ __all__ = [
     "Accounting",
     "AuditReport",
     "Check",
+    "Findings",
     "OrganizationAccount",
     "Origin",
     "PairAccount",
     "Status",
     "audit",
+    "audit_deployment",
+    "audit_export",
     "incomplete",
 ]

@@ -66,6 +66,11 @@ class Check:
     detail: str
     transaction: str | None
 
+    @property
+    def question(self) -> str:
+        """The question that it answers."""
+        return QUESTIONS[self.name]
+
 
 @dataclass(frozen=True, slots=True)
 class OrganizationAccount:
@@ -120,6 +125,11 @@ class AuditReport:
     checks: tuple[Check, ...]
     accounting: Accounting | None = None
     origin: Origin = "node"
+
+    @property
+    def cannot_know(self) -> tuple[str, ...]:
+        """What holds of every audit, whatever its checks say."""
+        return CANNOT_KNOW
 
 
 def overall(checks: Sequence[Check]) -> Literal["PASS", "FAIL", "INCOMPLETE"]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from cocogen.errors import KeyUnavailable
+from cocogen.errors import ConfigurationError, GameError, KeyUnavailable, LearningError, SolverError
+from cocogen.ledger import DecodedTerms, SettlementTerms
 from cocogen.operations.registration import measurement_disagreements, rule_disagreements
 from cocogen.operations.session import Session, data_folders
-from cocogen.terms.consortium import Consortium
+from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["disagreements"]
+__all__ = ["agreed_terms", "disagreements", "stated_terms"]
 
 
 def disagreements(session: Session, consortium: Consortium, *, measured: bool = True) -> list[str]:
@@ -34,3 +40,41 @@ def disagreements(session: Session, consortium: Consortium, *, measured: bool = 
             if getattr(resolved, role).lower() != provider.account(role).lower():
                 found.append(f"settlement.{role}")
     return found or rule_disagreements(resolved, provider.decode)
+
+
+def agreed_terms(session: Session, terms_file: Path | None = None) -> tuple[str, str]:
+    """Whether a terms file, by default the one that was deployed, still is the one that was agreed: "PASS", "FAIL" or,
+    where that cannot be told, "INCOMPLETE"; and why, empty when it is."""
+    copy = session.workspace.terms
+    deployed = Path(str(session.deployment.details.get("config", "")))
+    if terms_file is None:
+        try:
+            digest = hashlib.sha256(copy.read_bytes()).hexdigest()
+        except OSError as error:
+            return "FAIL", f"the agreed terms file {copy} cannot be read: {error.strerror}"
+        if digest != session.resolved.terms_sha256:
+            return "FAIL", f"terms file {copy} was altered after it was agreed"
+    path = terms_file or (deployed if deployed.is_file() else copy)
+    return _compared(path, partial(disagreements, session, measured=False))
+
+
+def stated_terms(
+    resolved: ResolvedTerms, terms_file: Path, decode: Callable[[SettlementTerms], DecodedTerms]
+) -> tuple[str, str]:
+    """Whether a terms file is that of the resolved terms, and these follow their own rule, as :func:`agreed_terms`
+    says it; ``decode``: what settlement terms become on the ledger."""
+    return _compared(
+        terms_file, lambda consortium: resolved.disagreements(consortium) or rule_disagreements(resolved, decode)
+    )
+
+
+def _compared(path: Path, compare: Callable[[Consortium], list[str]]) -> tuple[str, str]:
+    try:
+        found = compare(load_consortium(path))
+    except (ConfigurationError, GameError, SolverError) as error:
+        return "FAIL", "; ".join(line.strip() for line in error.lines)
+    except LearningError as error:
+        return "INCOMPLETE", f"{error}; {error.hint}" if error.hint else str(error)
+    if not found:
+        return "PASS", ""
+    return "FAIL", f"terms file {path} is not the one that was agreed; it differs in {', '.join(found)}"

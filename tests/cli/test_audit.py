@@ -252,11 +252,11 @@ class TestLive:
             assert statuses(asked)["data"] == asked["status"] == "INCOMPLETE"
 
     def test_data_that_are_there_are_measured_from_a_node_and_from_a_file(self, folder, monkeypatch):
-        from cocogen.operations import registration
+        from cocogen.operations import verdict
 
         for source in ((), ("--offline", "exported.jsonl")):
             assert statuses(data_of("audit", *source))["data"] == "PASS"
-        monkeypatch.setattr(registration, "measurement_disagreements", lambda *_: ["organization.north.local"])
+        monkeypatch.setattr(verdict, "measurement_disagreements", lambda *_: ["organization.north.local"])
         for source in ((), ("--offline", "exported.jsonl")):
             data = data_of("audit", *source, code=1)
             assert statuses(data)["data"] == "FAIL"
@@ -334,9 +334,9 @@ class TestLive:
 
 @pytest.mark.slow
 def test_a_new_consortium_without_a_rule_for_silence_fails(tmp_path, monkeypatch):
-    from cocogen.operations import registration
+    from cocogen.operations import deploy
 
-    measure = registration.register
+    measure = deploy.register
 
     def leave_it_out(*arguments: Any, **options: Any) -> Any:
         made = measure(*arguments, **options)
@@ -344,7 +344,7 @@ def test_a_new_consortium_without_a_rule_for_silence_fails(tmp_path, monkeypatch
         settlement = resolved.settlement.model_copy(update={"absence": None})
         return replace(made, resolved=resolved.model_copy(update={"settlement": settlement}))
 
-    monkeypatch.setattr(registration, "register", leave_it_out)
+    monkeypatch.setattr(deploy, "register", leave_it_out)
     monkeypatch.chdir(tmp_path)
     Path("clinics.toml").write_text(EXAMPLE.read_text())
     assert cocogen("deploy", "clinics.toml")[0] == 0
@@ -406,7 +406,7 @@ class TestOffline:
         assert "whether a file is the chain's" in out
 
     def test_a_second_node_that_agrees_leaves_no_caveat(self, elsewhere, monkeypatch):
-        monkeypatch.setattr("chain.audit.second.ask_second_node", lambda url, record, name: record)
+        monkeypatch.setattr("chain.audit.findings.ask_second_node", lambda url, record, name: record)
         offline = ("audit", "--offline", "exported.jsonl", "--terms", "resolved.json", "--second-node", "http://second")
         code, out, _ = cocogen(*offline)
         assert code == 0

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from chain.artifacts import ARTIFACTS, CONTRACTS, load_artifact
-from chain.audit import audit
+from chain.audit import audit, audit_deployment
 from chain.contract.bytecode import in_layout_of, shipped_artifact
 from chain.encoding.codec import encode
 from chain.encoding.terms import FIRST_LAYOUT, LAYOUT
@@ -24,9 +24,10 @@ from chain.errors.chain import ArtifactMismatch
 from chain.errors.contract import TermsMismatch
 from chain.open import open_ledger
 from chain.record.export import SCHEMA_VERSION, LedgerFileInvalid, read_ledger, write_ledger
-from cli.audit import _add_layout, _report_data, print_audit
+from cli.audit import print_audit
 from cocogen.ledger import Contribution
 from cocogen.operations.deployment import load_deployment
+from cocogen.operations.verdict import ledger_verdict
 
 FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "first_layout"
 SETTLED = (-65905646601052, -20812055390249, 0, 86717701991301)
@@ -68,10 +69,9 @@ def test_an_export_of_the_first_layout_audits_to_pass(exported, terms):
     assert exported.artifact == shipped_artifact(deployed).input_sha256
 
 
-def test_the_verdict_names_a_contract_of_before_the_rule_for_silence(exported, terms, capsys):
-    before = SimpleNamespace(settlement=SimpleNamespace(absence=None))
-    data = _report_data(audit(exported.record, terms), terms.wei_per_unit)
-    _add_layout(data, before, exported.record, encode(terms))
+def test_the_verdict_names_a_contract_of_before_the_rule_for_silence(provider, deployment, terms, capsys):
+    before = SimpleNamespace(settlement=SimpleNamespace(absence=None, wei_per_unit=terms.wei_per_unit))
+    data = ledger_verdict(audit_deployment(provider, terms, deployment), before).plain()
     assert (data["status"], data["layout"]) == ("PASS", FIRST_LAYOUT)
     print_audit(data)
     last = capsys.readouterr().out.splitlines()[-1]

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from chain.audit import audit
-from cli.audit_files import evidence_verdict
+from chain.audit.findings import claims_of
 from cocogen.data.samples import Samples
 from cocogen.errors import WorkspaceError
 from cocogen.evidence.bundle import Bundle
 from cocogen.files import evidence_hash
 from cocogen.learning.models.states import ModelState, SharedModel
+from cocogen.operations.verdict import evidence_check
 from cocogen.rounds.attested import Attested, contradictions
 from cocogen.rounds.disputes import raise_dispute
 from cocogen.rounds.loop import RoundLoop
@@ -55,7 +56,7 @@ def files(settled: RoundLoop, tmp_path: Path) -> Workspace:
 
 def verdict(loop: RoundLoop, workspace: Workspace) -> tuple[str, str]:
     ledger: Any = loop.ledger
-    return evidence_verdict(workspace, loop.resolved, ledger.collect(), ledger.encoded, lambda _: False)
+    return evidence_check(workspace, loop.resolved, claims_of(ledger.collect(), ledger.encoded, lambda _: False))
 
 
 def flipped(value: Any) -> Any:
@@ -282,7 +283,7 @@ def test_a_signature_may_be_missing_only_where_the_attester_is_a_contract(settle
     assert detail == f"{path}: the signature for {settled.resolved.names[0]} is missing"
     ledger: Any = settled.ledger
     wallet = replace(ledger.collect(), attester_is_contract=True)
-    assert evidence_verdict(files, settled.resolved, wallet, ledger.encoded, lambda _: False)[0] == "PASS"
+    assert evidence_check(files, settled.resolved, claims_of(wallet, ledger.encoded, lambda _: False))[0] == "PASS"
 
 
 @pytest.mark.parametrize("content", ["the model", "junk"])
@@ -353,6 +354,6 @@ def test_whoever_submits_sees_to_the_attesters_signature(agree_on_clinics, tmp_p
             loop.submit(n)
     loop.submit(2)
     ledger: Any = loop.ledger
-    found = evidence_verdict(loop.workspace, loop.resolved, ledger.collect(), ledger.encoded, lambda _: False)
+    found = evidence_check(loop.workspace, loop.resolved, claims_of(ledger.collect(), ledger.encoded, lambda _: False))
     assert found[0] == "FAIL"
     assert "has not signed" in found[1]
