@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,13 +23,16 @@ __all__ = [
     "Claim",
     "Finding",
     "Interval",
+    "Statement",
     "Verdict",
     "at_most",
+    "cocogen_says",
     "contains",
     "interior_peak",
     "kendall_trends",
     "not_below",
     "positive",
+    "tradefl_says",
     "up_to",
 ]
 
@@ -114,6 +118,26 @@ class Claim:
     unit: str
     finding: Finding
     remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is claimed, in which unit it is measured, and by whom; attributes as those of :class:`Claim`."""
+
+    name: str
+    statement: str
+    unit: str
+    source: str = "ours"
+    paper: str = "none"
+
+    def judged(self, parameters: str, finding: Finding, remark: str = "") -> Claim:
+        """The claim under ``parameters``."""
+        return Claim(self.name, self.statement, self.source, self.paper, parameters, self.unit, finding, remark)
+
+
+cocogen_says = partial(Statement, source="CoCoGen+", paper="sign only")
+tradefl_says = partial(Statement, source="TradeFL", paper="sign only")
+"""Claims of the two papers that give a direction and no figure."""
 
 
 def positive(differences: ArrayLike) -> Finding:

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cocogen.errors import NoRationalIncentive
-from cocogen.experiments.claims import Claim, interior_peak, kendall_trends, not_below, positive
+from cocogen.experiments.claims import (
+    Claim,
+    cocogen_says,
+    interior_peak,
+    kendall_trends,
+    not_below,
+    positive,
+)
 from cocogen.experiments.figures import bars, curves, peak_panels
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
+from cocogen.experiments.sweep import above_first, sweep
 from cocogen.experiments.table import Row, Table
 from cocogen.game.accuracy import PowerLaw
 from cocogen.game.arrays import Array
@@ -40,6 +48,16 @@ __all__ = [
 ]
 
 MARKET = "N = 8, mean competition 0.03, power law A0 = 1, a = 4, b = 0.5"
+
+_RISES = cocogen_says("potential-never-falls", "the potential rises with every best response", "accuracy")
+_RISES_AND_FALLS = cocogen_says(
+    "welfare-non-monotone-in-incentive", "welfare rises, then falls with the incentive", "% of welfare"
+)
+_BEST_GROWS = cocogen_says(
+    "best-incentive-grows-with-difficulty",
+    "the welfare-maximising incentive grows with task difficulty",
+    "Kendall's tau",
+)
 
 _LEAST, _MOST = 1e-3, 10.0
 _SCAN = 33
@@ -86,18 +104,7 @@ def _judge_dynamics(table: Table) -> list[Claim]:
     for seed in table.distinct("seed"):
         below = table.where(seed=seed, algorithm="best-response").numbers("distance")
         smallest.append(float((below[:-1] - below[1:]).min()))
-    return [
-        Claim(
-            "potential-never-falls",
-            "the potential rises with every best response",
-            "CoCoGen+",
-            "sign only",
-            f"{MARKET}, tuned incentive",
-            "accuracy",
-            not_below(smallest, 1e-12),
-            "smallest step of each market",
-        )
-    ]
+    return [_RISES.judged(f"{MARKET}, tuned incentive", not_below(smallest, 1e-12), "smallest step of each market")]
 
 
 def _draw_dynamics(table: Table) -> Figure:
@@ -153,19 +160,11 @@ def _judge_schemes(table: Table) -> list[Claim]:
         names, welfare = table.where(maximum=maximum).pivot("scheme", "welfare")
         for setting, words in (("zero", "incentive 0"), ("tuned", "welfare-maximising incentive of each market")):
             ours = welfare[:, names.index(f"CoCoGen+ {setting}")]
-            for scheme in ("WCO", "RADG", "VCFL"):
-                other = welfare[:, names.index(scheme)]
-                claims.append(
-                    Claim(
-                        f"welfare-above-{scheme.lower()}",
-                        f"welfare of CoCoGen+ above {scheme.replace('RADG', 'RaDG')}",
-                        "CoCoGen+",
-                        "sign only",
-                        f"{MARKET}, at most {maximum:g} samples, {words}",
-                        "%",
-                        positive(100.0 * (ours - other) / np.abs(other)),
-                    )
-                )
+            parameters = f"{MARKET}, at most {maximum:g} samples, {words}"
+            for scheme, label in (("WCO", "WCO"), ("RADG", "RaDG"), ("VCFL", "VCFL")):
+                other, sentence = welfare[:, names.index(scheme)], f"welfare of CoCoGen+ above {label}"
+                above = cocogen_says(f"welfare-above-{scheme.lower()}", sentence, "%")
+                claims.append(above.judged(parameters, positive(100.0 * (ours - other) / np.abs(other))))
     return claims
 
 
@@ -209,38 +208,16 @@ def _incentive(rng: np.random.Generator, points: int) -> list[Row]:
 
 
 def _judge_incentive(table: Table) -> list[Claim]:
-    claims = []
-    for scale in table.distinct("scale"):
-        _, welfare = table.where(scale=scale).pivot("incentive", "welfare")
-        claims.append(
-            Claim(
-                "welfare-non-monotone-in-incentive",
-                "welfare rises, then falls with the incentive",
-                "CoCoGen+",
-                "sign only",
-                f"N = 8, mean competition 0.03, b = 0.5, a = {scale:g}, incentive 0 and 1e-3 to 3",
-                "% of welfare",
-                interior_peak(100.0 * (welfare - welfare[:, :1]) / welfare[:, :1]),
-            )
-        )
-    return claims
+    words = "N = 8, mean competition 0.03, b = 0.5, a = {:g}, incentive 0 and 1e-3 to 3"
+    _, welfare = sweep(table, "incentive", "welfare", "scale")
+    return [_RISES_AND_FALLS.judged(words.format(a), interior_peak(above_first(w))) for a, w in welfare.items()]
 
 
 def _draw_incentive(table: Table) -> Figure:
-    grid: list[float] = []
-    series = {}
-    for scale in table.distinct("scale"):
-        incentives, welfare = table.where(scale=scale).pivot("incentive", "welfare")
-        grid = [float(value) for value in incentives]
-        series[f"{scale:g}"] = 100.0 * (welfare - welfare[:, :1]) / welfare[:, :1]
-    return peak_panels(
-        "Difficulty a = ",
-        grid,
-        "incentive (currency per effective sample)",
-        "welfare above incentive 0 (%)",
-        series,
-        _LEAST,
-    )
+    grid, welfare = sweep(table, "incentive", "welfare", "scale")
+    series = {f"{scale:g}": above_first(values) for scale, values in welfare.items()}
+    labels = ("incentive (currency per effective sample)", "welfare above incentive 0 (%)")
+    return peak_panels("Difficulty a = ", grid, *labels, series, _LEAST)
 
 
 INCENTIVE_SWEEP = Experiment(
@@ -272,17 +249,8 @@ def _judge_difficulty(table: Table) -> list[Claim]:
     claims = []
     for kind, sign, words in (("scale", 1.0, "a = 1 to 8, b = 0.5"), ("exponent", -1.0, "a = 4, b = 0.7 down to 0.4")):
         values, best = table.where(kind=kind).pivot("value", "best_incentive")
-        claims.append(
-            Claim(
-                "best-incentive-grows-with-difficulty",
-                "the welfare-maximising incentive grows with task difficulty",
-                "CoCoGen+",
-                "sign only",
-                f"N = 8, mean competition 0.03, {words}",
-                "Kendall's tau",
-                positive(sign * kendall_trends(np.array(values, dtype=np.float64), best)),
-            )
-        )
+        trends = kendall_trends(np.array(values, dtype=np.float64), best)
+        claims.append(_BEST_GROWS.judged(f"N = 8, mean competition 0.03, {words}", positive(sign * trends)))
     return claims
 
 

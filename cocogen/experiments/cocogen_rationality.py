@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cocogen.errors import NoRationalIncentive, NoRationalSharing
-from cocogen.experiments.claims import Claim, positive
+from cocogen.experiments.claims import Claim, cocogen_says, positive
 from cocogen.experiments.cocogen_plus import MARKET, tuned_incentive
 from cocogen.experiments.figures import curves, legend_below, single
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
@@ -32,6 +32,9 @@ __all__ = ["RATIONALITY"]
 
 _SPREADS = (0.0, 0.1, 0.2, 0.3, 0.4)
 _MIDDLE, _DRAWN = 0.2, 0.2  # of the market's own heterogeneity, U[0.1, 0.3]
+_PAYS = cocogen_says(
+    "taking-part-pays", "at the welfare-maximising incentive everyone earns more than alone", "currency, least surplus"
+)
 
 
 def _measure(rng: np.random.Generator, points: int) -> list[Row]:
@@ -63,19 +66,13 @@ def _judge(table: Table) -> list[Claim]:
     for spread in table.distinct("spread"):
         one = table.where(spread=spread)
         rational, shared = one.numbers("rational_incentive"), np.isfinite(one.numbers("optimal"))
-        claims.append(
-            Claim(
-                "taking-part-pays",
-                "at the welfare-maximising incentive everyone earns more than alone",
-                "CoCoGen+",
-                "sign only",
-                f"{MARKET}, heterogeneity from {_MIDDLE - 0.5 * float(spread):g} to {_MIDDLE + 0.5 * float(spread):g}",
-                "currency, least surplus",
-                positive(one.numbers("uniform")),
-                f"some uniform incentive is rational in {int(rational.sum())} of {rational.size} markets, optimal "
-                f"redistribution in {int(shared.sum())}",
-            )
+        low, high = _MIDDLE - 0.5 * float(spread), _MIDDLE + 0.5 * float(spread)
+        remark = (
+            f"some uniform incentive is rational in {int(rational.sum())} of {rational.size} markets, optimal "
+            f"redistribution in {int(shared.sum())}"
         )
+        parameters = f"{MARKET}, heterogeneity from {low:g} to {high:g}"
+        claims.append(_PAYS.judged(parameters, positive(one.numbers("uniform")), remark))
     return claims
 
 

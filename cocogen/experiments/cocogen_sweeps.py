@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.experiments.claims import Claim, kendall_trends, positive
+from cocogen.experiments.claims import Claim, Statement, cocogen_says, kendall_trends, positive
 from cocogen.experiments.cocogen_plus import MARKET, incentive_grid, tuned_incentive, welfare_at
 from cocogen.experiments.dilution import DilutedPowerLaw
-from cocogen.experiments.figures import curves, heat_map, legend_below, single
+from cocogen.experiments.figures import curves, legend_below, single
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
+from cocogen.experiments.sweep import peaks_by, sweep, welfare_map
 from cocogen.experiments.table import Row, Table
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, mean_heterogeneity
-from cocogen.game.arrays import Array
 from cocogen.mechanisms import build_game
 from cocogen.solvers.fixed_point import bracketing
 
@@ -25,6 +25,20 @@ __all__ = ["COMPETITION", "COMPETITION_MAP", "COST_MAP", "HETEROGENEITY"]
 
 _RATIOS = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PRIVATE_GAIN = 0.05
+_GROWS = cocogen_says("generation-grows-with-competition", "stronger competition raises generation", "Kendall's tau")
+_GROWS_AS_LABELS_EVEN_OUT = cocogen_says(
+    "generation-grows-as-heterogeneity-falls", "milder heterogeneity raises generation", "minus Kendall's tau"
+)
+_BEST_FALLS = Statement(
+    "best-incentive-falls-with-competition",
+    "the welfare-maximising incentive falls as competition grows, as rates are incentive times competition",
+    "minus Kendall's tau",
+)
+_BEST_GROWS = Statement(
+    "best-incentive-grows-with-cost",
+    "the welfare-maximising incentive grows with generation costs",
+    "Kendall's tau",
+)
 
 
 def _unit_incentive(market: CoCoGenMarket) -> float:
@@ -38,38 +52,29 @@ def _competition(rng: np.random.Generator, points: int) -> list[Row]:
     market = cocogen_market(rng)
     unit = _unit_incentive(market)
     rows: list[Row] = []
-    for share in np.linspace(0.0, 0.95, max(5, points // 2)):
-        competition = market.competition_at(float(share))
+    for share in np.linspace(0.0, 0.95, max(5, points // 2)).tolist():
+        competition = market.competition_at(share)
         settings = {f"incentive {ratio:g} p P'": (ratio * unit, 1.0, 0.0) for ratio in _RATIOS}
         settings["relative standing"] = (0.0, 0.0, _PRIVATE_GAIN)
         for label, (incentive, damage, private_gain) in settings.items():
             game = build_game(
                 market.market(incentive, competition=competition, damage=damage, private_gain=private_gain)
             )
-            rows.append((label, round(float(share), 6), incentive, float(bracketing(game).strategies.sum())))
+            rows.append((label, round(share, 6), incentive, float(bracketing(game).strategies.sum())))
     return rows
 
 
 def _judge_competition(table: Table) -> list[Claim]:
     claims = []
-    for label in table.distinct("setting"):
-        shares, generated = table.where(setting=label).pivot("competition_share", "generated")
+    shares, generated = sweep(table, "competition_share", "generated", "setting")
+    for label, values in generated.items():
         words = (
             f"relative standing (damage 0, private gain {_PRIVATE_GAIN:g}), incentive 0"
             if label == "relative standing"
             else f"damage 1, incentive {str(label).split()[1]} times p P' at the equilibrium without competition"
         )
-        claims.append(
-            Claim(
-                "generation-grows-with-competition",
-                "stronger competition raises generation",
-                "CoCoGen+",
-                "sign only",
-                f"{MARKET}, competition 0 to 0.95 of the largest admissible, {words}",
-                "Kendall's tau",
-                positive(kendall_trends(np.array(shares, dtype=np.float64), generated)),
-            )
-        )
+        parameters = f"{MARKET}, competition 0 to 0.95 of the largest admissible, {words}"
+        claims.append(_GROWS.judged(parameters, positive(kendall_trends(shares, values))))
     return claims
 
 
@@ -80,13 +85,9 @@ def _draw_competition(table: Table) -> Figure:
         "generated (% of the mean without competition)",
         size=(6.4, 4.6),
     )
-    series = {}
-    grid: list[float] = []
-    for label in table.distinct("setting"):
-        shares, generated = table.where(setting=label).pivot("competition_share", "generated")
-        grid = [float(share) for share in shares]
-        series[str(label).replace("p P'", "p̄P′")] = 100.0 * generated / generated[:, 0].mean()
-    curves(axes, grid, series)
+    grid, generated = sweep(table, "competition_share", "generated", "setting")
+    labels = {label: str(label).replace("p P'", "p̄P′") for label in generated}
+    curves(axes, grid, {labels[label]: 100.0 * values / values[:, 0].mean() for label, values in generated.items()})
     legend_below(axes)
     return figure
 
@@ -129,23 +130,12 @@ _MODELS = {
 
 def _judge_heterogeneity(table: Table) -> list[Claim]:
     claims = []
+    words = {"zero": "incentive 0", "tuned": "incentive tuned to each market's own heterogeneity"}
     for model in table.distinct("model"):
-        for setting, words in (
-            ("zero", "incentive 0"),
-            ("tuned", "incentive tuned to each market's own heterogeneity"),
-        ):
-            factors, generated = table.where(model=model, setting=setting).pivot("factor", "generated")
-            claims.append(
-                Claim(
-                    "generation-grows-as-heterogeneity-falls",
-                    "milder heterogeneity raises generation",
-                    "CoCoGen+",
-                    "sign only",
-                    f"{MARKET}, {_MODELS[str(model)]}, {words}, heterogeneity times 0 to 3",
-                    "minus Kendall's tau",
-                    positive(-kendall_trends(np.array(factors, dtype=np.float64), generated)),
-                )
-            )
+        factors, generated = sweep(table.where(model=model), "factor", "generated", "setting")
+        for setting, values in generated.items():
+            parameters = f"{MARKET}, {_MODELS[str(model)]}, {words[str(setting)]}, heterogeneity times 0 to 3"
+            claims.append(_GROWS_AS_LABELS_EVEN_OUT.judged(parameters, positive(-kendall_trends(factors, values))))
     return claims
 
 
@@ -155,14 +145,11 @@ def _draw_heterogeneity(table: Table) -> Figure:
         "heterogeneity (factor on every organization's)",
         "generated (% of the mean without heterogeneity)",
     )
-    labels = {"fixed": "unaffected by generation", "diluted": "diluted by generation"}
     series = {}
-    grid: list[float] = []
-    for model in table.distinct("model"):
+    for model, label in (("fixed", "unaffected by generation"), ("diluted", "diluted by generation")):
+        grid, generated = sweep(table.where(model=model), "factor", "generated", "setting")
         for setting, words in (("zero", "incentive 0"), ("tuned", "tuned incentive")):
-            factors, generated = table.where(model=model, setting=setting).pivot("factor", "generated")
-            grid = [float(factor) for factor in factors]
-            series[f"{labels[str(model)]}, {words}"] = 100.0 * generated / generated[:, 0].mean()
+            series[f"{label}, {words}"] = 100.0 * generated[setting] / generated[setting][:, 0].mean()
     curves(axes, grid, series)
     legend_below(axes, 2)
     return figure
@@ -181,70 +168,31 @@ HETEROGENEITY = Experiment(
 def _competition_map(rng: np.random.Generator, points: int) -> list[Row]:
     market = cocogen_market(rng)
     rows: list[Row] = []
-    for share in np.linspace(0.1, 0.95, max(5, points // 2)):
-        competition = market.competition_at(float(share))
-        for incentive in incentive_grid(points):
-            welfare = welfare_at(market, float(incentive), competition=competition)
-            rows.append((round(float(share), 6), float(incentive), welfare))
+    for share in np.linspace(0.1, 0.95, max(5, points // 2)).tolist():
+        competition, grid = market.competition_at(share), incentive_grid(points).tolist()
+        rows += [(round(share, 6), x, welfare_at(market, x, competition=competition)) for x in grid]
     return rows
 
 
 def _cost_map(rng: np.random.Generator, points: int) -> list[Row]:
-    market = cocogen_market(rng)
-    rows: list[Row] = []
-    for factor in np.geomspace(0.25, 4.0, max(5, points // 2)):
-        for incentive in incentive_grid(points):
-            rows.append((float(factor), float(incentive), welfare_at(market, float(incentive), cost_factor=factor)))
-    return rows
-
-
-def _judge_map(table: Table, by: str, sign: float, name: str, statement: str, parameters: str) -> list[Claim]:
-    values = np.array(table.distinct(by), dtype=np.float64)
-    best = []
-    for value in table.distinct(by):
-        incentives, welfare = table.where(**{by: value}).pivot("incentive", "welfare")
-        best.append(np.array(incentives, dtype=np.float64)[np.argmax(welfare, axis=1)])
-    trends = kendall_trends(values, np.stack(best, axis=1))
-    unit = "Kendall's tau" if sign > 0.0 else "minus Kendall's tau"
-    return [Claim(name, statement, "ours", "none", parameters, unit, positive(sign * trends))]
+    market, factors = cocogen_market(rng), np.geomspace(0.25, 4.0, max(5, points // 2)).tolist()
+    grid = incentive_grid(points).tolist()
+    return [(factor, x, welfare_at(market, x, cost_factor=factor)) for factor in factors for x in grid]
 
 
 def _judge_competition_map(table: Table) -> list[Claim]:
-    return _judge_map(
-        table,
-        "competition_share",
-        -1.0,
-        "best-incentive-falls-with-competition",
-        "the welfare-maximising incentive falls as competition grows, as rates are incentive times competition",
-        f"{MARKET}, competition 0.1 to 0.95 of the largest admissible",
-    )
+    parameters = f"{MARKET}, competition 0.1 to 0.95 of the largest admissible"
+    return [_BEST_FALLS.judged(parameters, positive(-kendall_trends(*peaks_by(table, "competition_share"))))]
 
 
 def _judge_cost_map(table: Table) -> list[Claim]:
-    return _judge_map(
-        table,
-        "cost_factor",
-        1.0,
-        "best-incentive-grows-with-cost",
-        "the welfare-maximising incentive grows with generation costs",
-        f"{MARKET}, both generation costs times 0.25 to 4",
-    )
+    parameters = f"{MARKET}, both generation costs times 0.25 to 4"
+    return [_BEST_GROWS.judged(parameters, positive(kendall_trends(*peaks_by(table, "cost_factor"))))]
 
 
 def _map(table: Table, by: str, y_label: str) -> Figure:
-    figure, axes = single("Welfare above incentive 0", "incentive (currency per effective sample)", y_label)
-    rows: list[Array] = []
-    grid: list[float] = []
-    for value in table.distinct(by):
-        incentives, welfare = table.where(**{by: value}).pivot("incentive", "welfare")
-        grid = [float(incentive) for incentive in incentives][1:]
-        rows.append((100.0 * (welfare[:, 1:] - welfare[:, :1]) / welfare[:, :1]).mean(axis=0))
-    y = [float(value) for value in table.distinct(by)]
-    heat_map(axes, grid, y, np.array(rows), "welfare (%), mean over markets")
-    best = [grid[int(np.argmax(row))] for row in rows]
-    axes.plot(best, y, color="#000000", marker="o", markersize=3.5, linewidth=1.0, label="best incentive")
-    axes.set_xscale("log")
-    legend_below(axes, 1)
+    figure = welfare_map(table, by, "incentive (currency per effective sample)", y_label)
+    legend_below(figure.axes[0], 1)
     return figure
 
 

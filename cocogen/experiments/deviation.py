@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cocogen.errors import GameError
-from cocogen.experiments.claims import Claim, Interval, not_below, positive
+from cocogen.experiments.claims import Claim, Interval, Statement, not_below, positive
 from cocogen.experiments.cocogen_plus import tuned_incentive
 from cocogen.experiments.figures import curves, legend_below
 from cocogen.experiments.markets import cocogen_market, tradefl_market
 from cocogen.experiments.study import Experiment
+from cocogen.experiments.sweep import largest
 from cocogen.experiments.table import Row, Table
 from cocogen.experiments.tradefl import equilibrium as tradefl_equilibrium
 from cocogen.experiments.tradefl import tuned_incentive as tuned_tradefl_incentive
@@ -37,6 +38,15 @@ __all__ = ["DEVIATION", "FACTORS", "MECHANISM_LABELS", "deviate", "gains", "plan
 FACTORS = (0.0, 0.5, 0.9, 1.1, 1.5)
 """Multiples of the planned contribution; "cap" stands for the largest possible one."""
 
+_NONE_PAYS = Statement(
+    "no-deviation-pays",
+    "no organization gains by contributing less or more than planned",
+    "% of payoff lost by the best deviation",
+)
+_PAIR_GAINS = Statement("some-pair-gains", "some pair gains by deviating together", "% of joint payoff")
+_NOTHING_COSTS = Statement(
+    "contributing-nothing-costs", "an organization that contributes as little as it can loses", "% of payoff"
+)
 _CAP = "cap"
 _FEWEST = 2  # markets that admit a mechanism, below which there is no interval
 _SMALL = 0.01  # per cent of the payoff, from which the figure is logarithmic
@@ -127,56 +137,30 @@ def _measure(rng: np.random.Generator, points: int) -> list[Row]:
     return rows
 
 
-def _largest(table: Table) -> Array:
-    """The largest relative gain of each seed, shape (S,)."""
-    return np.array([table.where(seed=seed).numbers("relative").max() for seed in table.distinct("seed")])
-
-
 def _judge(table: Table) -> list[Claim]:
     claims = []
     for mechanism in table.distinct("mechanism"):
-        one = table.where(mechanism=mechanism)
+        one, label = table.where(mechanism=mechanism), MECHANISM_LABELS[str(mechanism)]
         if len(one.distinct("seed")) < _FEWEST:
             continue
-        parameters = f"{MECHANISM_LABELS[str(mechanism)]}, factors 0, 0.5, 0.9, 1.1, 1.5 and the largest strategy"
-        alone, paired = _largest(one.where(kind="one")), _largest(one.where(kind="pair"))
-        claims.append(
-            Claim(
-                "no-deviation-pays",
-                "no organization gains by contributing less or more than planned",
-                "ours",
-                "none",
-                parameters,
-                "% of payoff lost by the best deviation",
-                not_below(-100.0 * alone, 1e-6),
-                f"largest gain over markets and organizations {100.0 * alone.max():.3g} %",
-            )
-        )
-        claims.append(
-            Claim(
-                "some-pair-gains",
-                "some pair gains by deviating together",
-                "ours",
-                "none",
-                parameters.replace("factors", "best on a grid of both positions, and factors"),
-                "% of joint payoff",
-                positive(100.0 * paired),
-                f"largest gain over markets and pairs {100.0 * paired.max():.3g} %",
-            )
-        )
+        factors = "factors 0, 0.5, 0.9, 1.1, 1.5 and the largest strategy"
+        alone, paired = (100.0 * largest(one.where(kind=kind), "relative") for kind in ("one", "pair"))
         idle = one.where(kind="one", factor="0.0")
-        claims.append(
-            Claim(
-                "contributing-nothing-costs",
-                "an organization that contributes as little as it can loses",
-                "ours",
-                "none",
-                f"{MECHANISM_LABELS[str(mechanism)]}, mean over organizations",
-                "% of payoff",
-                positive(-100.0 * idle.per_seed("relative")),
-                _currency(idle),
-            )
-        )
+        claims += [
+            _NONE_PAYS.judged(
+                f"{label}, {factors}",
+                not_below(-alone, 1e-6),
+                f"largest gain over markets and organizations {alone.max():.3g} %",
+            ),
+            _PAIR_GAINS.judged(
+                f"{label}, best on a grid of both positions, and {factors}",
+                positive(paired),
+                f"largest gain over markets and pairs {paired.max():.3g} %",
+            ),
+            _NOTHING_COSTS.judged(
+                f"{label}, mean over organizations", positive(-100.0 * idle.per_seed("relative")), _currency(idle)
+            ),
+        ]
     return claims
 
 

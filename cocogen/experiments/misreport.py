@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cocogen.errors import GameError
-from cocogen.experiments.claims import Claim, not_below, positive
+from cocogen.experiments.claims import Claim, Statement, not_below, positive
 from cocogen.experiments.figures import curves, legend_below
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
+from cocogen.experiments.sweep import largest
 from cocogen.experiments.table import Row, Table
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
@@ -43,6 +44,9 @@ FACTORS = (0.5, 0.8, 1.25, 2.0)
 
 _FIELDS = ("profitability", "cost", "competition")
 _SIZE = 6
+_COSTS = Statement(
+    "misreporting-costs-on-average", "a misreport drawn at random from the grid does not pay", "% of payoff"
+)
 
 
 def misreported(market: CoCoGenMarket, field: str, organization: int, factor: float) -> CoCoGenMarket:
@@ -111,39 +115,28 @@ def _settled(
 
 def _judge(table: Table) -> list[Claim]:
     claims = []
-    for rule in _RULES:
+    for rule, words in _RULE_WORDS.items():
+        reports = table.where(rule=rule)
         for field in _FIELDS:
-            one = table.where(rule=rule, field=field)
-            best = np.array([one.where(seed=seed).numbers("relative").max() for seed in one.distinct("seed")])
+            one = reports.where(field=field)
+            best = 100.0 * largest(one, "relative")
             refused = int((one.numbers("agreed") == 0.0).sum())
-            parameters = f"{_RULE_WORDS[rule]}, N = {_SIZE}, factors 0.5 to 2, three organizations a market"
-            claims.append(
-                Claim(
-                    f"misreporting-{field}-pays",
-                    f"some organization gains by misreporting its {field}",
-                    "ours",
-                    "none",
-                    parameters,
-                    "% of payoff",
-                    positive(100.0 * best),
-                    f"best lie of each market; largest {100.0 * best.max():.3g} %; no agreement after {refused} of "
-                    f"{len(one.rows)} reports",
-                )
+            pays = Statement(
+                f"misreporting-{field}-pays", f"some organization gains by misreporting its {field}", "% of payoff"
             )
-        small = table.where(rule=rule).numbers("relative")
-        worst = np.array(
-            [table.where(rule=rule, seed=seed).numbers("relative").mean() for seed in table.distinct("seed")]
-        )
+            remark = (
+                f"best lie of each market; largest {best.max():.3g} %; no agreement after {refused} of "
+                f"{len(one.rows)} reports"
+            )
+            parameters = f"{words}, N = {_SIZE}, factors 0.5 to 2, three organizations a market"
+            claims.append(pays.judged(parameters, positive(best), remark))
+        mean = [reports.where(seed=seed).numbers("relative").mean() for seed in table.distinct("seed")]
+        gaining = 100.0 * float((reports.numbers("relative") > 1e-9).mean())
         claims.append(
-            Claim(
-                "misreporting-costs-on-average",
-                "a misreport drawn at random from the grid does not pay",
-                "ours",
-                "none",
-                f"{_RULE_WORDS[rule]}, N = {_SIZE}, mean over fields, factors and organizations",
-                "% of payoff",
-                not_below(-100.0 * worst, 0.0),
-                f"{100.0 * float((small > 1e-9).mean()):.0f} % of the misreports pay; minus the gain is shown",
+            _COSTS.judged(
+                f"{words}, N = {_SIZE}, mean over fields, factors and organizations",
+                not_below(-100.0 * np.array(mean), 0.0),
+                f"{gaining:.0f} % of the misreports pay; minus the gain is shown",
             )
         )
     return claims

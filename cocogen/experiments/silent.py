@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.experiments.claims import Claim, Finding, at_most, not_below, positive
+from cocogen.experiments.claims import Claim, Finding, Statement, at_most, not_below, positive
 from cocogen.experiments.deviation import MECHANISM_LABELS, planned_games
 from cocogen.experiments.figures import bars
 from cocogen.experiments.study import Experiment
+from cocogen.experiments.sweep import largest
 from cocogen.experiments.table import Row, Table
 from cocogen.game.arrays import Array, BoolArray
 from cocogen.game.coopetition import CoopetitionGame
@@ -114,11 +115,6 @@ def _score_input(game: CoopetitionGame, strategies: Array) -> Array:
     return game.family.segments.effect(*game.family.locate(strategies)).score_input
 
 
-def _extreme(table: Table, column: str) -> Array:
-    """The largest entry of each seed, shape (S,)."""
-    return np.array([table.where(seed=seed).numbers(column).max() for seed in table.distinct("seed")])
-
-
 def _holding(table: Table) -> Table:
     """The rows in which the round is settled without the silent."""
     place = table.columns.index("quorum")
@@ -134,83 +130,70 @@ def _judge(table: Table) -> list[Claim]:
     return claims
 
 
+_SAVES_NOTHING = Statement(
+    "silence-saves-no-transfer",
+    "no transfer is saved by silence where the quorum holds without the silent",
+    "% of payoff lost by the best silence",
+)
+_PAYS = Statement("masked-silence-pays", "a net payer that hands in nothing saves its transfer", "% of payoff")
+_VOIDS = Statement(
+    "pivotal-silence-voids",
+    "where the quorum fails without the silent nobody pays and nobody receives the model",
+    "currency moved, and models received",
+)
+_FALLEN_PAYS = Statement(
+    "a-fallen-kappa-makes-silence-pay",
+    "whoever can contribute no more than the least by now saves by silence",
+    "% of payoff",
+)
+_LEAST_SAVES_NOTHING = Statement(
+    "least-leaves-nothing-to-save",
+    "whoever can contribute no more than the least saves nothing by silence",
+    "% of payoff lost by silence",
+)
+_OTHERS_GAIN = Statement(
+    "others-gain-by-silence", "some other member gains when one hands in nothing", "% of its payoff"
+)
+
+
 def _claims_of(table: Table, label: str) -> list[Claim]:
     claims = []
     choices = [table.where(kind=kind) for kind in ("one", "pair", "second")]
     willing = Table(table.columns, tuple(row for part in choices for row in part.rows))
-    masked = _holding(willing.where(rule="masked"))
+    void, masked = willing.where(quorum="below"), _holding(willing.where(rule="masked"))
+    alone, pair = masked.where(kind="one"), masked.where(kind="pair")
+    planned, least = (_holding(table.where(rule=rule, kind="fallen")) for rule in ("planned", "least"))
+    best = f'{label}, absence = "{{}}", the best of each market'
     for rule in ("planned", "least"):
         settled = _holding(willing.where(rule=rule))
-        claims.append(
-            _claim(
-                "silence-saves-no-transfer",
-                "no transfer is saved by silence where the quorum holds without the silent",
-                f'{label}, absence = "{rule}", alone, as a pair, or beside one who is silent anyway',
-                "% of payoff lost by the best silence",
-                not_below(-100.0 * _extreme(settled, "relative"), _ROUNDING),
-                f"largest saving {_largest(settled)}",
-            )
-        )
-    claims.append(
-        _claim(
-            "masked-silence-pays",
-            "a net payer that hands in nothing saves its transfer",
-            f'{label}, absence = "masked", the best of each market',
-            "% of payoff",
-            positive(100.0 * _extreme(masked.where(kind="one"), "relative")),
-            f"largest gain alone {_largest(masked.where(kind='one'))}, of a pair {_largest(masked.where(kind='pair'))}",
-        )
-    )
-    void = willing.where(quorum="below")
-    claims.append(
-        _claim(
-            "pivotal-silence-voids",
-            "where the quorum fails without the silent nobody pays and nobody receives the model",
+        parameters = f'{label}, absence = "{rule}", alone, as a pair, or beside one who is silent anyway'
+        claims.append(_SAVES_NOTHING.judged(parameters, _loses(settled), f"largest saving {_largest(settled)}"))
+    claims += [
+        _PAYS.judged(
+            best.format("masked"), _gains(alone), f"largest gain alone {_largest(alone)}, of a pair {_largest(pair)}"
+        ),
+        _VOIDS.judged(
             f"{label}, all three rules",
-            "currency moved, and models received",
-            at_most(_extreme(void, "moved") + _extreme(void, "models"), 0.0),
+            at_most(largest(void, "moved") + largest(void, "models"), 0.0),
             f"the best pivotal payer of a market saves its transfer, at most {_largest(void.where(kind='one'))}",
-        )
-    )
-    fallen = {rule: _holding(table.where(rule=rule, kind="fallen")) for rule in ("planned", "least")}
-    claims.append(
-        _claim(
-            "a-fallen-kappa-makes-silence-pay",
-            "whoever can contribute no more than the least by now saves by silence",
-            f'{label}, absence = "planned", the best of each market',
-            "% of payoff",
-            positive(100.0 * _extreme(fallen["planned"], "relative")),
-            f"largest {_largest(fallen['planned'])}",
-        )
-    )
-    claims.append(
-        _claim(
-            "least-leaves-nothing-to-save",
-            "whoever can contribute no more than the least saves nothing by silence",
-            f'{label}, absence = "least", the best of each market',
-            "% of payoff lost by silence",
-            not_below(-100.0 * _extreme(fallen["least"], "relative"), _ROUNDING),
-            f"largest saving {_largest(fallen['least'])}",
-        )
-    )
+        ),
+        _FALLEN_PAYS.judged(best.format("planned"), _gains(planned), f"largest {_largest(planned)}"),
+        _LEAST_SAVES_NOTHING.judged(best.format("least"), _loses(least), f"largest saving {_largest(least)}"),
+    ]
     for rule in RULES:
-        alone = _holding(willing.where(rule=rule, kind="one"))
-        claims.append(
-            _claim(
-                "others-gain-by-silence",
-                "some other member gains when one hands in nothing",
-                f'{label}, absence = "{rule}", the best of each market',
-                "% of its payoff",
-                positive(100.0 * _extreme(alone, "others")),
-                f"{100.0 * alone.numbers('gaining').mean():.0f} % of the others gain; largest "
-                f"{100.0 * alone.numbers('others').max():.3g} %",
-            )
-        )
+        one = _holding(willing.where(rule=rule, kind="one"))
+        gaining, most = 100.0 * one.numbers("gaining").mean(), 100.0 * one.numbers("others").max()
+        remark = f"{gaining:.0f} % of the others gain; largest {most:.3g} %"
+        claims.append(_OTHERS_GAIN.judged(best.format(rule), _gains(one, "others"), remark))
     return claims
 
 
-def _claim(name: str, statement: str, parameters: str, unit: str, finding: Finding, remark: str) -> Claim:
-    return Claim(name, statement, "ours", "none", parameters, unit, finding, remark)
+def _gains(table: Table, column: str = "relative") -> Finding:
+    return positive(100.0 * largest(table, column))
+
+
+def _loses(table: Table) -> Finding:
+    return not_below(-100.0 * largest(table, "relative"), _ROUNDING)
 
 
 def _largest(table: Table) -> str:
@@ -228,7 +211,7 @@ def _draw(table: Table) -> Figure:
         one = _holding(table.where(mechanism=mechanism))
         if len(one.distinct("seed")) < _FEWEST:
             continue
-        columns = [100.0 * _extreme(one.where(rule=rule, kind=kind), "relative") for rule, kind in cells]
+        columns = [100.0 * largest(one.where(rule=rule, kind=kind), "relative") for rule, kind in cells]
         bars(panel, [f"{rule}, {kinds[kind]}" for rule, kind in cells], np.stack(columns, axis=1))
     return figure
 

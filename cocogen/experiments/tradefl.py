@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.experiments.claims import Claim, at_most, not_below, positive
+from cocogen.experiments.claims import Claim, Statement, at_most, not_below, positive, tradefl_says
 from cocogen.experiments.markets import TradeFLMarket, tradefl_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
@@ -40,6 +40,16 @@ ALGORITHMS = {"benders": "CGBD", "best-response": "DBR", "improvement": "FIP"}
 
 TABLE_II = "Table II, N = 10, overhead weight 0.1, deadline 5 s"
 
+_SETTLES = Statement("dbr-settles", "DBR settles within 25 updates", "updates", "TradeFL", "about 25 updates")
+_MEET = Statement("cgbd-bounds-meet", "CGBD's bounds on the potential meet", "accuracy", "TradeFL", "converges")
+_NOT_BELOW = Statement(
+    "cgbd-not-below-dbr", "CGBD reaches at least the potential of DBR", "accuracy", "TradeFL", "slightly above"
+)
+_RISE = tradefl_says(
+    "payoffs-rise-under-dbr",
+    "the payoffs together end higher than at the smallest data fractions, where DBR starts",
+    "currency",
+)
 _SETTLED = 1e-6
 _DYNAMIC_INCENTIVES = (0.0, 1e-9, PAPER_INCENTIVE)
 _COLOURS = 7
@@ -104,33 +114,18 @@ def _judge_dynamics(table: Table) -> list[Claim]:
         best, played = _final(one, "CGBD", "potential"), _final(one, "DBR", "potential")
         iterations = _final(one, "CGBD", "step")
         claims += [
-            Claim(
-                "dbr-settles",
-                "DBR settles within 25 updates",
-                "TradeFL",
-                "about 25 updates",
+            _SETTLES.judged(
                 parameters,
-                "updates",
                 at_most(_settling(one), 25.0),
                 "an update is a changed strategy; settled: potential within 1e-6 of its last value",
             ),
-            Claim(
-                "cgbd-bounds-meet",
-                "CGBD's bounds on the potential meet",
-                "TradeFL",
-                "converges",
+            _MEET.judged(
                 parameters,
-                "accuracy",
                 at_most(_final(one, "CGBD", "upper_bound") - best, 1e-9),
                 f"after {iterations.min():.0f} to {iterations.max():.0f} iterations",
             ),
-            Claim(
-                "cgbd-not-below-dbr",
-                "CGBD reaches at least the potential of DBR",
-                "TradeFL",
-                "slightly above",
+            _NOT_BELOW.judged(
                 parameters,
-                "accuracy",
                 not_below(best - played, 1e-9),
                 f"strictly above in {int((best - played > 1e-9).sum())} of {best.size} markets",
             ),
@@ -202,17 +197,7 @@ def _judge_payoffs(table: Table) -> list[Claim]:
             one = table.where(seed=seed, incentive=incentive)
             update, payoff = one.numbers("update"), one.numbers("payoff")
             changes.append(payoff[update == update.max()].sum() - payoff[update == 0].sum())
-        claims.append(
-            Claim(
-                "payoffs-rise-under-dbr",
-                "the payoffs together end higher than at the smallest data fractions, where DBR starts",
-                "TradeFL",
-                "sign only",
-                f"{TABLE_II}, incentive {incentive:g}",
-                "currency",
-                positive(changes),
-            )
-        )
+        claims.append(_RISE.judged(f"{TABLE_II}, incentive {incentive:g}", positive(changes)))
     return claims
 
 

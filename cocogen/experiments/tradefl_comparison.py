@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.experiments.claims import Claim, not_below, positive, up_to
+from cocogen.experiments.claims import Claim, Statement, not_below, positive, tradefl_says, up_to
 from cocogen.experiments.figures import bars, curves, legend_below
 from cocogen.experiments.markets import tradefl_market
 from cocogen.experiments.study import Experiment
@@ -73,18 +73,14 @@ def _judge_schemes(table: Table) -> list[Claim]:
             other = welfare[:, names.index(scheme)]
             difference = 100.0 * (ours - other) / np.abs(other)
             weak = scheme == "DBR"
-            claims.append(
-                Claim(
-                    f"cgbd-welfare-{'not-below' if weak else 'above'}-{scheme.lower()}",
-                    f"welfare of CGBD's equilibrium {'at least' if weak else 'above'} that of {scheme}",
-                    "TradeFL",
-                    "sign only",
-                    f"{TABLE_II}, {_scored(weight)}, {words[setting]}",
-                    "%",
-                    not_below(difference, 1e-7) if weak else positive(difference),
-                    _late(one) if scheme == "TOS" else "",
-                )
+            said = tradefl_says(
+                f"cgbd-welfare-{'not-below' if weak else 'above'}-{scheme.lower()}",
+                f"welfare of CGBD's equilibrium {'at least' if weak else 'above'} that of {scheme}",
+                "%",
             )
+            finding = not_below(difference, 1e-7) if weak else positive(difference)
+            parameters = f"{TABLE_II}, {_scored(weight)}, {words[setting]}"
+            claims.append(said.judged(parameters, finding, _late(one) if scheme == "TOS" else ""))
     return claims
 
 
@@ -154,19 +150,12 @@ def _judge_gca(table: Table) -> list[Claim]:
             f"grid point nearest to the paper's incentive, {incentives[nearest]:.3g}": gains[:, nearest],
             "incentive with the largest gain in each market": gains.max(axis=1),
         }
-        claims += [
-            Claim(
-                f"{quantity}-above-gca",
-                f"{words} up to {figure:g} % above GCA",
-                "TradeFL",
-                f"up to {figure:g} %",
-                f"{TABLE_II}, {_scored(weight)}, {setting}",
-                "%",
-                up_to(values, figure),
-                f"largest {values.max():.3g} %, smallest {values.min():.3g} %",
-            )
-            for setting, values in settings.items()
-        ]
+        said = Statement(
+            f"{quantity}-above-gca", f"{words} up to {figure:g} % above GCA", "%", "TradeFL", f"up to {figure:g} %"
+        )
+        for setting, values in settings.items():
+            remark = f"largest {values.max():.3g} %, smallest {values.min():.3g} %"
+            claims.append(said.judged(f"{TABLE_II}, {_scored(weight)}, {setting}", up_to(values, figure), remark))
     return claims
 
 
