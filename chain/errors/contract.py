@@ -11,7 +11,6 @@ Import them from ``chain.errors.chain``, which adds the errors of backends and c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from chain.errors.reverts import ContractError, named
@@ -21,7 +20,6 @@ from cocogen.ledger import PHASES
 _COMPONENTS = ("data", "generated", "compute")
 
 
-@dataclass(eq=False)
 class MemberCountOutOfRange(ContractError):
     """Too few or too many members."""
 
@@ -33,7 +31,6 @@ class MemberCountOutOfRange(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class RecordsLengthInvalid(ContractError):
     """The packed records are not a whole number of 68-byte records."""
 
@@ -43,7 +40,6 @@ class RecordsLengthInvalid(ContractError):
     length: int
 
 
-@dataclass(eq=False)
 class TriangleLengthInvalid(ContractError):
     """The packed triangle does not hold one 16-bit weight per pair of members."""
 
@@ -54,7 +50,6 @@ class TriangleLengthInvalid(ContractError):
     expected: int
 
 
-@dataclass(eq=False)
 class StandInsLengthInvalid(ContractError):
     """There is neither no stand-in at all nor one of 16 bytes for every member; in vector mode there is none."""
 
@@ -65,7 +60,6 @@ class StandInsLengthInvalid(ContractError):
     expected: int
 
 
-@dataclass(eq=False)
 class StandInOutOfRange(ContractError):
     """A stand-in's score is none that its member could reach within its caps."""
 
@@ -78,7 +72,6 @@ class StandInOutOfRange(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class MembersNotSorted(ContractError):
     """Member addresses must be non-zero and strictly ascending; ``index`` is the first that is not."""
 
@@ -88,7 +81,6 @@ class MembersNotSorted(ContractError):
     index: int
 
 
-@dataclass(eq=False)
 class TermOutOfRange(ContractError):
     """A scalar of the terms lies outside its range; ``field`` is its name in the contract."""
 
@@ -101,7 +93,6 @@ class TermOutOfRange(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class UnsupportedToken(ContractError):
     """A contract that settles in ether has no token; one that settles in a token needs one that has code and delivers
     exactly what is transferred."""
@@ -112,7 +103,6 @@ class UnsupportedToken(ContractError):
     token: str
 
 
-@dataclass(eq=False)
 class ArithmeticBound(ContractError):
     """A bound that keeps every settlement computable is broken: "score", "spread" or "liabilities"."""
 
@@ -122,7 +112,6 @@ class ArithmeticBound(ContractError):
     bound: str
 
 
-@dataclass(eq=False)
 class TermsMismatch(ContractError):
     """The caller accepts other terms than the contract's."""
 
@@ -133,7 +122,6 @@ class TermsMismatch(ContractError):
     expected: bytes
 
 
-@dataclass(eq=False)
 class UnknownMember(ContractError):
     """There is no member with this index."""
 
@@ -144,7 +132,6 @@ class UnknownMember(ContractError):
     count: int
 
 
-@dataclass(eq=False)
 class NotMember(ContractError):
     """The caller is not this member."""
 
@@ -155,7 +142,6 @@ class NotMember(ContractError):
     caller: str
 
 
-@dataclass(eq=False)
 class NotAttester(ContractError):
     """Only the attester opens rounds."""
 
@@ -165,7 +151,6 @@ class NotAttester(ContractError):
     caller: str
 
 
-@dataclass(eq=False)
 class BondTooSmall(ContractError):
     """The balance after a deposit would not cover the member's liability."""
 
@@ -177,7 +162,6 @@ class BondTooSmall(ContractError):
     liability: int
 
 
-@dataclass(eq=False)
 class TotalBalanceTooLarge(ContractError):
     """All balances together would reach 2^127."""
 
@@ -187,7 +171,6 @@ class TotalBalanceTooLarge(ContractError):
     total: int
 
 
-@dataclass(eq=False)
 class WrongPhase(ContractError):
     """The call belongs to another phase of the round."""
 
@@ -202,7 +185,6 @@ class WrongPhase(ContractError):
         return ContractError._shown(self) | names
 
 
-@dataclass(eq=False)
 class TooEarly(ContractError):
     """The block time is before the earliest time of this call."""
 
@@ -216,7 +198,6 @@ class TooEarly(ContractError):
         return ContractError._shown(self) | {"gap": duration(self.allowedFrom - self.time)}
 
 
-@dataclass(eq=False)
 class TooLate(ContractError):
     """The block time is after the deadline of this call."""
 
@@ -230,7 +211,6 @@ class TooLate(ContractError):
         return ContractError._shown(self) | {"gap": duration(self.time - self.deadline)}
 
 
-@dataclass(eq=False)
 class NotEnoughMembers(ContractError):
     """Too few members are solvent and not exiting."""
 
@@ -241,7 +221,6 @@ class NotEnoughMembers(ContractError):
     minimum: int
 
 
-@dataclass(eq=False)
 class NoRoundsLeft(ContractError):
     """All agreed rounds have been opened."""
 
@@ -251,7 +230,6 @@ class NoRoundsLeft(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class NotParticipant(ContractError):
     """The member takes no part in this round."""
 
@@ -262,7 +240,6 @@ class NotParticipant(ContractError):
     round: int
 
 
-@dataclass(eq=False)
 class CapExceeded(ContractError):
     """A contribution exceeds the member's cap; ``component`` is 0 data, 1 generated, 2 compute."""
 
@@ -278,7 +255,6 @@ class CapExceeded(ContractError):
         return ContractError._shown(self) | {"component_name": named(_COMPONENTS, self.component)}
 
 
-@dataclass(eq=False)
 class AlreadySubmitted(ContractError):
     """The member's contribution to this round is already there."""
 
@@ -289,7 +265,6 @@ class AlreadySubmitted(ContractError):
     round: int
 
 
-@dataclass(eq=False)
 class EvidenceMissing(ContractError):
     """A contribution needs the digest of its evidence."""
 
@@ -299,7 +274,6 @@ class EvidenceMissing(ContractError):
     index: int
 
 
-@dataclass(eq=False)
 class InvalidSignature(ContractError):
     """The signature is not the attester's over this contribution, or over these transfers."""
 
@@ -309,7 +283,6 @@ class InvalidSignature(ContractError):
     expected: str
 
 
-@dataclass(eq=False)
 class BondLocked(ContractError):
     """A withdrawal would leave less than what a live round may still take."""
 
@@ -321,7 +294,6 @@ class BondLocked(ContractError):
     available: int
 
 
-@dataclass(eq=False)
 class WithdrawalExceedsBalance(ContractError):
     """A withdrawal exceeds the balance."""
 
@@ -333,7 +305,6 @@ class WithdrawalExceedsBalance(ContractError):
     balance: int
 
 
-@dataclass(eq=False)
 class InvalidRecipient(ContractError):
     """The recipient is the zero address or the contract itself."""
 
@@ -343,7 +314,6 @@ class InvalidRecipient(ContractError):
     to: str
 
 
-@dataclass(eq=False)
 class TransferFailed(ContractError):
     """The recipient did not take the ether, or the token did not move: to the contract, on a deposit."""
 
@@ -354,7 +324,6 @@ class TransferFailed(ContractError):
     amount: int
 
 
-@dataclass(eq=False)
 class AlreadyExiting(ContractError):
     """The member has already announced its exit."""
 
@@ -364,7 +333,6 @@ class AlreadyExiting(ContractError):
     index: int
 
 
-@dataclass(eq=False)
 class NotExiting(ContractError):
     """The member has not announced an exit."""
 

@@ -5,7 +5,6 @@ The other rules are in ``chain.errors.contract``; see there. Import them from ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from chain.errors.reverts import ContractError, named
@@ -14,7 +13,6 @@ from cocogen.ledger import RULINGS
 _MODES = ("pairwise", "vector")
 
 
-@dataclass(eq=False)
 class WrongMode(ContractError):
     """The call belongs to the other mode of payoffs: 0 pairwise, 1 vector."""
 
@@ -29,7 +27,6 @@ class WrongMode(ContractError):
         return ContractError._shown(self) | names
 
 
-@dataclass(eq=False)
 class TransfersAlreadySubmitted(ContractError):
     """The round's transfers are already there."""
 
@@ -39,7 +36,6 @@ class TransfersAlreadySubmitted(ContractError):
     round: int
 
 
-@dataclass(eq=False)
 class TransfersLengthInvalid(ContractError):
     """There is not one transfer for every member."""
 
@@ -50,7 +46,6 @@ class TransfersLengthInvalid(ContractError):
     expected: int
 
 
-@dataclass(eq=False)
 class TransfersEvidenceMissing(ContractError):
     """Transfers need the digest of their evidence."""
 
@@ -60,7 +55,6 @@ class TransfersEvidenceMissing(ContractError):
     round: int
 
 
-@dataclass(eq=False)
 class TransferOutOfRange(ContractError):
     """A transfer takes more than the member's liability, or is that of a member who has not contributed."""
 
@@ -73,7 +67,6 @@ class TransferOutOfRange(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class TransfersUnbalanced(ContractError):
     """The transfers do not sum to zero."""
 
@@ -83,7 +76,6 @@ class TransfersUnbalanced(ContractError):
     sum: int
 
 
-@dataclass(eq=False)
 class TransfersMissing(ContractError):
     """There are no transfers yet that could be disputed."""
 
@@ -93,7 +85,6 @@ class TransfersMissing(ContractError):
     round: int
 
 
-@dataclass(eq=False)
 class DisputeBondTooSmall(ContractError):
     """The balance does not cover the dispute bond and what the round may still take: the liability, or of an absent
     member what it owes by its stand-in."""
@@ -109,7 +100,6 @@ class DisputeBondTooSmall(ContractError):
     needed: int
 
 
-@dataclass(eq=False)
 class ReasonMissing(ContractError):
     """A dispute needs the digest of its reason."""
 
@@ -119,7 +109,6 @@ class ReasonMissing(ContractError):
     index: int
 
 
-@dataclass(eq=False)
 class NotArbiter(ContractError):
     """Up to the deadline only the arbiter rules."""
 
@@ -129,7 +118,6 @@ class NotArbiter(ContractError):
     caller: str
 
 
-@dataclass(eq=False)
 class RulingOutOfRange(ContractError):
     """There is no such ruling."""
 
@@ -140,7 +128,6 @@ class RulingOutOfRange(ContractError):
     maximum: int
 
 
-@dataclass(eq=False)
 class NotDefaultRuling(ContractError):
     """After the deadline only the terms' default can be brought about."""
 

@@ -7,7 +7,6 @@ Import them from ``chain.errors.chain``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from chain.errors.reverts import ContractError
@@ -26,7 +25,6 @@ _PANICS = {
 }
 
 
-@dataclass(eq=False)
 class RefusedWithReason(ContractError):
     """A contract that the call went through (a wallet, a token) refused it in words of its own."""
 
@@ -37,7 +35,6 @@ class RefusedWithReason(ContractError):
     reason: str
 
 
-@dataclass(eq=False)
 class Panicked(ContractError):
     """A contract stopped at a check of the Solidity compiler; ``number`` is the compiler's."""
 
@@ -51,7 +48,6 @@ class Panicked(ContractError):
         return ContractError._shown(self) | {"meaning": _PANICS.get(self.number, "an unknown check")}
 
 
-@dataclass(eq=False)
 class ReentrancyGuardReentrantCall(ContractError):
     """A recipient or token called back into the contract (OpenZeppelin's guard)."""
 
@@ -59,7 +55,6 @@ class ReentrancyGuardReentrantCall(ContractError):
     advice = "withdraw to an address that does not call the contract"
 
 
-@dataclass(eq=False)
 class InvalidShortString(ContractError):
     """A name of the EIP-712 domain is damaged (OpenZeppelin)."""
 
@@ -67,7 +62,6 @@ class InvalidShortString(ContractError):
     advice = "this is no contract of ours: check that the address and the artifact belong together"
 
 
-@dataclass(eq=False)
 class StringTooLong(ContractError):
     """A name of the EIP-712 domain is too long (OpenZeppelin)."""
 
@@ -77,7 +71,6 @@ class StringTooLong(ContractError):
     name: str
 
 
-@dataclass(eq=False)
 class SafeERC20FailedOperation(ContractError):
     """The token did not do as it was told (OpenZeppelin)."""
 
@@ -87,7 +80,6 @@ class SafeERC20FailedOperation(ContractError):
     token: str
 
 
-@dataclass(eq=False)
 class ERC20InsufficientBalance(ContractError):
     """The token: the sender holds too little of it."""
 
@@ -99,7 +91,6 @@ class ERC20InsufficientBalance(ContractError):
     needed: int
 
 
-@dataclass(eq=False)
 class ERC20InsufficientAllowance(ContractError):
     """The token: the spender may not take that much."""
 
@@ -111,7 +102,6 @@ class ERC20InsufficientAllowance(ContractError):
     needed: int
 
 
-@dataclass(eq=False)
 class ERC20InvalidSender(ContractError):
     """The token takes nothing from this address."""
 
@@ -121,7 +111,6 @@ class ERC20InvalidSender(ContractError):
     sender: str
 
 
-@dataclass(eq=False)
 class ERC20InvalidReceiver(ContractError):
     """The token pays nothing to this address."""
 
@@ -131,7 +120,6 @@ class ERC20InvalidReceiver(ContractError):
     receiver: str
 
 
-@dataclass(eq=False)
 class ERC20InvalidApprover(ContractError):
     """The token lets this address approve nobody."""
 
@@ -141,7 +129,6 @@ class ERC20InvalidApprover(ContractError):
     approver: str
 
 
-@dataclass(eq=False)
 class ERC20InvalidSpender(ContractError):
     """The token lets nobody approve this address."""
 

@@ -7,8 +7,8 @@ for the consortium's own, ``chain.errors.foreign`` for those of compiler, librar
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, dataclass_transform
 
 from chain.abi import WORD, checksum_address, decode_ascii, keccak256
 from cocogen.errors import SettlementRefused
@@ -19,8 +19,9 @@ _SELECTOR = 4
 _DYNAMIC = ("string",)
 
 
+@dataclass_transform(eq_default=False)
 class ContractError(SettlementRefused):
-    """A contract refused a call or its terms. Subclasses are dataclasses whose fields are the error's values.
+    """A contract refused a call or its terms. Subclasses become dataclasses whose fields are the error's values.
 
     ``abi`` gives the Solidity types of the fields ("name" stands for a bytes32 that holds ASCII; a string can only be
     the single field), ``text`` and ``advice`` are the format strings of message and hint, ``declared`` is the error's
@@ -35,6 +36,7 @@ class ContractError(SettlementRefused):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        dataclass(eq=False)(cls)
         types = ",".join("bytes32" if kind == "name" else kind for kind in cls.abi)
         cls.selector = keccak256(f"{cls.declared or cls.__name__}({types})".encode())[:_SELECTOR]
         CONTRACT_ERRORS[cls.selector] = cls
