@@ -23,7 +23,6 @@ _COMPONENTS = ("data", "generated", "compute")
 class MemberCountOutOfRange(ContractError):
     """Too few or too many members."""
 
-    abi = ("uint256", "uint256", "uint256")
     text = "the terms name {count} members; a consortium has {minimum} to {maximum}"
     advice = "change the number of organizations in the terms file"
     count: int
@@ -34,7 +33,6 @@ class MemberCountOutOfRange(ContractError):
 class RecordsLengthInvalid(ContractError):
     """The packed records are not a whole number of 68-byte records."""
 
-    abi = ("uint256",)
     text = "the packed member records have {length} bytes, which is no multiple of 68"
     advice = "encode the terms with chain.encoding.codec.encode"
     length: int
@@ -43,7 +41,6 @@ class RecordsLengthInvalid(ContractError):
 class TriangleLengthInvalid(ContractError):
     """The packed triangle does not hold one 16-bit weight per pair of members."""
 
-    abi = ("uint256", "uint256")
     text = "the packed pair weights have {length} bytes, not {expected}"
     advice = "encode the terms with chain.encoding.codec.encode"
     length: int
@@ -53,7 +50,6 @@ class TriangleLengthInvalid(ContractError):
 class StandInsLengthInvalid(ContractError):
     """There is neither no stand-in at all nor one of 16 bytes for every member; in vector mode there is none."""
 
-    abi = ("uint256", "uint256")
     text = "the packed stand-ins have {length} bytes, not 0 or {expected}"
     advice = "encode the terms with chain.encoding.codec.encode"
     length: int
@@ -75,7 +71,6 @@ class StandInOutOfRange(ContractError):
 class MembersNotSorted(ContractError):
     """Member addresses must be non-zero and strictly ascending; ``index`` is the first that is not."""
 
-    abi = ("uint256",)
     text = "the address of member {index} is zero, repeated, or not above the one before it"
     advice = "give every organization its own non-zero address"
     index: int
@@ -97,7 +92,6 @@ class UnsupportedToken(ContractError):
     """A contract that settles in ether has no token; one that settles in a token needs one that has code and delivers
     exactly what is transferred."""
 
-    abi = ("address",)
     text = "the token {token} cannot be settled in: it is no contract, or does not deliver exactly what is transferred"
     advice = "name a standard ERC-20 token on this chain that takes no fee, or none to settle in ether"
     token: str
@@ -115,7 +109,6 @@ class ArithmeticBound(ContractError):
 class TermsMismatch(ContractError):
     """The caller accepts other terms than the contract's."""
 
-    abi = ("bytes32", "bytes32")
     text = "the deposit accepts terms {given}, but the contract holds {expected}"
     advice = "compare your terms file with the one that was deployed before you deposit"
     given: bytes
@@ -125,7 +118,6 @@ class TermsMismatch(ContractError):
 class UnknownMember(ContractError):
     """There is no member with this index."""
 
-    abi = ("uint256", "uint256")
     text = "there is no member {index}; the consortium has {count}"
     advice = "name an index from 0 to one below {count}"
     index: int
@@ -135,7 +127,6 @@ class UnknownMember(ContractError):
 class NotMember(ContractError):
     """The caller is not this member."""
 
-    abi = ("uint256", "address")
     text = "{caller} is not member {index}"
     advice = "use the key of that member (a contribution can be relayed by others in the second half of the window)"
     index: int
@@ -145,7 +136,6 @@ class NotMember(ContractError):
 class NotAttester(ContractError):
     """Only the attester opens rounds."""
 
-    abi = ("address",)
     text = "{caller} is not the attester, who alone opens rounds"
     advice = "open the round with the attester's key"
     caller: str
@@ -154,7 +144,6 @@ class NotAttester(ContractError):
 class BondTooSmall(ContractError):
     """The balance after a deposit would not cover the member's liability."""
 
-    abi = ("uint256", "uint256", "uint256")
     text = "the bond of member {index} would be {balance} wei, below its liability of {liability} wei"
     advice = "deposit so that the balance reaches at least {liability} wei"
     index: int
@@ -165,7 +154,6 @@ class BondTooSmall(ContractError):
 class TotalBalanceTooLarge(ContractError):
     """All balances together would reach 2^127."""
 
-    abi = ("uint256",)
     text = "all balances together would be {total} wei; the contract holds less than 2^127"
     advice = "deposit less"
     total: int
@@ -188,7 +176,6 @@ class WrongPhase(ContractError):
 class TooEarly(ContractError):
     """The block time is before the earliest time of this call."""
 
-    abi = ("uint256", "uint256")
     text = "this is allowed in {gap} (it is {time}, allowed from {allowedFrom} on, Unix seconds)"
     advice = "wait, or pass the time on a local chain (--advance, or `cocogen chain advance`)"
     time: int
@@ -201,7 +188,6 @@ class TooEarly(ContractError):
 class TooLate(ContractError):
     """The block time is after the deadline of this call."""
 
-    abi = ("uint256", "uint256")
     text = "the deadline passed {gap} ago (it is {time}, the deadline was {deadline}, Unix seconds)"
     advice = "the window is over: take the round's next step (whoever has not contributed is left out of it)"
     time: int
@@ -214,7 +200,6 @@ class TooLate(ContractError):
 class NotEnoughMembers(ContractError):
     """Too few members are solvent and not exiting."""
 
-    abi = ("uint256", "uint256")
     text = "{solvent} members are bonded and staying; a round needs {minimum}"
     advice = "have the missing members deposit at least their liability"
     solvent: int
@@ -224,7 +209,6 @@ class NotEnoughMembers(ContractError):
 class NoRoundsLeft(ContractError):
     """All agreed rounds have been opened."""
 
-    abi = ("uint256",)
     text = "all {maximum} agreed rounds have been opened"
     advice = "withdraw the bonds, and deploy new terms to go on"
     maximum: int
@@ -233,7 +217,6 @@ class NoRoundsLeft(ContractError):
 class NotParticipant(ContractError):
     """The member takes no part in this round."""
 
-    abi = ("uint256", "uint256")
     text = "member {index} takes no part in round {round}"
     advice = "be bonded, and not exiting, when the next round opens"
     index: int
@@ -258,7 +241,6 @@ class CapExceeded(ContractError):
 class AlreadySubmitted(ContractError):
     """The member's contribution to this round is already there."""
 
-    abi = ("uint256", "uint256")
     text = "the contribution of member {index} to round {round} is already there"
     advice = "nothing to do: a contribution is made once a round"
     index: int
@@ -268,7 +250,6 @@ class AlreadySubmitted(ContractError):
 class EvidenceMissing(ContractError):
     """A contribution needs the digest of its evidence."""
 
-    abi = ("uint256",)
     text = "the contribution of member {index} names no evidence"
     advice = "give the non-zero 32-byte digest of the evidence bundle"
     index: int
@@ -277,7 +258,6 @@ class EvidenceMissing(ContractError):
 class InvalidSignature(ContractError):
     """The signature is not the attester's over this contribution, or over these transfers."""
 
-    abi = ("address",)
     text = "the attestation is not signed by the attester {expected} for exactly these values and this round"
     advice = "have the attester sign the contribution to the current round, or its transfers"
     expected: str
@@ -286,7 +266,6 @@ class InvalidSignature(ContractError):
 class BondLocked(ContractError):
     """A withdrawal would leave less than what a live round may still take."""
 
-    abi = ("uint256", "uint256", "uint256")
     text = "member {index} asks for {amount} wei, but only {available} wei are free while the round lives"
     advice = "withdraw at most {available} wei, or wait until the round is settled"
     index: int
@@ -297,7 +276,6 @@ class BondLocked(ContractError):
 class WithdrawalExceedsBalance(ContractError):
     """A withdrawal exceeds the balance."""
 
-    abi = ("uint256", "uint256", "uint256")
     text = "member {index} asks for {amount} wei of a balance of {balance} wei"
     advice = "withdraw at most {balance} wei"
     index: int
@@ -308,7 +286,6 @@ class WithdrawalExceedsBalance(ContractError):
 class InvalidRecipient(ContractError):
     """The recipient is the zero address or the contract itself."""
 
-    abi = ("address",)
     text = "{to} cannot receive a withdrawal"
     advice = "name an address of your own"
     to: str
@@ -317,7 +294,6 @@ class InvalidRecipient(ContractError):
 class TransferFailed(ContractError):
     """The recipient did not take the ether, or the token did not move: to the contract, on a deposit."""
 
-    abi = ("address", "uint256")
     text = "{amount} wei did not get to {to}"
     advice = "withdraw to another address; for a deposit see that enough tokens are there and approved"
     to: str
@@ -327,7 +303,6 @@ class TransferFailed(ContractError):
 class AlreadyExiting(ContractError):
     """The member has already announced its exit."""
 
-    abi = ("uint256",)
     text = "member {index} has already announced its exit"
     advice = "withdraw once the current round is settled"
     index: int
@@ -336,7 +311,6 @@ class AlreadyExiting(ContractError):
 class NotExiting(ContractError):
     """The member has not announced an exit."""
 
-    abi = ("uint256",)
     text = "member {index} has not announced an exit"
     advice = "nothing to cancel"
     index: int

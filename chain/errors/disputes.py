@@ -30,7 +30,6 @@ class WrongMode(ContractError):
 class TransfersAlreadySubmitted(ContractError):
     """The round's transfers are already there."""
 
-    abi = ("uint256",)
     text = "the transfers of round {round} are already there"
     advice = "nothing to do: they are submitted once a round; dispute them if they are wrong"
     round: int
@@ -39,7 +38,6 @@ class TransfersAlreadySubmitted(ContractError):
 class TransfersLengthInvalid(ContractError):
     """There is not one transfer for every member."""
 
-    abi = ("uint256", "uint256")
     text = "there are {length} transfers for {expected} members"
     advice = "give one transfer for every member, zero for whoever has not contributed"
     length: int
@@ -49,7 +47,6 @@ class TransfersLengthInvalid(ContractError):
 class TransfersEvidenceMissing(ContractError):
     """Transfers need the digest of their evidence."""
 
-    abi = ("uint256",)
     text = "the transfers of round {round} name no evidence"
     advice = "give the non-zero 32-byte digest of how the transfers came about"
     round: int
@@ -79,7 +76,6 @@ class TransfersUnbalanced(ContractError):
 class TransfersMissing(ContractError):
     """There are no transfers yet that could be disputed."""
 
-    abi = ("uint256",)
     text = "round {round} has no transfers yet that could be disputed"
     advice = "wait for the attester's transfers; without any in time the round is voided"
     round: int
@@ -89,7 +85,6 @@ class DisputeBondTooSmall(ContractError):
     """The balance does not cover the dispute bond and what the round may still take: the liability, or of an absent
     member what it owes by its stand-in."""
 
-    abi = ("uint256", "uint256", "uint256")
     text = (
         "member {index} holds {balance} wei; to dispute it needs {needed} wei: the dispute bond and its liability or, "
         "if it is absent, what it owes"
@@ -103,7 +98,6 @@ class DisputeBondTooSmall(ContractError):
 class ReasonMissing(ContractError):
     """A dispute needs the digest of its reason."""
 
-    abi = ("uint256",)
     text = "the dispute of member {index} names no reason"
     advice = "give the non-zero 32-byte digest of the reason"
     index: int
@@ -112,7 +106,6 @@ class ReasonMissing(ContractError):
 class NotArbiter(ContractError):
     """Up to the deadline only the arbiter rules."""
 
-    abi = ("address",)
     text = "{caller} is not the arbiter, who alone rules until its window is over"
     advice = "rule with the arbiter's key, or wait: after the window anyone can bring about the terms' default"
     caller: str

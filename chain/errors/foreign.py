@@ -38,7 +38,6 @@ class RefusedWithReason(ContractError):
 class Panicked(ContractError):
     """A contract stopped at a check of the Solidity compiler; ``number`` is the compiler's."""
 
-    abi = ("uint256",)
     declared = "Panic"
     text = "a contract on the way stopped at {meaning} (panic {number})"
     advice = "the consortium's own code cannot panic: look at the token or wallet contract that the call goes through"
@@ -74,7 +73,6 @@ class StringTooLong(ContractError):
 class SafeERC20FailedOperation(ContractError):
     """The token did not do as it was told (OpenZeppelin)."""
 
-    abi = ("address",)
     text = "the token {token} did not carry out a transfer"
     advice = "see that the token is not paused and that it holds nobody's account frozen"
     token: str
@@ -83,7 +81,6 @@ class SafeERC20FailedOperation(ContractError):
 class ERC20InsufficientBalance(ContractError):
     """The token: the sender holds too little of it."""
 
-    abi = ("address", "uint256", "uint256")
     text = "{sender} holds {balance} of the token's units, but {needed} are needed"
     advice = "get the missing tokens first"
     sender: str
@@ -94,7 +91,6 @@ class ERC20InsufficientBalance(ContractError):
 class ERC20InsufficientAllowance(ContractError):
     """The token: the spender may not take that much."""
 
-    abi = ("address", "uint256", "uint256")
     text = "{spender} may take {allowance} of the token's units, but {needed} are needed"
     advice = "approve {needed} units for {spender} first"
     spender: str
@@ -105,7 +101,6 @@ class ERC20InsufficientAllowance(ContractError):
 class ERC20InvalidSender(ContractError):
     """The token takes nothing from this address."""
 
-    abi = ("address",)
     text = "the token takes nothing from {sender}"
     advice = "use an account that the token lets transfer"
     sender: str
@@ -114,7 +109,6 @@ class ERC20InvalidSender(ContractError):
 class ERC20InvalidReceiver(ContractError):
     """The token pays nothing to this address."""
 
-    abi = ("address",)
     text = "the token pays nothing to {receiver}"
     advice = "name another recipient"
     receiver: str
@@ -123,7 +117,6 @@ class ERC20InvalidReceiver(ContractError):
 class ERC20InvalidApprover(ContractError):
     """The token lets this address approve nobody."""
 
-    abi = ("address",)
     text = "the token does not let {approver} approve anybody"
     advice = "use an account that the token lets transfer"
     approver: str
@@ -132,7 +125,6 @@ class ERC20InvalidApprover(ContractError):
 class ERC20InvalidSpender(ContractError):
     """The token lets nobody approve this address."""
 
-    abi = ("address",)
     text = "the token does not let {spender} take anything"
     advice = "ask the token's operator whether contracts may hold it"
     spender: str

@@ -17,15 +17,17 @@ __all__ = ["CONTRACT_ERRORS", "ContractError", "decode_revert", "named"]
 
 _SELECTOR = 4
 _DYNAMIC = ("string",)
+_USUAL = {"int": "uint256", "str": "address", "bytes": "bytes32"}
 
 
 @dataclass_transform(eq_default=False)
 class ContractError(SettlementRefused):
     """A contract refused a call or its terms. Subclasses become dataclasses whose fields are the error's values.
 
-    ``abi`` gives the Solidity types of the fields ("name" stands for a bytes32 that holds ASCII; a string can only be
-    the single field), ``text`` and ``advice`` are the format strings of message and hint, ``declared`` is the error's
-    name in Solidity (the class's, unless it says otherwise), ``selector`` the four bytes in the revert data.
+    ``abi`` gives the Solidity types of the fields; unless it says otherwise an int is a uint256, a str an address and
+    bytes are a bytes32 ("name" stands for a bytes32 that holds ASCII; a string can only be the single field). ``text``
+    and ``advice`` are the format strings of message and hint, ``declared`` is the error's name in Solidity (the
+    class's, unless it says otherwise), ``selector`` the four bytes in the revert data.
     """
 
     abi: ClassVar[tuple[str, ...]] = ()
@@ -37,6 +39,7 @@ class ContractError(SettlementRefused):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         dataclass(eq=False)(cls)
+        cls.abi = cls.abi or tuple(_USUAL[str(item.type)] for item in fields(cls))  # type: ignore[arg-type]
         types = ",".join("bytes32" if kind == "name" else kind for kind in cls.abi)
         cls.selector = keccak256(f"{cls.declared or cls.__name__}({types})".encode())[:_SELECTOR]
         CONTRACT_ERRORS[cls.selector] = cls
