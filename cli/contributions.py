@@ -87,7 +87,7 @@ def contributions(
     with progress() as bars, request.opened() as session:
         session.progress = bars
         bars("reading evidence", 0, 1)
-        played = recorded_round(session.loop, number, score)
+        played = recorded_round(session.loop.history, session.loop.task, number, score)
         bars("reading evidence", 1, 1)
         decoded = session.ledger.decoded
         counted = resources(
@@ -145,7 +145,7 @@ def _data(
 ) -> dict[str, Any]:
     resolved, outcome = session.resolved, played.outcome
 
-    rejected = session.loop.attested(played.number).rejected
+    rejected = session.loop.history.attested(played.number).rejected
 
     def entry(n: int, name: str) -> dict[str, Any]:
         paid = str(outcome.transfers[n]) if outcome.status in _PAID else None

@@ -266,7 +266,7 @@ def submit(request: Request, organization: str, sender: str | None) -> None:
         by = None if sender is None else session.index(sender)
         receipt = session.loop.submit(n, sender=by)
         number = session.ledger.state().round
-        contribution = plain_contribution(session.loop.attested(number).contributions[n])
+        contribution = plain_contribution(session.loop.history.attested(number).contributions[n])
     data = {
         "round": number,
         "organization": organization,

@@ -78,7 +78,7 @@ class SettledRounds(Strategy):
 
     def play(self, grid: Grid, rounds: int) -> Result:
         """Play ``rounds`` more rounds; an unfinished one counts as the first of them."""
-        base = _arrays(self.loop.base_models(self.loop.ledger.state().round + 1)[0])
+        base = _arrays(self.loop.history.base_models(self.loop.ledger.state().round + 1)[0])
         return self.start(cast("Grid", _Bounded(grid)), base, num_rounds=rounds, timeout=self._deadline)
 
     def configure_train(

@@ -13,7 +13,8 @@ from cocogen.ledger import Deployment, Dispute, LedgerState, RoundOutcome
 from cocogen.operations.results import plain_deployment
 from cocogen.operations.sent import Intent
 from cocogen.operations.session import Session
-from cocogen.rounds.delivery import held_rounds, recipients, withheld
+from cocogen.rounds.delivery import withheld
+from cocogen.rounds.history import contributors, held_rounds
 
 __all__ = ["Delivery", "Status", "delivery", "next_step", "status"]
 
@@ -140,8 +141,8 @@ def delivery(session: Session, outcome: RoundOutcome) -> Delivery:
     rejected: dict[str, str] = {}
     if session.workspace.attested(number).exists():
         with contextlib.suppress(WorkspaceError):  # an altered file gives no reasons; whoever works with it is told
-            rejected = session.loop.attested(number).rejected
-    given = tuple(name for name, gets in zip(names, recipients(outcome), strict=True) if gets)
+            rejected = session.loop.history.attested(number).rejected
+    given = tuple(name for name, gets in zip(names, contributors(outcome), strict=True) if gets)
     return Delivery(number, given, withheld(outcome, names, rejected))
 
 
@@ -163,7 +164,7 @@ def next_step(session: Session, state: LedgerState) -> str:
         if state.now > state.deadline or all(s for p, s in zip(state.participants, state.submitted, strict=True) if p):
             return "`cocogen round record`"
         if session.workspace.attested(number).exists():
-            attested = session.loop.attested(number)
+            attested = session.loop.history.attested(number)
             awaited = [
                 names[n] for n, c in enumerate(attested.contributions) if c is not None and not state.submitted[n]
             ]

@@ -19,6 +19,7 @@ from cocogen.errors import EvidenceRejected, LearningError, WorkspaceError
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.ledger import Contribution, RoundOutcome
 from cocogen.rounds.attested import Attested, contradictions
+from cocogen.rounds.history import contributors
 from cocogen.rounds.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -93,10 +94,9 @@ def check_evidence(
             found.problems += _ledger(workspace, resolved, outcome, attested, signatures, signers)
             found.problems += _models(workspace, resolved, outcome, attested, found)
             found.problems += _bundles(workspace, resolved, outcome, attested, signers, found)
-        if outcome.status not in ("open", "voided"):
-            for n, contribution in enumerate(outcome.contributions):
-                if contribution is not None:
-                    _follow(in_force, attested, n)
+        for n, contributed in enumerate(contributors(outcome)):
+            if contributed:
+                _follow(in_force, attested, n)
     return found
 
 

@@ -14,20 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cocogen.errors import REASON_LIMIT, EvidenceRejected, WorkspaceError
-from cocogen.files import evidence_hash, measured_quality, write_atomically
+from cocogen.errors import EvidenceRejected, WorkspaceError
+from cocogen.files import measured_quality
 from cocogen.ledger import Ledger, LedgerState, Receipt, RoundOutcome
-from cocogen.mechanisms import IntegerProfile, build_game, mechanism
+from cocogen.mechanisms import mechanism
 from cocogen.mechanisms.base import Market, Plan
-from cocogen.printable import shorten
-from cocogen.rounds.attested import Attested, contradictions
-from cocogen.rounds.delivery import deliver, held_rounds, load_model
-from cocogen.rounds.report import RoundReport, plan_to_dict
+from cocogen.rounds.attested import Attested
+from cocogen.rounds.delivery import deliver
+from cocogen.rounds.handed_in import handed_in, keep
+from cocogen.rounds.history import History
+from cocogen.rounds.report import RoundReport, plan_to_dict, settled_payoffs
 from cocogen.rounds.wallets import or_unsigned
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.market import market
@@ -35,7 +35,6 @@ from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.bundle import Bundle
     from cocogen.evidence.local import Assignment, LearningTask, SharedModel
     from cocogen.learning.training.scaffold import Variate
     from cocogen.rounds.variates import VariateHistory
@@ -82,6 +81,7 @@ class RoundLoop:
         self.resolved = resolved
         self.ledger = ledger
         self.workspace = workspace
+        self.history = History(resolved, ledger, workspace)
         self.split = split
         self.progress = progress
         self._folders = folders
@@ -107,16 +107,16 @@ class RoundLoop:
         )
 
     @cached_property
-    def _history(self) -> VariateHistory:
+    def _variates(self) -> VariateHistory:
         from cocogen.rounds.variates import VariateHistory
 
-        return VariateHistory(self)
+        return VariateHistory(self.history)
 
     # What the round is about -----------------------------------------------------------------------------------
 
     def market(self, number: int, participants: Sequence[bool] | None = None) -> Market:
         """The market of a round: κ measured at the end of the last recorded round before it."""
-        return market(self.resolved, self.ledger.decoded, self._quality(number), participants)
+        return market(self.resolved, self.ledger.decoded, self.history.quality(number), participants)
 
     def plan(self, number: int, participants: Sequence[bool]) -> Plan:
         """What everyone should contribute this round; the same call gives the same plan."""
@@ -126,76 +126,16 @@ class RoundLoop:
             self._plans[key] = self._mechanism.plan(self.market(number, participants), rng)
         return self._plans[key]
 
-    def _quality(self, number: int) -> NDArray[np.float64]:
-        quality = self.resolved.quality
-        for outcome in self.ledger.outcomes():
-            if outcome.round < number and outcome.status not in ("voided", "open"):
-                for n, document in self._recorded_documents(outcome).items():
-                    if (measured := document["measurement"]["quality"]) is not None:
-                        quality[n] = float(measured)
-        return quality
-
-    def _recorded_documents(self, outcome: RoundOutcome) -> dict[int, dict[str, Any]]:
-        """The evidence documents of the recorded contributions, each checked against its digest on the ledger."""
-        documents = self._attested(outcome.round).documents
-        found = {}
-        for n, contribution in enumerate(outcome.contributions):
-            if contribution is None:
-                continue
-            document = documents[n]
-            if document is None or evidence_hash(document) != contribution.evidence_hash:
-                raise WorkspaceError(
-                    f"{self.workspace.attested(outcome.round)} was altered: the evidence of {self.resolved.names[n]} "
-                    "is not what the ledger recorded",
-                    hint="restore the file from a copy",
-                )
-            found[n] = document
-        return found
-
-    def base_models(self, number: int, organizations: Sequence[int] | None = None) -> list[SharedModel]:
-        """The model each organization holds: the aggregate of the last round before ``number`` that recorded its
-        contribution, or the registered one, which also stands for organizations other than those named (default: all).
-        """
-        names, outcomes = self.resolved.names, self.ledger.outcomes()
-        held = held_rounds(outcomes, len(names), number)
-        wanted = range(len(names)) if organizations is None else organizations
-        origins = {held[n] for n in wanted}
-        digests = {0: self.resolved.model_digest}
-        for outcome in outcomes:
-            if outcome.round in origins:
-                digests[outcome.round] = self._agreed_model(outcome)
-        models = {0: self.load_model(0, digests[0])}
-        for n in wanted:
-            if held[n] not in models:
-                models[held[n]] = self.load_model(held[n], digests[held[n]], names[n])
-        return [models[held[n] if n in wanted else 0] for n in range(len(names))]
-
-    def load_model(self, number: int, digest: str, name: str = "") -> SharedModel:
-        """The shared model after a round, 0 being the registered one, as the attester has it, or as organization
-        ``name`` was given it; WorkspaceError unless ``digest`` is its own.
-        """
-        path = self.workspace.model(number)
-        if not path.exists() and name:
-            path = self.workspace.delivered(number, name)
-        if not path.exists():
-            hint = "restore it from a copy" if number == 0 else f"ask the attester for it, or restore {name}'s copy"
-            raise WorkspaceError(f"{path} is not there", hint=hint)
-        return load_model(path, digest)
-
     def deliver(self) -> dict[int, list[Path]]:
         """Write the models that recorded contributors are to be given, where this is the attester's workspace; the new
         files, by round. No model but the one whose digest was signed is handed out
         (:func:`cocogen.rounds.delivery.deliver`).
         """
-        return deliver(self.workspace, self.resolved.names, self.ledger.outcomes(), self._agreed_model)
-
-    def _agreed_model(self, outcome: RoundOutcome) -> str:
-        """The digest of a recorded round's model, by the evidence that the ledger recorded."""
-        return str(next(iter(self._recorded_documents(outcome).values()))["aggregated_model"])
+        return deliver(self.history)
 
     def variates(self, number: int, organizations: Sequence[int] | None = None) -> list[Variate] | None:
         """What SCAFFOLD keeps of the organizations named (all by default) before a round; None without SCAFFOLD."""
-        return self._history.before(number, organizations) if self.resolved.learning.scaffold else None
+        return self._variates.before(number, organizations) if self.resolved.learning.scaffold else None
 
     # Steps -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +171,7 @@ class RoundLoop:
             if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
                 assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
         at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
-        return Work(number, self.base_models(number, at_work), assignments, self.variates(number, at_work))
+        return Work(number, self.history.base_models(number, at_work), assignments, self.variates(number, at_work))
 
     def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
         """Generate, train and write signed evidence of the running round, for all participants or those named.
@@ -258,65 +198,29 @@ class RoundLoop:
 
     def keep(self, number: int, evidence: Mapping[int, bytes], absent: Mapping[int, str]) -> None:
         """Store what came of training elsewhere: the bytes of bundles, unread, and why the others have sent none."""
-        names = self.resolved.names
-        for n, content in evidence.items():
-            write_atomically(self.workspace.bundle(number, names[n]), content)
-        reasons = {names[n]: reason for n, reason in absent.items()}
-        self.workspace.write_json(self.workspace.absent(number), reasons)
-
-    def _absent(self, number: int) -> list[tuple[str, str]]:
-        """Names of known organizations, and why each has sent nothing."""
-        path = self.workspace.absent(number)
-        reasons = self.workspace.read_json(path)
-        if not isinstance(reasons, dict) or not all(isinstance(reason, str) for reason in reasons.values()):
-            raise WorkspaceError(f"{path} does not hold a reason for each name", hint="remove it, or restore a copy")
-        return [(name, shorten(reasons[name], REASON_LIMIT)) for name in self.resolved.names if name in reasons]
+        keep(self.workspace, self.resolved.names, number, evidence, absent)
 
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
         """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.
 
-        Where the attester is a contract wallet the contributions stay unsigned (``wallet_signatures``).
+        Where the attester is a contract wallet the contributions stay unsigned (:mod:`cocogen.rounds.wallets`).
         """
         state = self._require_open("attest")
         number = state.round
         if self.workspace.attested(number).exists():
-            return self.attested(number)
-        from cocogen.evidence.bundle import Bundle
-
-        names = self.resolved.names
-        paths = bundles if bundles is not None else [self.workspace.bundle(number, name) for name in names]
-        found: list[Any] = [None] * len(names)
-        rejected: dict[str, str] = {}
-        if bundles is None and self.workspace.absent(number).exists():
-            rejected |= {n: why for n, why in self._absent(number) if not self.workspace.bundle(number, n).exists()}
-        for path in paths:
-            if bundles is None and not path.exists():
-                continue
-            try:
-                bundle = Bundle.load(path)
-            except EvidenceRejected as error:
-                rejected[path.stem] = error.reason
-                continue
-            if bundle.organization not in names or not state.participants[names.index(bundle.organization)]:
-                rejected[path.stem] = f"{bundle.organization!r} takes no part in round {number}"
-                continue
-            n = names.index(bundle.organization)
-            # A file in somebody else's name must not push out what that organization really signed.
-            if bundles is None and path.stem != bundle.organization:
-                rejected[path.stem] = f"its file holds evidence in the name of {bundle.organization}"
-            elif found[n] is None or not self._is_signed(found[n], n):
-                found[n] = bundle
+            return self.history.attested(number)
+        found, rejected = handed_in(self.resolved, self.workspace, state, self.ledger.verify, bundles)
         if not any(bundle is not None for bundle in found) and not rejected:
             raise WorkspaceError(
                 f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
             )
         evidence = self.task.attest(
             number,
-            self.base_models(number),
+            self.history.base_models(number),
             found,
             [organization.address for organization in self.resolved.organization],
             self.ledger.verify,
-            self._quality(number),
+            self.history.quality(number),
             self.resolved.settlement_terms().members,
             self.ledger.decoded.terms_hash,
             progress=self.progress,
@@ -338,32 +242,17 @@ class RoundLoop:
             documents=tuple(evidence.documents),
         )
         if self.resolved.learning.scaffold and bundles is not None:
-            for n, contribution in enumerate(contributions):
+            for bundle, contribution in zip(found, contributions, strict=True):
                 # What came from elsewhere gets its place here: later rounds compute control variates from it.
-                if contribution is not None:
-                    found[n].save(self.workspace.bundle(number, names[n]))
+                if bundle is not None and contribution is not None:
+                    bundle.save(self.workspace.bundle(number, bundle.organization))
         evidence.aggregated.save(self.workspace.model(number))
         self.workspace.write_json(self.workspace.attested(number), attested.to_dict())
         return attested
 
-    def _is_signed(self, bundle: Bundle, index: int) -> bool:
-        return self.ledger.verify(self.resolved.organization[index].address, bundle.digest(), bundle.signature)
-
-    def attested(self, number: int) -> Attested:
-        """What the attester made of a round; WorkspaceError before it did, and where the file says something else than
-        the evidence that was signed, or than the κ in force."""
-        return self._attested(number, dict(enumerate(measured_quality(self._quality(number)))))
-
-    def _attested(self, number: int, in_force: Mapping[int, float | None] | None = None) -> Attested:
-        path = self.workspace.attested(number)
-        attested = Attested.from_dict(self.workspace.read_json(path), file=path)
-        for problem in contradictions(attested, number, self.ledger.decoded.terms_hash, self.resolved.names, in_force):
-            raise WorkspaceError(f"{path} was altered: {problem}", hint="restore the file from a copy")
-        return attested
-
     def submit(self, index: int, *, sender: int | None = None) -> Receipt:
         """Hand in the attested contribution of one organization, or relay it for a silent one."""
-        return self._submit(self.attested(self._require_open("submit").round), index, sender)
+        return self._submit(self.history.attested(self._require_open("submit").round), index, sender)
 
     def _submit(self, attested: Attested, index: int, sender: int | None) -> Receipt:
         contribution, signature = attested.contributions[index], attested.signatures[index]
@@ -444,34 +333,19 @@ class RoundLoop:
     def report(self, number: int) -> RoundReport:
         """What happened in a finished round, from the ledger and the workspace."""
         outcome = next(outcome for outcome in self.ledger.outcomes() if outcome.round == number)
-        attested = self.attested(number) if self.workspace.attested(number).exists() else None
+        attested = self.history.attested(number) if self.workspace.attested(number).exists() else None
+        quality = self.history.quality(number)
         return RoundReport(
             round=number,
             status=outcome.status,
             plan=self.plan(number, outcome.participants),
             market=self.market(number, outcome.participants),
             evaluation=attested.evaluation if attested and outcome.status != "voided" else {},
-            quality=measured_quality(self._quality(number)),
+            quality=measured_quality(quality),
             contributions=outcome.contributions,
-            payoffs=self._payoffs(number, outcome),
+            payoffs=settled_payoffs(self.resolved, self.ledger.decoded, quality, outcome),
             transfers=outcome.transfers,
             rejected=attested.rejected if attested else {},
-        )
-
-    def _payoffs(self, number: int, outcome: RoundOutcome) -> tuple[float | None, ...]:
-        contributors = [contribution is not None for contribution in outcome.contributions]
-        if outcome.status != "settled" or sum(contributors) < 2:
-            return (None,) * len(contributors)
-        data = np.array([0 if c is None else c.data for c in outcome.contributions], dtype=np.int64)
-        generated = np.array([0 if c is None else c.generated for c in outcome.contributions], dtype=np.int64)
-        state = market(self.resolved, self.ledger.decoded, self._quality(number), contributors, local=data)
-        profile = IntegerProfile(data, generated, raw=generated, compute=np.zeros_like(data))
-        executed = state.resources.executed(profile, state.participants)
-        payoffs = iter(build_game(state, redistributed=False).payoffs(executed))
-        unit = self.ledger.decoded.wei_per_unit
-        return tuple(
-            float(next(payoffs)) + wei / unit if contributed else None
-            for wei, contributed in zip(outcome.transfers, contributors, strict=True)
         )
 
     def _require_open(self, step: str) -> LedgerState:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.ledger import Contribution
+from cocogen.ledger import Contribution, DecodedTerms, RoundOutcome
+from cocogen.mechanisms import IntegerProfile, build_game
 from cocogen.mechanisms.base import Market, Plan
+from cocogen.terms.market import market
+from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["RoundReport", "plan_to_dict"]
+__all__ = ["RoundReport", "plan_to_dict", "settled_payoffs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +63,26 @@ def plan_to_dict(plan: Plan, names: Sequence[str]) -> dict[str, Any]:
         "planner_welfare": float(plan.planner_welfare),
         "efficiency": plan.efficiency,
     }
+
+
+def settled_payoffs(
+    resolved: ResolvedTerms, decoded: DecodedTerms, quality: NDArray[np.float64], outcome: RoundOutcome
+) -> tuple[float | None, ...]:
+    """What a round was worth to each organization, in currency: of what it contributed, and with the transfers made.
+
+    ``quality``: κ in force in the round, shape (N,). None for whoever did not contribute, and for everybody unless the
+    round is settled and at least two contributed.
+    """
+    contributors = [contribution is not None for contribution in outcome.contributions]
+    if outcome.status != "settled" or sum(contributors) < 2:
+        return (None,) * len(contributors)
+    data = np.array([0 if c is None else c.data for c in outcome.contributions], dtype=np.int64)
+    generated = np.array([0 if c is None else c.generated for c in outcome.contributions], dtype=np.int64)
+    state = market(resolved, decoded, quality, contributors, local=data)
+    profile = IntegerProfile(data, generated, raw=generated, compute=np.zeros_like(data))
+    executed = state.resources.executed(profile, state.participants)
+    payoffs = iter(build_game(state, redistributed=False).payoffs(executed))
+    return tuple(
+        float(next(payoffs)) + wei / decoded.wei_per_unit if contributed else None
+        for wei, contributed in zip(outcome.transfers, contributors, strict=True)
+    )

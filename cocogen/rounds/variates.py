@@ -10,24 +10,20 @@ rejected, missed the deadline or was voided changes nothing. Left out: the formu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cocogen.learning.training.scaffold import Variate
-from cocogen.rounds.recorded import accepted_bundle
-
-if TYPE_CHECKING:
-    from cocogen.ledger import RoundOutcome
-    from cocogen.rounds.loop import RoundLoop
+from cocogen.ledger import RoundOutcome
+from cocogen.rounds.history import History, contributors
 
 __all__ = ["VariateHistory"]
 
 
 class VariateHistory:
-    """Control variates over the ledger and the workspace of ``loop``; the last ones are remembered, so that a round
-    reads only the bundles of the one before it."""
+    """Control variates over the rounds of ``history``; the last ones are remembered, so that a round reads only the
+    bundles of the one before it."""
 
-    def __init__(self, loop: RoundLoop) -> None:
-        self._loop = loop
+    def __init__(self, history: History) -> None:
+        self._history = history
         self._last: dict[int, tuple[tuple[int, ...], Variate]] = {}
 
     def before(self, number: int, organizations: Sequence[int] | None = None) -> list[Variate]:
@@ -39,14 +35,10 @@ class VariateHistory:
         WorkspaceError
             When a bundle or a model of an earlier round is missing, or was altered.
         """
-        variates = [Variate()] * len(self._loop.resolved.names)
-        recorded = [
-            outcome
-            for outcome in self._loop.ledger.outcomes()
-            if outcome.round < number and outcome.status not in ("voided", "open")
-        ]
+        variates = [Variate()] * len(self._history.resolved.names)
+        before = [outcome for outcome in self._history.ledger.outcomes() if outcome.round < number]
         for n in range(len(variates)) if organizations is None else organizations:
-            variates[n] = self._follow(n, [outcome for outcome in recorded if outcome.contributions[n] is not None])
+            variates[n] = self._follow(n, [outcome for outcome in before if contributors(outcome)[n]])
         return variates
 
     def _follow(self, index: int, outcomes: Sequence[RoundOutcome]) -> Variate:
@@ -62,9 +54,9 @@ class VariateHistory:
 
     def _renewed(self, variate: Variate, index: int, outcome: RoundOutcome, held: int) -> Variate:
         """After one more round; ``held``: the round whose model the organization started from."""
-        bundle, contribution = accepted_bundle(self._loop, outcome, index), outcome.contributions[index]
+        bundle, contribution = self._history.accepted_bundle(outcome, index), outcome.contributions[index]
         weight = 0 if contribution is None else contribution.data + contribution.generated
-        base = self._loop.load_model(held, bundle.manifest.base, self._loop.resolved.names[index])
+        base = self._history.model(held, bundle.manifest.base, self._history.resolved.names[index])
         steps = len(bundle.manifest.training.real)
-        rate = self._loop.resolved.learning.learning_rate
+        rate = self._history.resolved.learning.learning_rate
         return variate.renewed(base, bundle.classifier, steps, rate, weight)

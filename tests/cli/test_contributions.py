@@ -134,9 +134,9 @@ def test_without_a_deployment_it_says_what_to_run(tmp_path, monkeypatch, capsys)
 def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, capsys, monkeypatch) -> None:
     from dataclasses import replace
 
-    from cocogen.rounds.loop import RoundLoop
+    from cocogen.rounds.history import History
 
-    original = RoundLoop.attested
+    original = History.attested
 
     def without_meadow(self, number):
         attested = original(self, number)
@@ -145,7 +145,7 @@ def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, c
         ]
         return replace(attested, contributions=tuple(contributions), rejected={"meadow": "it did not move"})
 
-    monkeypatch.setattr(RoundLoop, "attested", without_meadow)
+    monkeypatch.setattr(History, "attested", without_meadow)
     entry = as_json(capsys, "--round", "1")["organizations"]["meadow"]
     assert (entry["contributed"], entry["reason"]) == (False, "it did not move")
     code, out, _ = run(capsys, "--round", "1")

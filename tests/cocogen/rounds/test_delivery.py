@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ from cocogen.errors import LearningError, WorkspaceError
 from cocogen.files import link_or_copy
 from cocogen.learning.models.states import SharedModel
 from cocogen.ledger import Contribution, Dispute, RoundOutcome
-from cocogen.rounds.delivery import deliver, held_rounds, withheld
+from cocogen.rounds.delivery import deliver, withheld
+from cocogen.rounds.history import History
 from cocogen.rounds.loop import RoundLoop
 from cocogen.rounds.workspace import Workspace
 
@@ -86,7 +88,7 @@ def test_a_void_round_is_delivered_to_nobody_and_its_accuracy_is_nobodys(loop):
     assert loop.ledger.outcomes()[-1].status == "voided"
     assert files(loop) == []
     assert loop.report(1).evaluation == {}
-    assert loop.attested(1).evaluation != {}
+    assert loop.history.attested(1).evaluation != {}
 
 
 def of_member(loop: RoundLoop, name: str, folder: Path) -> RoundLoop:
@@ -199,15 +201,9 @@ def test_a_round_that_cannot_be_delivered_does_not_keep_the_others_from_it(loop)
 
 def test_a_workspace_without_the_models_of_rounds_delivers_nothing(tmp_path):
     rounds = [outcome(1, "settled", True, True, False)]
-    assert deliver(Workspace(tmp_path), ["a", "b", "c"], rounds, lambda _: "") == {}
+    ledger = SimpleNamespace(outcomes=lambda: rounds)
+    assert deliver(History(SimpleNamespace(names=["a", "b", "c"]), ledger, Workspace(tmp_path))) == {}
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_round_that_a_ruling_voids_is_nobodys_base():
-    rounds = [outcome(1, "settled", True, True, False), outcome(2, "voided", True, False, False, ruling="void")]
-    assert held_rounds(rounds, 3, 3) == [1, 1, 0]
-    assert held_rounds([*rounds, outcome(3, "disputed", True, False, False)], 3, 4) == [3, 1, 0]
-    assert held_rounds(rounds, 3, 1) == [0, 0, 0]
 
 
 def test_everybody_who_gets_no_model_is_told_why():

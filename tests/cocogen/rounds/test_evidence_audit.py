@@ -21,6 +21,7 @@ from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.operations.verdict import evidence_check
 from cocogen.rounds.attested import Attested, contradictions
 from cocogen.rounds.disputes import raise_dispute
+from cocogen.rounds.history import History
 from cocogen.rounds.loop import RoundLoop
 from cocogen.rounds.workspace import Workspace
 
@@ -118,7 +119,7 @@ def test_every_single_value_of_an_attestation(settled, files, number):
 
 
 def test_every_value_is_refused_by_whoever_loads_the_file(settled, files):
-    loop = RoundLoop(settled.resolved, settled.ledger, files, task=settled.task)
+    history = History(settled.resolved, settled.ledger, files)
     path = files.attested(2)
     content = json.loads(path.read_text())
     for leaf in leaves(content):
@@ -127,7 +128,7 @@ def test_every_value_is_refused_by_whoever_loads_the_file(settled, files):
         for altered in with_others(content, leaf):
             path.write_text(json.dumps(altered))
             with pytest.raises(WorkspaceError, match="attest"):
-                loop.attested(2)
+                history.attested(2)
 
 
 def test_a_message_names_the_entry_that_differs_and_is_cut(settled, files):
@@ -328,7 +329,7 @@ def test_copies_of_a_round_that_a_ruling_voids_were_given_before(agree_on_clinic
 
 
 def test_documents_of_the_first_version_are_still_read(settled, files):
-    attested = settled.attested(1)
+    attested = settled.history.attested(1)
     content = attested.to_dict()
     for n, document in enumerate(content["documents"]):
         old = {name: value for name, value in document.items() if name not in ("evaluation", "rejected")}

@@ -112,7 +112,7 @@ def test_rounds_settle_without_a_generator(tmp_path: Path, changes: dict[str, ob
         assert (report.status, report.rejected, report.quality) == ("settled", {}, (None,) * 3)
         assert [contribution.generated for contribution in report.contributions] == [0] * 3
         assert not report.plan.profile.raw.any()
-        assert loop.attested(number).quality == (None,) * 3
+        assert loop.history.attested(number).quality == (None,) * 3
         assert report.plan.efficiency == pytest.approx(1.0)
     assert not [what for what in told if "generator" in what]
 
