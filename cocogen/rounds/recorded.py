@@ -50,14 +50,16 @@ def recorded_round(
     outcome = _outcome(history, number)
     number = outcome.round
     attested = history.attested(number)
-    players = tuple(n for n, contribution in enumerate(attested.contributions) if contribution is not None)
+    # Whoever the ledger recorded is a player too: without its evidence in the file no worth is measured.
+    both = zip(attested.contributions, outcome.contributions, strict=True)
+    players = tuple(n for n, (written, recorded) in enumerate(both) if written is not None or recorded is not None)
     if not players:
         raise WorkspaceError(
             f"no contribution to round {number} was accepted, so there is nothing to divide",
             hint="choose another round with --round",
         )
-    contributions = [contribution for contribution in attested.contributions if contribution is not None]
     bundles = [history.accepted_bundle(outcome, n) for n in players]
+    contributions = [contribution for contribution in attested.contributions if contribution is not None]
     bases = history.base_models(number)
     game = Coalitions(
         len(players),

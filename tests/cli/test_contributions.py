@@ -134,9 +134,10 @@ def test_without_a_deployment_it_says_what_to_run(tmp_path, monkeypatch, capsys)
 def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, capsys, monkeypatch) -> None:
     from dataclasses import replace
 
+    from cocogen.rounds import recorded
     from cocogen.rounds.history import History
 
-    original = History.attested
+    original, look_up = History.attested, recorded._outcome
 
     def without_meadow(self, number):
         attested = original(self, number)
@@ -145,7 +146,14 @@ def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, c
         ]
         return replace(attested, contributions=tuple(contributions), rejected={"meadow": "it did not move"})
 
+    def nor_on_the_ledger(*given):
+        outcome = look_up(*given)
+        meadow = CLINICS.index("meadow")
+        kept = tuple(None if n == meadow else c for n, c in enumerate(outcome.contributions))
+        return replace(outcome, contributions=kept)
+
     monkeypatch.setattr(History, "attested", without_meadow)
+    monkeypatch.setattr(recorded, "_outcome", nor_on_the_ledger)
     entry = as_json(capsys, "--round", "1")["organizations"]["meadow"]
     assert (entry["contributed"], entry["reason"]) == (False, "it did not move")
     code, out, _ = run(capsys, "--round", "1")

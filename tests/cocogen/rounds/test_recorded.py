@@ -190,6 +190,20 @@ def test_an_attestation_that_is_not_what_the_ledger_recorded_is_an_error(history
         recorded_round(history)
 
 
+@pytest.mark.parametrize("left_out", [(1,), (0, 1, 2, 3)])
+def test_nobody_whom_the_ledger_recorded_can_be_left_out(history, left_out) -> None:
+    attested, in_force = history.attested(1), measured_quality(history.quality(1))
+    parts = {
+        part: tuple(None if n in left_out else value for n, value in enumerate(getattr(attested, part)))
+        for part in ("contributions", "documents", "signatures")
+    }
+    quality = tuple(in_force[n] if n in left_out else value for n, value in enumerate(attested.quality))
+    history.write(replace(attested, **parts, quality=quality))
+    assert history.attested(1).contributions[1] is None
+    with pytest.raises(WorkspaceError, match=f"evidence of {NAMES[left_out[0]]} is not what was recorded"):
+        recorded_round(history)
+
+
 def test_the_robust_aggregation_of_the_terms_is_used(scene, build) -> None:
     updates = [scene.shared.__class__(b.classifier, b.generator) for b in scene.bundles]
     plain, robust, clipped = (
