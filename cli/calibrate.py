@@ -85,7 +85,7 @@ def calibrate(
 
 def _consortium(request: Request) -> Consortium:
     """The terms; their own accuracy function is not needed, and may be the one that is about to be measured."""
-    from cocogen.terms.consortium import load_consortium
+    from cocogen.systems import load_consortium
     from cocogen.terms.sections import SaturatingTerms
 
     if request.config is None:

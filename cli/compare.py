@@ -10,9 +10,9 @@ from cli.options import common
 from cli.output import emit, note, progress, say, table
 
 if TYPE_CHECKING:
-    from cli.market import OpenMarket
     from cli.request import Request
     from cocogen.mechanisms.comparison import Comparison, SchemeRow
+    from cocogen.operations.market import OpenMarket
 
 __all__ = ["compare"]
 
@@ -28,16 +28,17 @@ def compare(request: Request, figure: str | None) -> None:
     """
     import numpy as np
 
-    from cli.market import open_market
+    from cli.market import asked_market
     from cocogen.mechanisms.comparison import compare_schemes
     from cocogen.report.style import figure_format
 
     if figure is not None:
         figure_format(figure)
     with progress() as bars:
-        opened = open_market(request, bars)
-        rng = np.random.default_rng([opened.seed, 0, 1])
-        result = compare_schemes(opened.uniform, opened.optimal, rng, bars, stated=opened.stated)
+        opened = asked_market(request, bars)
+        rng = np.random.default_rng([opened.terms.consortium.seed, 0, 1])
+        schemes = opened.game.schemes
+        result = compare_schemes(opened.uniform, opened.optimal, schemes, rng, bars, stated=opened.stated)
     data = _data(opened, result)
     if figure is not None:
         from cocogen.report.comparison import draw_comparison
@@ -76,7 +77,7 @@ def _data(opened: OpenMarket, result: Comparison) -> dict[str, Any]:
                 "epsilon": row.epsilon,
                 "gains": int((row.surplus >= -1e-9).sum()),
                 "loses": [name for name, surplus in zip(names, row.surplus, strict=True) if surplus < -1e-9],
-                "strategies": {name: opened.strategy(row.strategies, n) for n, name in enumerate(names)},
+                "strategies": {name: opened.game.plain(row.strategies, n) for n, name in enumerate(names)},
                 "payoffs": dict(zip(names, row.payoffs.tolist(), strict=True)),
                 "transfers": dict(zip(names, row.transfers.tolist(), strict=True)),
                 "surplus": dict(zip(names, row.surplus.tolist(), strict=True)),
@@ -88,10 +89,10 @@ def _data(opened: OpenMarket, result: Comparison) -> dict[str, Any]:
 
 
 def _print(opened: OpenMarket, result: Comparison) -> None:
-    fractions = result.rows[0].strategies.ndim > 1
+    schemes = opened.game.schemes
     table(
         f"{opened.name}: one round under every scheme",
-        ["scheme", "welfare", "of best", "of gain", "samples" if fractions else "synthetic", "lose", "epsilon"],
+        ["scheme", "welfare", "of best", "of gain", schemes.counted, "lose", "epsilon"],
         [
             [
                 _label(row).replace(" (", "\n  (").split("\n"),
@@ -109,7 +110,7 @@ def _print(opened: OpenMarket, result: Comparison) -> None:
         "payoff that somebody gains by leaving",
     )
     names = opened.market.names
-    shown = [row for row in result.rows if row.name in ("cocogen+", "cocogen", "tradefl", "wpr")]
+    shown = [row for row in result.rows if row.name in (schemes.published, schemes.unpaid)]
     table(
         "surplus over going alone, currency a round",
         ["organization", "alone", *(_label(row).replace(" (", "\n(").replace(", ", ",\n") for row in shown)],

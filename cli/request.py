@@ -15,7 +15,8 @@ from cocogen.ledger import Deployment, LedgerProvider
 from cocogen.operations.deployment import load_deployment
 from cocogen.operations.session import EMBEDDED, Session, data_folders, opened, stated_addresses
 from cocogen.rounds.workspace import Workspace
-from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.systems import SYSTEMS, load_consortium
+from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
@@ -49,17 +50,17 @@ class Request:
         return load_consortium(self.config)
 
     def terms(self) -> Terms:
-        """The terms file that was named, of either kind, or the one that was deployed; ConfigurationError without."""
+        """The terms file that was named, of any system, or the one that was deployed; ConfigurationError without."""
         from cocogen.terms.load import load_terms
 
         if self.config is not None:
-            return load_terms(self.config)
+            return load_terms(self.config, SYSTEMS.table)
         try:
             workspace = self.find_workspace()
             deployed = Path(str(load_deployment(workspace.deployment).details.get("config", "")))
         except WorkspaceError:
             return self.consortium()
-        return load_terms(deployed if deployed.is_file() else workspace.terms)
+        return load_terms(deployed if deployed.is_file() else workspace.terms, SYSTEMS.table)
 
     def folders(self, consortium: Consortium) -> DataFolders:
         """Where the data of a terms file are looked for."""

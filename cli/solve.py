@@ -10,8 +10,8 @@ from cli.options import common
 from cli.output import emit, note, progress, table, units
 
 if TYPE_CHECKING:
-    from cli.market import OpenMarket
     from cli.request import Request
+    from cocogen.operations.market import OpenMarket
 
 __all__ = ["solve"]
 
@@ -44,15 +44,15 @@ def solve(request: Request, method: str) -> int:
     workspace if CONFIG is deployed there, and measures them anew otherwise.
     Exit code 1: the result is not certified as an equilibrium (epsilon above 1e-6).
     """
-    from cli.market import open_market
+    from cli.market import asked_market
     from cocogen.errors import ConfigurationError
-    from cocogen.mechanisms import UNPAID, build_game
+    from cocogen.mechanisms import build_game
     from cocogen.mechanisms.planning import TOLERANCE, solve_certified
     from cocogen.solvers import solve as run_solver
 
     with progress() as bars:
-        opened = open_market(request, bars)
-    if opened.mechanism in UNPAID and opened.mechanism != "cocogen":
+        opened = asked_market(request, bars)
+    if opened.mechanism in opened.system.baselines:
         raise ConfigurationError(
             f"{opened.mechanism} is a rule to compare with and has no equilibrium to solve for",
             hint='set consortium.mechanism = "cocogen+", or see what the rule does with `cocogen compare`',
@@ -91,8 +91,8 @@ def _data(opened: OpenMarket, game: Any, result: Any, method: str) -> dict[str, 
 
     return {
         "method": result.method if method == "plan" else method,
-        "incentive": opened.incentive,
-        "strategies": {name: opened.strategy(result.strategies, n) for n, name in enumerate(names)},
+        "incentive": opened.ledger.terms.incentive,
+        "strategies": {name: opened.game.plain(result.strategies, n) for n, name in enumerate(names)},
         "epsilon": result.epsilon,
         "potential": result.potential,
         "upper_bound": result.upper_bound,
@@ -115,16 +115,11 @@ def _data(opened: OpenMarket, game: Any, result: Any, method: str) -> dict[str, 
 
 
 def _print(opened: OpenMarket, data: dict[str, Any]) -> None:
-    unit = opened.wei_per_unit
-    fractions = any(isinstance(strategy, dict) for strategy in data["strategies"].values())
+    unit = opened.ledger.terms.wei_per_unit
     rows = [
         [
             name,
-            *(
-                [f"{strategy['data_fraction']:.4f}", f"{strategy['compute'] / 1e9:g}"]
-                if fractions
-                else [f"{strategy:,.2f}"]
-            ),
+            *opened.game.cells(strategy),
             units(int(data["transfers_wei"][name]), unit),
             f"{data['payoffs'][name]:,.2f}",
             f"{data['surplus'][name]:+,.2f}",
@@ -132,7 +127,7 @@ def _print(opened: OpenMarket, data: dict[str, Any]) -> None:
         ]
         for name, strategy in data["strategies"].items()
     ]
-    strategy_columns = ["data", "GHz"] if fractions else ["generates"]
+    strategy_columns = [column.title for column in opened.game.columns]
     table(
         f"{opened.name}: one round, by {data['method']}",
         ["organization", *strategy_columns, "transfer", "payoff", "over alone", "bond needed"],

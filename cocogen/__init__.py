@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cocogen.solvers import solve
     from cocogen.solvers.certificate import Certificate, certify
     from cocogen.solvers.equilibrium import Equilibrium
-    from cocogen.terms.consortium import load_consortium
+    from cocogen.systems import load_consortium
 
 __all__ = [
     "AccuracyFunction",
@@ -82,7 +82,7 @@ _HOME = {
     "StrategyFamily": "cocogen.game.strategies",
     "UniformCompetition": "cocogen.game.competition",
     "certify": "cocogen.solvers.certificate",
-    "load_consortium": "cocogen.terms.consortium",
+    "load_consortium": "cocogen.systems",
     "mechanism": "cocogen.mechanisms",
     "optimal_redistribution": "cocogen.mechanisms.redistribution.optimal",
     "solve": "cocogen.solvers",

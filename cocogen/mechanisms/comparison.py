@@ -17,11 +17,7 @@ import numpy as np
 from cocogen.errors import GameError, NoRationalIncentive
 from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
-from cocogen.game.data_fractions import DataFractions
 from cocogen.game.rationality import outside_options
-from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.baselines import tradefl as tradefl_schemes
-from cocogen.mechanisms.baselines.cocogen import NoGeneration, RandomGeneration, WithoutCompetition
 from cocogen.mechanisms.planning import build_game, solve_certified
 from cocogen.mechanisms.redistribution.agreement import Encoding, design_optimal
 from cocogen.mechanisms.redistribution.incentive import IncentiveScan, automatic_incentive, scan_incentives
@@ -29,7 +25,7 @@ from cocogen.mechanisms.redistribution.optimal import OptimalRedistribution
 from cocogen.solvers import solve
 from cocogen.solvers.certificate import certify
 
-__all__ = ["Comparison", "SchemeRow", "compare_schemes"]
+__all__ = ["Comparison", "Judge", "SchemeRow", "Schemes", "compare_schemes"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -99,20 +95,70 @@ class Comparison:
     optimal: OptimalRedistribution | None
 
 
+class Judge:
+    """Payoffs, surplus and ε of a profile in a game of this market."""
+
+    def __init__(self, unpaid: CoopetitionGame) -> None:
+        self.outside = outside_options(unpaid)
+
+    def row(self, name: str, rule: str, incentive: float | None, game: CoopetitionGame, strategies: Array) -> SchemeRow:
+        certificate = certify(game, strategies)
+        samples = game.effective_samples(strategies)
+        base = game.family.segments.samples_base[:, 0]
+        return SchemeRow(
+            name=name,
+            rule=rule,
+            incentive=incentive,
+            strategies=strategies,
+            samples=samples,
+            contributed=float((samples - base).sum()),
+            payoffs=certificate.payoffs,
+            transfers=game.transfers(strategies),
+            surplus=certificate.payoffs - self.outside,
+            welfare=float(certificate.payoffs.sum()),
+            efficiency=None,
+            improvement=None,
+            epsilon=certificate.epsilon,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Schemes:
+    """What a family of markets is compared by.
+
+    Attributes
+    ----------
+    published, unpaid : str
+        Names of the equilibrium with redistribution, and of the one without.
+    counted : str
+        What :attr:`SchemeRow.contributed` counts, in a word.
+    baselines : callable
+        (judge, published rule, its best strength for welfare, generator) → what else is played, in the order shown.
+    """
+
+    published: str
+    unpaid: str
+    counted: str
+    baselines: Callable[[Judge, Encoding, float, np.random.Generator], list[SchemeRow]]
+
+
 def compare_schemes(
     encoding: Encoding,
     optimal: Encoding,
+    schemes: Schemes,
     rng: np.random.Generator,
     progress: Progress | None = None,
     *,
     stated: float | None = None,
 ) -> Comparison:
-    """Play every mechanism and baseline of the market's family on the ledger's decoded terms.
+    """Play the equilibria of a market and its baselines on the ledger's decoded terms.
 
     Parameters
     ----------
     encoding, optimal : Encoding
         The market with its redistribution open, for the published rule and for the optimal one (which may score less).
+    schemes : Schemes
+        Names and baselines.
     rng : numpy.random.Generator
         For baselines that contribute at random.
     progress : callable, optional
@@ -122,15 +168,14 @@ def compare_schemes(
     """
     unpaid_market = encoding.market(encoding.published(0.0))
     unpaid = build_game(unpaid_market, redistributed=False)
-    fractions = isinstance(unpaid.family, DataFractions)
-    published = "tradefl" if fractions else "cocogen+"
+    published = schemes.published
 
     def told(done: int) -> None:
         if progress is not None:
             progress("comparing the schemes", done, 5)
 
     scored = build_game(optimal.market(optimal.published(0.0)), redistributed=False)
-    judge = _Judge(unpaid)
+    judge = Judge(unpaid)
     rows, missing = [], {}
     told(0)
     designs = []
@@ -165,16 +210,13 @@ def compare_schemes(
         rows.append(judge.row(published, label, strength, game, equilibrium.strategies))
     told(2)
     alone = solve_certified(unpaid, "no redistribution")
-    rows.append(judge.row("wpr" if fractions else "cocogen", "", None, unpaid, alone.strategies))
+    rows.append(judge.row(schemes.unpaid, "", None, unpaid, alone.strategies))
     told(3)
-    if fractions:
-        rows += _fraction_baselines(judge, build_game(encoding.market(encoding.published(scan.tuned))), scan.tuned)
-    else:
-        rows += _generation_baselines(judge, unpaid_market, rng)
+    rows += schemes.baselines(judge, encoding, scan.tuned, rng)
     told(4)
     planner = solve(unpaid, "planner").strategies
     rows.append(judge.row("planner", "", None, unpaid, planner))
-    best, without = rows[-1].welfare, next(row.welfare for row in rows if row.name in ("wpr", "cocogen"))
+    best, without = rows[-1].welfare, next(row.welfare for row in rows if row.name == schemes.unpaid)
     told(5)
     return Comparison(
         rows=tuple(_against(row, best, without) for row in rows),
@@ -187,33 +229,6 @@ def compare_schemes(
     )
 
 
-class _Judge:
-    """Payoffs, surplus and ε of a profile in a game of this market."""
-
-    def __init__(self, unpaid: CoopetitionGame) -> None:
-        self.outside = outside_options(unpaid)
-
-    def row(self, name: str, rule: str, incentive: float | None, game: CoopetitionGame, strategies: Array) -> SchemeRow:
-        certificate = certify(game, strategies)
-        samples = game.effective_samples(strategies)
-        base = game.family.segments.samples_base[:, 0]
-        return SchemeRow(
-            name=name,
-            rule=rule,
-            incentive=incentive,
-            strategies=strategies,
-            samples=samples,
-            contributed=float((samples - base).sum()),
-            payoffs=certificate.payoffs,
-            transfers=game.transfers(strategies),
-            surplus=certificate.payoffs - self.outside,
-            welfare=float(certificate.payoffs.sum()),
-            efficiency=None,
-            improvement=None,
-            epsilon=certificate.epsilon,
-        )
-
-
 def _against(row: SchemeRow, best: float, without: float) -> SchemeRow:
     achievable = best - without
     return replace(
@@ -221,37 +236,3 @@ def _against(row: SchemeRow, best: float, without: float) -> SchemeRow:
         efficiency=row.welfare / best if best > 0.0 else None,
         improvement=(row.welfare - without) / achievable if achievable > 1e-12 * max(1.0, abs(best)) else None,
     )
-
-
-def _generation_baselines(judge: _Judge, market: Market, rng: np.random.Generator) -> list[SchemeRow]:
-    game = build_game(market, redistributed=False)
-    return [
-        judge.row(rule.name, "", None, game, rule.plan(market, rng).strategies)
-        for rule in (NoGeneration(), WithoutCompetition(), RandomGeneration())
-    ]
-
-
-def _fraction_baselines(judge: _Judge, game: CoopetitionGame, incentive: float) -> list[SchemeRow]:
-    greedy = tradefl_schemes.proportional_compute(game)
-    everything = tradefl_schemes.full_contribution(game)
-    samples = everything.strategies[:, 0] * game.family.segments.samples_slope[:, 0]
-    late = int((~everything.in_time).sum())
-    return [
-        judge.row("gca", "uniform, tuned", incentive, game, greedy.strategies),
-        SchemeRow(
-            name="tos",
-            rule="",
-            incentive=None,
-            strategies=everything.strategies,
-            samples=samples,
-            contributed=float(samples.sum()),
-            payoffs=everything.payoffs,
-            transfers=np.zeros(game.size),
-            surplus=everything.payoffs - judge.outside,
-            welfare=everything.welfare,
-            efficiency=None,
-            improvement=None,
-            epsilon=None if everything.certificate is None else everything.certificate.epsilon,
-            note=f"{late} of {game.size} miss the deadline; payoffs as if there were none" if late else "",
-        ),
-    ]

@@ -12,7 +12,8 @@ from cocogen.errors import ConfigurationError, GameError, KeyUnavailable, Learni
 from cocogen.ledger import DecodedTerms, SettlementTerms
 from cocogen.operations.registration import measurement_disagreements, rule_disagreements
 from cocogen.operations.session import Session, data_folders
-from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.systems import load_consortium
+from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["agreed_terms", "disagreements", "stated_terms"]

@@ -17,12 +17,10 @@ import numpy as np
 from cocogen.errors import ConfigurationError
 from cocogen.files import measured_quality
 from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
-from cocogen.mechanisms import UNPAID
-from cocogen.mechanisms.absence import possible_stand_ins, stand_ins
-from cocogen.mechanisms.base import Market
-from cocogen.mechanisms.redistribution.agreement import Agreement, agree_optimal, agree_uniform
+from cocogen.mechanisms.absence import possible_stand_ins
+from cocogen.mechanisms.redistribution.agreement import Agreement
+from cocogen.systems.cocogen import agreed, agreed_market
 from cocogen.terms.consortium import Consortium
-from cocogen.terms.market import encoding_of, market
 from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, ResolvedTerms
 
 if TYPE_CHECKING:
@@ -126,7 +124,7 @@ def register(
         organization=organizations,
     )
 
-    resolved, agreement = _agree(draft, provider.decode)
+    resolved, agreement = agreed(draft, provider.decode)
     return Registration(resolved, shared, agreement)
 
 
@@ -140,7 +138,7 @@ def rule_disagreements(resolved: ResolvedTerms, decode: Callable[[SettlementTerm
     GameError
         The rule has no answer for these measurements.
     """
-    follows, _ = _agree(resolved, decode)
+    follows, _ = agreed(resolved, decode)
     organizations = list(zip(resolved.organization, follows.organization, strict=True))
     largest = max(abs(other.score_offset) for _, other in organizations)
     compared = [("incentive.strength", resolved.incentive, follows.incentive, 0.0)]
@@ -164,7 +162,7 @@ def _stand_in_disagreements(
     absence = follows.settlement.absence
     if absence is None or follows.masks:
         return [f"organization.{o.name} (stand-in)" for o in resolved.organization if o.stand_in is not None]
-    low, high = possible_stand_ins(absence, _agreed_market(follows, decode))
+    low, high = possible_stand_ins(absence, agreed_market(follows, decode))
     return [
         f"organization.{organization.name} (stand-in)"
         for organization, least, most in zip(resolved.organization, low, high, strict=True)
@@ -209,28 +207,6 @@ def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | No
     if not math.isclose(resolved.heterogeneity, float(skew @ local / local.sum()), abs_tol=1e-9):
         found.append("heterogeneity")
     return found
-
-
-def _agree(draft: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> tuple[ResolvedTerms, Agreement]:
-    """Fill in what the terms' rules compute from the measurements: incentive, score weights and offsets, stand-ins."""
-    draft = draft.with_stand_ins(None)  # the rule does not depend on them
-    rule, encoding = draft.incentive_rule, encoding_of(draft, decode)
-    if draft.consortium.mechanism in UNPAID:
-        agreed = agree_uniform(encoding, 0.0)
-    elif rule.redistribution == "optimal":
-        agreed = agree_optimal(encoding, rule.sharing)
-    else:
-        agreed = agree_uniform(encoding, rule.strength)
-    follows = draft.with_rule(agreed.incentive, agreed.weights.tolist(), agreed.offsets.tolist())
-    absence = follows.settlement.absence
-    if absence is None or follows.masks:
-        return follows, agreed
-    return follows.with_stand_ins(stand_ins(absence, _agreed_market(follows, decode))), agreed
-
-
-def _agreed_market(resolved: ResolvedTerms, decode: Callable[[SettlementTerms], DecodedTerms]) -> Market:
-    """The market at the κ of the terms, with everybody taking part."""
-    return market(resolved, decode(resolved.settlement_terms()), resolved.quality)
 
 
 def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated: str | None) -> str:

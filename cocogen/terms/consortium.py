@@ -144,13 +144,6 @@ def load_consortium(path: str | Path, *, accuracy: AccuracyTerms | None = None) 
     """
     file = Path(path)
     source, document = read_terms(file)
-    section = document.get("consortium")
-    if isinstance(section, dict) and section.get("mechanism") == "tradefl":
-        raise ConfigurationError(
-            'mechanism = "tradefl" states resources and trains nothing, so it cannot be deployed or run',
-            file=str(file),
-            hint="use `cocogen solve` or `cocogen compare` with it",
-        )
     consortium = validate_terms(Consortium, inline_accuracy(document, file, accuracy), file)
     problems = _cross_check(consortium)
     if not problems:

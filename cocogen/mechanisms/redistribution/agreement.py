@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from cocogen.mechanisms.planning import build_game
 from cocogen.mechanisms.redistribution.incentive import IncentiveReport, automatic_incentive
 from cocogen.mechanisms.redistribution.optimal import OptimalRedistribution, optimal_redistribution
 
-__all__ = ["Agreement", "Encoding", "Sharing", "agree_optimal", "agree_uniform", "design_optimal"]
+__all__ = ["Agreement", "Encoding", "RuleTerms", "Sharing", "agree", "agree_optimal", "agree_uniform", "design_optimal"]
 
 Sharing: TypeAlias = Literal["local", "equal-surplus", "min-bond"]
 
@@ -65,6 +65,26 @@ class Agreement:
     offsets: Array
     report: IncentiveReport | None = None
     optimal: OptimalRedistribution | None = None
+
+
+class RuleTerms(Protocol):
+    """What the terms say of the redistribution: :class:`cocogen.terms.sections.Incentive`."""
+
+    @property
+    def redistribution(self) -> Literal["uniform", "optimal"]: ...
+
+    @property
+    def strength(self) -> float | Literal["auto"]: ...
+
+    @property
+    def sharing(self) -> Sharing: ...
+
+
+def agree(encoding: Encoding, rule: RuleTerms) -> Agreement:
+    """What the terms' rule comes to in this market; errors as in :func:`agree_optimal` and :func:`agree_uniform`."""
+    if rule.redistribution == "optimal":
+        return agree_optimal(encoding, rule.sharing)
+    return agree_uniform(encoding, rule.strength)
 
 
 def agree_uniform(encoding: Encoding, strength: float | Literal["auto"]) -> Agreement:

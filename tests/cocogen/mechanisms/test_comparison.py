@@ -16,10 +16,12 @@ from cocogen.mechanisms.redistribution.agreement import Encoding
 from cocogen.report.comparison import draw_comparison
 from cocogen.report.style import save_figure
 from cocogen.solvers import solve
+from cocogen.systems.cocogen import COCOGEN
+from cocogen.systems.tradefl import TRADEFL
 from cocogen.terms.sections import Incentive
 from cocogen.terms.tradefl import load_data_market
 
-TRADEFL = Path(__file__).parents[3] / "examples" / "tradefl.toml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "tradefl.toml"
 
 
 def _encoding(golden) -> Encoding:
@@ -41,17 +43,17 @@ def _encoding(golden) -> Encoding:
 @pytest.fixture(scope="module")
 def generation(golden_games):
     encoding = _encoding(golden_games[0])
-    return golden_games[0].market, compare_schemes(encoding, encoding, np.random.default_rng(3))
+    return golden_games[0].market, compare_schemes(encoding, encoding, COCOGEN.game.schemes, np.random.default_rng(3))
 
 
 @pytest.fixture(scope="module")
 def fractions():
-    terms, ledger = load_data_market(TRADEFL), MemoryProvider(7)
+    terms, ledger = load_data_market(EXAMPLE), MemoryProvider(7)
     uniform, optimal = (
         terms.with_incentive(Incentive(redistribution=kind)).encoding(ledger.account, ledger.decode)
         for kind in ("uniform", "optimal")
     )
-    return terms, compare_schemes(uniform, optimal, np.random.default_rng(3))
+    return terms, compare_schemes(uniform, optimal, TRADEFL.game.schemes, np.random.default_rng(3))
 
 
 def test_generation_markets_are_compared_with_their_baselines(generation):
@@ -121,7 +123,7 @@ def test_a_market_that_nobody_should_join_has_no_optimal_rule_and_says_why(golde
         encoding,
         market=lambda decoded: replace(split, decoded=decoded, damage=0.0, private_gain=1.0, private_base=10.0),
     )
-    found = compare_schemes(poisoned, poisoned, np.random.default_rng(0))
+    found = compare_schemes(poisoned, poisoned, COCOGEN.game.schemes, np.random.default_rng(0))
     assert set(found.missing) >= {"cocogen+ (optimal, equal-surplus)", "cocogen+ (optimal, min-bond)"}
     assert found.optimal is None
 

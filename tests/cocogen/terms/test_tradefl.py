@@ -13,8 +13,6 @@ from cocogen.errors import ConfigurationError, EmptyStrategySet
 from cocogen.ledger import Contribution
 from cocogen.mechanisms import build_game, mechanism
 from cocogen.mechanisms.redistribution.agreement import agree_optimal, agree_uniform
-from cocogen.terms.consortium import load_consortium
-from cocogen.terms.load import load_terms
 from cocogen.terms.sections import Incentive
 from cocogen.terms.tradefl import load_data_market
 
@@ -33,17 +31,6 @@ def altered(tmp_path):
         return path
 
     return write
-
-
-def test_either_kind_of_terms_comes_through_one_door():
-    assert load_terms(EXAMPLE).consortium.mechanism == "tradefl"
-    assert load_terms(EXAMPLE.with_name("clinics.toml")).consortium.mechanism == "cocogen+"
-
-
-def test_a_market_that_trains_nothing_is_not_a_consortium_to_run():
-    with pytest.raises(ConfigurationError, match="cannot be deployed or run") as caught:
-        load_consortium(EXAMPLE)
-    assert "cocogen solve" in caught.value.hint
 
 
 @pytest.mark.parametrize(
