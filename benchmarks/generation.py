@@ -31,7 +31,7 @@ from benchmarks.harness import less_than, publish, table
 from chain.twin.ledger import MemoryProvider
 from cocogen.data.heterogeneity import heterogeneity
 from cocogen.data.samples import Samples
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.experiments.claims import Interval
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.models.states import ModelState
@@ -91,7 +91,7 @@ class Setting:
     """One seed with one generator, everything measured that the terms leave open. ``seconds``: processor time."""
 
     consortium: Consortium
-    task: LearningTask
+    task: Local
     registration: Registration
     seconds: float
 
@@ -106,7 +106,7 @@ class Setting:
             "generation": terms.generation.model_copy(update=generation),
         }
         consortium = terms.model_copy(update=sections)
-        task = LearningTask(consortium.learning, consortium.generation, consortium.names, seed, generator=oracle)
+        task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, seed, generator=oracle))
         registration = register(consortium, MemoryProvider(seed), task)
         return cls(consortium, task, registration, time.process_time() - begin)
 

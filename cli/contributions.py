@@ -87,7 +87,7 @@ def contributions(
     with progress() as bars, request.opened() as session:
         session.progress = bars
         bars("reading evidence", 0, 1)
-        played = recorded_round(session.loop.history, session.loop.task, number, score)
+        played = recorded_round(session.loop.history, session.loop.attester, number, score)
         bars("reading evidence", 1, 1)
         decoded = session.ledger.decoded
         counted = resources(

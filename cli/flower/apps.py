@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import LearningTask
-    from cocogen.flower.node import Member
+    from cocogen.evidence.member import Member
+    from cocogen.flower.node import Node
     from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["open_member", "outcome_file", "request_from_environment", "serve"]
+__all__ = ["open_node", "outcome_file", "request_from_environment", "serve"]
 
 
 def outcome_file(workspace: Workspace) -> Path:
@@ -46,21 +46,21 @@ def request_from_environment() -> Request:
     return Request(config=None, as_json=False, password_file=os.environ.get("COCOGEN_PASSWORD_FILE"), **variables)
 
 
-def open_member(configuration: Mapping[str, Any]) -> Member:
-    """The member that a SuperNode was started for with ``--node-config 'organization="NAME"'``.
+def open_node(configuration: Mapping[str, Any]) -> Node:
+    """The node of the organization that a SuperNode was started for with ``--node-config 'organization="NAME"'``.
 
     Raises
     ------
     ConfigurationError
         The organization is none of the agreement's, or the agreement is not the deployed one.
 
-    What it signs, and under agreed privacy its task, needs the organization's key; MissingKey where it is not here.
+    What it signs, and under agreed privacy its member, needs the organization's key; MissingKey where it is not here.
     """
     from chain.backends.urls import is_url
     from chain.encoding.codec import encode
     from chain.encoding.signatures import Domain, sign
     from chain.keys.accounts import Accounts
-    from cocogen.flower.node import Member
+    from cocogen.flower.node import Node
     from cocogen.flower.orders import AnsweredOrders
     from cocogen.operations.deployment import load_deployment
 
@@ -90,16 +90,17 @@ def open_member(configuration: Mapping[str, Any]) -> Member:
         return sign(domain.evidence_digest(digest), bytes(key))
 
     consortium = hashlib.sha256(domain.separator + terms_hash).hexdigest()[:16]
-    return Member(
+    return Node(
         organization=name,
         terms_hash=terms_hash,
         rounds=resolved.consortium.rounds,
         maximum=resolved.organization[n].generation_maximum,
         orders=AnsweredOrders(workspace.root / "flower-orders" / consortium),
         sign=signed,
-        task=partial(
-            _task,
+        member=partial(
+            _member,
             resolved,
+            n,
             deployed_folders(deployment, workspace, request.data_dir),
             partial(_salt, terms_hash, signed),
         ),
@@ -117,22 +118,13 @@ def _salt(terms_hash: bytes, sign: Callable[[bytes], bytes]) -> bytes:
     return hashlib.sha256(b"CoCoGen salt" + signature).digest()
 
 
-def _task(resolved: ResolvedTerms, folders: DataFolders, salt: Callable[[], bytes]) -> LearningTask:
-    from cocogen.evidence.local import LearningTask
+def _member(resolved: ResolvedTerms, n: int, folders: DataFolders, salt: Callable[[], bytes]) -> Member:
+    from cocogen.evidence.member import Agreed, Member
 
-    # Public salts give the very bundles of local runs; noise must not follow from them. Nobody else is played here.
-    salts = [salt()] * len(resolved.names) if resolved.learning.privacy else None
-    seed = resolved.consortium.seed
-    return LearningTask(
-        resolved.learning,
-        resolved.generation,
-        resolved.names,
-        seed,
-        split=0,
-        salts=salts,
-        folders=folders,
-        generates=resolved.generates,
-    )
+    agreed = Agreed.of(resolved)
+    # The public salt gives the very bundles of local runs; noise must not follow from it.
+    secret = salt() if resolved.learning.privacy else None
+    return Member(agreed, agreed.source(folders), n, salt=secret)
 
 
 def serve(grid: Grid, context: Context) -> None:

@@ -1,173 +1,46 @@
-"""Who holds which samples: a data set cut into a test fold, the attester's holdout and the organizations' own data.
+"""Who holds which samples, all in memory: for whoever plays every organization and the attester on one machine.
 
-Everything is standardized by what all organizations agreed on without showing each other a sample. Left out: the
-samplers (:mod:`cocogen.data.splits`, :mod:`cocogen.data.partition`) and training
-(:mod:`cocogen.evidence.local`).
+Left out: where the samples come from (:mod:`cocogen.data.sources`), and training (:mod:`cocogen.evidence.local`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cocogen.data.feature_shift import add_noise, noise_level
-from cocogen.data.heterogeneity import label_counts
-from cocogen.data.partition import dirichlet_partition, equal_sizes, iid_partition, quantity_sizes, shard_partition
 from cocogen.data.samples import Samples
-from cocogen.data.scaling import federated_scale
-from cocogen.data.sets import DataFolders, load
-from cocogen.data.splits import Split, limit_samples, stratified_split
-from cocogen.errors import DatasetError, LearningError
-from cocogen.streams import Purpose, Streams
-from cocogen.terms.sections import Learning
+from cocogen.data.sources.base import Reserved, Source
 
-__all__ = ["Holdings", "distribute"]
+__all__ = ["Holdings"]
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Standardized samples by holder.
+    """Implements :class:`~cocogen.data.sources.base.Source`: everything that another source holds, read once.
 
-    ``own``: those of each organization. ``test``: seen by nobody in training. ``holdout``: the attester's.
-    ``shape``: that of one sample, before it was flattened. ``classes``: their number C.
+    ``own``: the samples of each organization. ``test``: seen by nobody in training. ``holdout``: the attester's.
+    ``shape``: that of one sample, before it was flattened. ``counts``: (N, C), samples of each organization and class.
     """
 
     own: tuple[Samples, ...]
     test: Samples
     holdout: Samples
     shape: tuple[int, ...]
-    classes: int
+    counts: NDArray[np.int64]
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Samples of each organization and class, shape (N, C)."""
-        return label_counts([own.labels for own in self.own], self.classes)
+    @classmethod
+    def of(cls, source: Source) -> Holdings:
+        """All samples of ``source``; those of holdings are shared, not copied."""
+        reserved, counts = source.of_attester(), source.counts
+        own = tuple(source.of_member(n) for n in range(len(counts)))
+        return cls(own, reserved.test, reserved.holdout, source.shape, counts)
 
+    def of_member(self, n: int) -> Samples:
+        """The own samples of organization ``n``."""
+        return self.own[n]
 
-def distribute(
-    learning: Learning,
-    organizations: int,
-    streams: Streams,
-    folders: DataFolders | None = None,
-    *,
-    least: int = 0,
-) -> Holdings:
-    """Cut the data set of the terms among ``organizations`` members, the attester and the test fold.
-
-    ``folders``: where its files are. ``least``: samples of every class that the attester needs, in every test fold: a
-    run that compares over all of them is not to end in the last. With the partition "feature-shift" the members'
-    samples carry noise from the stream of each; test fold and holdout are clean. A set of n samples of d features
-    occupies 4nd bytes afterwards, and while it is cut nd more for images, 4nd for tables.
-
-    Raises
-    ------
-    DatasetError
-        When the data set is unknown, missing or malformed, or cannot be split as the terms say.
-    """
-    dataset = load(learning.dataset, folders)
-    used = limit_samples(
-        dataset.labels,
-        learning.samples or len(dataset.labels),
-        streams.shared(Purpose.LIMIT),
-        test_from=dataset.test_from,
-    )
-    labels = dataset.labels[used]
-    test_from = None if dataset.test_from is None else int(np.searchsorted(used, dataset.test_from))
-    if least:
-        _check_holdouts(learning, labels, dataset.classes, streams, test_from, least)
-    cut = _cut(learning, labels, streams, test_from)
-    owned = [cut.pool[part] for part in _partition(learning, labels[cut.pool], organizations, streams)]
-    scale = federated_scale((dataset.features[used[own]] for own in owned), dataset.shape)
-
-    def samples(indices: NDArray[np.int64]) -> Samples:
-        return Samples(scale.apply(dataset.features[used[indices]]), labels[indices])
-
-    return Holdings(
-        own=tuple(_shifted(learning, samples(own), n, organizations, streams) for n, own in enumerate(owned)),
-        test=samples(cut.test),
-        holdout=samples(cut.holdout),
-        shape=dataset.shape,
-        classes=len(dataset.classes),
-    )
-
-
-def _cut(
-    learning: Learning,
-    labels: NDArray[np.int64],
-    streams: Streams,
-    test_from: int | None,
-    fraction: float | None = None,
-) -> Split:
-    return stratified_split(
-        labels,
-        folds=learning.splits,
-        fold=streams.split,
-        holdout_fraction=fraction or learning.holdout_fraction,
-        fold_rng=streams.shared(Purpose.FOLDS),
-        holdout_rng=streams.get(Purpose.HOLDOUT),
-        test_from=test_from,
-    )
-
-
-def _check_holdouts(
-    learning: Learning,
-    labels: NDArray[np.int64],
-    classes: tuple[str, ...],
-    streams: Streams,
-    test_from: int | None,
-    least: int,
-) -> None:
-    """Every test fold leaves the attester ``least`` samples of every class; DatasetError says what would do."""
-
-    def fewest(fraction: float | None = None) -> tuple[int, int, int]:
-        """The fewest samples of a class in a holdout, which class, and in which test fold."""
-        found = []
-        for split in range(learning.splits):
-            cut = _cut(learning, labels, Streams(streams.seed, split), test_from, fraction)
-            counts = np.bincount(labels[cut.holdout], minlength=len(classes))
-            found.append((int(counts.min()), int(counts.argmin()), split))
-        return min(found)
-
-    count, label, split = fewest()
-    if count >= least:
-        return
-    whole = int((labels == label).sum())
-    first = max(learning.holdout_fraction, (least - 0.5) / whole)
-    steps = range(math.ceil(first * 100), 61)
-    enough = next((step / 100 for step in steps if fewest(step / 100)[0] >= least), None)
-    instead = f"learning.holdout_fraction = {enough:g} would do; or" if enough else "none is large enough:"
-    raise DatasetError(
-        f"of the {whole} samples of class {classes[label]} the attester's holdout has {count} in test fold {split}, "
-        f"but needs {least} to measure generators",
-        hint=f"{instead} merge the class with another, leave it out, or set generation.maximum = 0: then nothing is "
-        "measured",
-    )
-
-
-def _partition(
-    learning: Learning, labels: NDArray[np.int64], organizations: int, streams: Streams
-) -> tuple[NDArray[np.int64], ...]:
-    partition, rng = learning.partition, streams.get(Purpose.PARTITION)
-    if partition.kind == "shards":
-        return shard_partition(labels, organizations, partition.shards_each, rng)
-    if partition.kind == "quantity":
-        sizes = quantity_sizes(len(labels), organizations, partition.alpha, partition.minimum, rng)
-        return iid_partition(labels, sizes, rng)
-    sizes = partition.sizes or equal_sizes(len(labels), organizations)
-    if len(sizes) != organizations:
-        raise LearningError(
-            f"{len(sizes)} partition sizes for {organizations} organizations", hint="give one size for each"
-        )
-    if partition.kind == "dirichlet":
-        return dirichlet_partition(labels, sizes, partition.alpha, rng)
-    return iid_partition(labels, sizes, rng)
-
-
-def _shifted(learning: Learning, own: Samples, n: int, organizations: int, streams: Streams) -> Samples:
-    if learning.partition.kind != "feature-shift":
-        return own
-    level = noise_level(learning.partition.noise, n, organizations)
-    return Samples(add_noise(own.features, level, streams.get(Purpose.FEATURE_SHIFT, 0, n)), own.labels)
+    def of_attester(self) -> Reserved:
+        """Holdout and test fold."""
+        return Reserved(self.holdout, self.test)

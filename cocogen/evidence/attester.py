@@ -12,13 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.contribution import Utility, reaggregated
 from cocogen.data.samples import Samples
+from cocogen.data.sources.base import Source
 from cocogen.errors import EvidenceRejected
+from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.evidence.copies import copies
@@ -28,17 +31,14 @@ from cocogen.evidence.pooling import Pool
 from cocogen.evidence.replay import check_drawn, check_worth
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.learning.aggregation.robust import Aggregation
-from cocogen.learning.aggregation.server import ServerOptimizer
-from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import QualityMeter
-from cocogen.learning.models.classifiers import Classifier
 from cocogen.learning.models.states import ModelState, SharedModel
-from cocogen.learning.training.scaffold import remembered
-from cocogen.learning.training.together import evaluate
+from cocogen.learning.training.scaffold import Variate, remembered
+from cocogen.learning.training.threads import one_thread
+from cocogen.learning.training.together import Evaluation, evaluate
 from cocogen.ledger import Contribution
-from cocogen.streams import Streams
 
-__all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Attester"]
+__all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Agreed", "Attester"]
 
 # Nats; measured on honest rounds (docs/evidence.md), with a margin.
 GAIN_TOLERANCE = 1.0
@@ -46,39 +46,61 @@ SUSPECT_TOLERANCE = 0.1
 
 
 class Attester:
-    """Verifies and measures on its own real ``holdout``, which no organization has seen.
+    """Verifies and measures on real samples that no organization has seen: its own holdout, and the test fold.
 
-    ``streams`` are public: the draws of synthetic samples and panels follow from the seed of the terms, so that the
-    attester repeats them. ``held``: the classes of each organization if each trains its own generator alone: κ is
-    then that of these classes, the shared generator stays as it is, and how far theirs moved says nothing.
-    ``panel``: samples of each class that organizations hand in; None where nobody generates: then κ is NaN, and the
-    holdout need not be one on which it can be measured.
+    All draws that it repeats, synthetic samples and panels, follow from the agreed seed. It holds no member's samples.
+
+    Parameters
+    ----------
+    agreed : what all agreed to learn.
+    source : where holdout, test fold and the registered counts are read; it is not kept.
+    models : those of ``agreed`` for this source, where they are built already.
+
+    Attributes
+    ----------
+    meter : measures κ; None where nobody generates: then the holdout need not be one on which it can be measured.
+    held : the classes of each organization if each trains its own generator alone: κ is then that of these classes, the
+        shared generator stays as it is, and how far theirs moved says nothing. None else.
+
+    Raises
+    ------
+    DatasetError
+        When its samples cannot be read, or κ cannot be measured on them.
+    LearningError
+        When local training takes more steps than evidence may log.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        generator: Generator,
-        holdout: Samples,
-        classes: int,
-        streams: Streams,
-        aggregation: Aggregation | None = None,
-        server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
-        *,
-        held: Sequence[NDArray[np.int64]] | None = None,
-        panel: int | None = None,
-    ) -> None:
-        self.classifier = classifier
-        self.generator = generator
-        self.holdout = holdout
-        self.classes = classes
-        self.streams = streams
-        self.aggregation = aggregation or Aggregation()
-        self.server = server
-        self.held = held
-        self.meter = None if panel is None else QualityMeter(holdout.features, holdout.labels, classes, panel)
-        self._compares_generators = held is None and self.meter is not None
-        self.comparison = Comparison(classifier, generator, holdout, streams, generators=self._compares_generators)
+    def __init__(self, agreed: Agreed, source: Source, *, models: Models | None = None) -> None:
+        models = models or agreed.models(source)
+        self.agreed = agreed
+        self.classifier = models.classifier
+        self.generator = models.generator
+        self.holdout, self.test = source.of_attester()
+        self.registered = source.counts.sum(axis=1)
+        self.classes = source.counts.shape[1]
+        self.streams = agreed.streams
+        learning = agreed.learning
+        self.aggregation = Aggregation(learning.aggregation, learning.trim, learning.clip_norm)
+        self.server = agreed.server
+        self.held = None if agreed.shares_generator else [np.flatnonzero(counts) for counts in source.counts]
+        self.meter: QualityMeter | None = None
+        if agreed.generates:
+            with one_thread():
+                self.meter = QualityMeter(self.holdout.features, self.holdout.labels, self.classes, agreed.panel)
+        self._compares_generators = self.held is None and self.meter is not None
+        self.comparison = Comparison(
+            self.classifier, self.generator, self.holdout, self.streams, generators=self._compares_generators
+        )
+
+    @property
+    def doubt(self) -> tuple[str, str] | None:
+        """Why κ tells little on this holdout, and what would do; None when it does, or nobody generates."""
+        if self.meter is None or self.meter.doubt is None:
+            return None
+        wanted = 100 * self.agreed.learning.holdout_fraction * self.meter.enough
+        enough = math.ceil(wanted) / 100 if self.meter.enough < 100 else math.inf
+        advice = f"learning.holdout_fraction = {enough:g} would do" if enough <= 0.6 else "it takes more samples"
+        return self.meter.doubt, f"{advice}; or set generation.maximum = 0, and nothing is generated or measured"
 
     def verify(
         self,
@@ -113,25 +135,81 @@ class Attester:
 
     def attest(
         self,
+        round_number: int,
+        shared: SharedModel | Sequence[SharedModel],
         bundles: Sequence[Bundle | None],
-        expectations: Sequence[Expectation],
-        quality: Sequence[float],
-        caps: Sequence[Caps],
+        addresses: Sequence[str],
         verify: Callable[[str, bytes, bytes], bool],
-        test: Samples,
+        quality: Sequence[float] | NDArray[np.float64],
+        caps: Sequence[Caps],
+        terms_hash: bytes,
         progress: Callable[[str, int, int], None] | None = None,
+        *,
         planned: Sequence[int] | None = None,
+        variates: Sequence[Variate] | None = None,
         refused: Mapping[str, str] | None = None,
     ) -> RoundEvidence:
-        """Verify every bundle, exclude what harms, measure the rest.
+        """Verify every bundle, exclude what harms, measure the rest; nothing in a bundle is believed.
 
-        ``refused``: whose evidence could not even be read, or never came, and why; the documents say it too.
+        ``shared``: the model that everybody was given, or that of each. ``quality``: κ in force this round, shape (N,).
+        ``caps``: the largest contributions of the terms; an organization that generates more than its
+        ``generated_cap`` is rejected. ``planned``: effective synthetic samples of the plan, shape (N,); more is not
+        credited, because nothing proves that it was trained on. ``variates``: where the terms say SCAFFOLD, what it
+        keeps of each organization, those that take no part included; nothing of anybody when absent. ``refused``: whose
+        evidence could not even be read, or never came, and why; the documents say it too.
 
         The models are averaged with the weights that were measured and capped; clipped and trimmed first where the
         terms say so. The server's optimizer then steps from the newest base; what an organization harms or gains is
         judged by the average alone, before that step. Without any weight the base stands. Where the terms say SCAFFOLD,
         the control variates of all, absent organizations included, are averaged too.
         """
+        expectations = self._expectations(round_number, shared, addresses, caps, terms_hash, variates)
+        in_force = [float(value) for value in quality]
+        with one_thread():
+            return self._attest(bundles, expectations, in_force, caps, verify, progress, planned, refused)
+
+    def _expectations(
+        self,
+        round_number: int,
+        shared: SharedModel | Sequence[SharedModel],
+        addresses: Sequence[str],
+        caps: Sequence[Caps],
+        terms_hash: bytes,
+        variates: Sequence[Variate] | None,
+    ) -> list[Expectation]:
+        names, agreed = self.agreed.names, self.agreed
+        bases = [shared] * len(names) if isinstance(shared, SharedModel) else list(shared)
+        known = list(variates) if variates is not None else [Variate()] * len(names)
+        return [
+            Expectation(
+                organization=name,
+                address=addresses[n],
+                round=round_number,
+                terms_hash=terms_hash,
+                registered=int(self.registered[n]),
+                maximum=caps[n].generated_cap if agreed.generates else 0,
+                base=bases[n],
+                inputs=self.holdout.features.shape[1],
+                classes=self.classes,
+                panel=agreed.panel,
+                schedule=agreed.schedule,
+                privacy=agreed.privacy,
+                variate=known[n] if agreed.learning.scaffold else None,
+            )
+            for n, name in enumerate(names)
+        ]
+
+    def _attest(
+        self,
+        bundles: Sequence[Bundle | None],
+        expectations: Sequence[Expectation],
+        quality: Sequence[float],
+        caps: Sequence[Caps],
+        verify: Callable[[str, bytes, bytes], bool],
+        progress: Callable[[str, int, int], None] | None,
+        planned: Sequence[int] | None,
+        refused: Mapping[str, str] | None,
+    ) -> RoundEvidence:
         total = len(bundles)
         rejected: dict[str, str] = dict(refused or {})
         accepted: dict[int, Bundle] = {}
@@ -164,7 +242,7 @@ class Attester:
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
         aggregated = self._remember(pool.step(self.server), accepted, credit, expectations)
         digest = aggregated.digest()
-        evaluation = evaluate(self.classifier, aggregated.classifier, test.features, test.labels)
+        evaluation = evaluate(self.classifier, aggregated.classifier, self.test.features, self.test.labels)
 
         in_force = measured_quality(quality)
         found = dict(zip(measured, measured_quality(measured.values()), strict=True))
@@ -207,7 +285,50 @@ class Attester:
         if self.meter is None:
             return math.nan
         known = None if self.held is None else self.held[index]
-        return self.meter.measure(panel.features, panel.labels, known)
+        with one_thread():
+            return self.meter.measure(panel.features, panel.labels, known)
+
+    def evaluate(self, shared: SharedModel) -> Evaluation:
+        """The classifier on the test fold."""
+        with one_thread():
+            return evaluate(self.classifier, shared.classifier, self.test.features, self.test.labels)
+
+    def coalition_utility(
+        self,
+        updates: Sequence[SharedModel],
+        bases: Sequence[SharedModel],
+        weights: Sequence[int],
+        base: SharedModel,
+        score: Literal["loss", "accuracy"] = "loss",
+    ) -> Utility:
+        """What a coalition of a round's accepted organizations is worth: how its aggregate does on the holdout.
+
+        ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
+        from, and its data + generated as attested. ``base``: the model that the server stepped from, with what its
+        optimizer remembered (:func:`cocogen.learning.aggregation.server.newest`); the worth of nobody. ``score``: minus
+        the mean cross-entropy in nats, or the accuracy.
+
+        A coalition's model is that which the server would have made of it alone: its average, clipped as in the
+        round, and one step of the server's optimizer. Hence v(all) is the worth of the recorded model; with
+        ``optimizer = "average"`` and the loss, leave-one-out is the ``gain`` of the evidence, which is judged before
+        the step.
+
+        Raises
+        ------
+        LearningError
+            When what ``base`` remembers is not of the optimizer of the terms.
+        """
+        clipped = self.aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
+
+        def aggregate(states: Sequence[ModelState], shares: Sequence[int]) -> ModelState:
+            return self.server.step(base.classifier, self.aggregation.combine(states, shares), base.server)[0]
+
+        def measure(state: ModelState) -> float:
+            with one_thread():
+                evaluation = evaluate(self.classifier, state, self.holdout.features, self.holdout.labels)
+            return evaluation.accuracy if score == "accuracy" else -evaluation.loss
+
+        return reaggregated(clipped, weights, base.classifier, measure, aggregate)
 
     def _exclude_harm(
         self,

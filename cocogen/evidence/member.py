@@ -1,8 +1,9 @@
-"""What the organizations do in a round, each with its own data: choose samples, generate, train, and sign evidence.
+"""What one organization does in a round with its own data: choose samples, generate, train, and sign evidence.
 
-On one machine all of them are played at once, so that their training can be stacked; an organization that is played
-alone gets the same bundle up to floating point rounding. Left out: what the attester does with a bundle
-(:mod:`cocogen.evidence.attester`), and how many samples to use, which is planned.
+A member holds its own samples and its own salt, nobody else's. Members that are played on one machine train stacked
+(:func:`train_members`); one that is played alone gets the same bundle up to floating point rounding. Left out: what the
+attester does with a bundle (:mod:`cocogen.evidence.attester`), how many samples to use, which is planned, and where the
+samples come from (:mod:`cocogen.data.sources`).
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cocogen.data.holdings import Holdings
 from cocogen.data.samples import Samples
+from cocogen.data.sources.base import Source
 from cocogen.errors import LearningError
+from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.bundle import Bundle, Manifest, TrainingLog, commitments
-from cocogen.evidence.privacy import UpdatePrivacy, noise_stream, withheld
-from cocogen.learning.generators.base import Generator, deficit_labels
+from cocogen.evidence.privacy import noise_stream, withheld
+from cocogen.learning.generators.base import deficit_labels
+from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import panel_labels
-from cocogen.learning.models.classifiers import Classifier
 from cocogen.learning.models.states import ModelState, SharedModel, average
-from cocogen.learning.training.local import Advance, LocalResult, LocalWork, Schedule, train
+from cocogen.learning.training.devices import choose_device
+from cocogen.learning.training.local import Advance, LocalResult, LocalWork, train
 from cocogen.learning.training.scaffold import Variate
-from cocogen.streams import Purpose, Streams
-from cocogen.terms.sections import Generation
+from cocogen.learning.training.threads import one_thread
+from cocogen.streams import Purpose
 
-__all__ = ["Assignment", "Organizations", "Progress", "report"]
+__all__ = ["Agreed", "Assignment", "Member", "Progress", "first_panels", "pretrain", "train_members"]
 
 Progress = Callable[[str, int, int], None]
 """Called with a description, what is done, and the total."""
@@ -43,223 +46,146 @@ class Assignment:
     raw: int
 
 
-class Organizations:
-    """All organizations of a task.
+class Member:
+    """Organization ``index`` of the ``agreed`` task, with its own samples from ``source``, which it does not keep.
 
-    ``names``, ``salts``: of each, in the order of the terms; a salt is the secret of one organization. ``holdings``:
-    who holds which samples. ``initial``: the untrained generator. ``generation``: with no pretraining and no panel
-    where nobody generates. ``privacy``: of the updates, None when not agreed.
+    Parameters
+    ----------
+    salt : the secret that hides its real samples behind their commitments. Derived from the agreed seed when absent,
+        which hides nothing from whoever knows the seed and may guess samples: for local runs.
+    device : where its classifier trains, as :func:`cocogen.learning.training.devices.choose_device` reads it.
+    models : those of ``agreed`` for this source, where they are built already.
+
+    Attributes
+    ----------
+    own : its samples.
+    registered : how many they are.
+
+    Raises
+    ------
+    DatasetError
+        When its samples cannot be read.
+    LearningError
+        When there is no such device, or local training takes more steps than evidence may log.
     """
 
     def __init__(
         self,
-        names: Sequence[str],
-        salts: Sequence[bytes],
-        holdings: Holdings,
-        classifier: Classifier,
-        generator: Generator,
-        initial: ModelState,
-        generation: Generation,
-        schedule: Schedule,
-        privacy: UpdatePrivacy | None,
-        streams: Streams,
-        device: torch.device,
+        agreed: Agreed,
+        source: Source,
+        index: int,
+        *,
+        salt: bytes | None = None,
+        device: str | None = None,
+        models: Models | None = None,
     ) -> None:
-        self.names = tuple(names)
-        self._salts = salts
-        self._own, self._classes = list(holdings.own), holdings.classes
-        counts = holdings.counts
+        self.agreed = agreed
+        self.index = index
+        self.name = agreed.names[index]
+        self.device: torch.device = choose_device(device)
+        self.models = models or agreed.models(source)
+        self.own = source.of_member(index)
+        self.registered = len(self.own.labels)
+        counts = source.counts
+        self._classes = counts.shape[1]
         self._mix = counts.sum(axis=0) / counts.sum()
-        self.registered = counts.sum(axis=1)
-        self._classifier = classifier
-        self._generator = generator
-        self._initial = initial
-        self._generation = generation
-        self._shared = generation.training == "federated"
-        self._schedule = schedule
-        self._privacy = privacy
-        self._streams = streams
-        self._device = device
-        self._private: dict[int, ModelState] = {}
-
-    def pretrain(self, progress: Progress | None = None) -> ModelState:
-        """The generator that all trained by federated averaging.
-
-        If each trains its own alone, the shared one stays untrained: it is where all of them start.
-        """
-        if not self._shared:
-            self._start_generators([self._initial] * len(self.names), range(len(self.names)), progress)
-            return self._initial
-        state, rounds = self._initial, self._generation.pretraining_rounds
-        if not rounds:
-            return state
-        for number in range(rounds):
-            report(progress, "training the generator", number, rounds)
-            fitted = self._fit_generators([state] * len(self.names), self._own, Purpose.PRETRAINING, number)
-            state = average(fitted, self.registered.tolist())
-        report(progress, "training the generator", rounds, rounds)
-        return state
-
-    def first_panels(self, shared: ModelState) -> list[Samples]:
-        """A panel of each organization before the first round, after it has trained the ``shared`` generator."""
-        starts = self._start_generators([shared] * len(self.names), range(len(self.names)))
-        fitted = self._fit_generators(starts, self._own, Purpose.GENERATOR_BATCHES, 0)
-        return [self.panel(state, 0, n) for n, state in enumerate(fitted)]
+        self._salt = salt or agreed.streams.get(Purpose.SALT, 0, index).bytes(32)
+        self._start: ModelState | None = None
 
     def train(
         self,
         round_number: int,
-        bases: Sequence[SharedModel],
-        assignments: Sequence[Assignment | None],
+        base: SharedModel,
+        assignment: Assignment,
         terms_hash: bytes,
-        sign: Callable[[str, bytes], bytes],
-        progress: Progress | None = None,
-        variates: Sequence[Variate] = (),
-    ) -> list[Bundle | None]:
-        """The signed bundle of each organization that has an assignment, from its model in ``bases``.
-
-        ``variates``: what SCAFFOLD keeps of each organization; empty where it is not agreed.
+        sign: Callable[[bytes], bytes],
+        *,
+        variate: Variate | None = None,
+    ) -> Bundle:
+        """Its signed bundle of a round, as :func:`train_members` makes it; ``variate``: what SCAFFOLD keeps of it.
 
         Raises
         ------
         LearningError
-            When an assignment exceeds the registered samples or is negative, or training diverges.
+            When the assignment exceeds the registered samples or is negative, or training diverges.
         """
-        at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
-        for n in at_work:
-            self._check_assignment(n, assignments[n])
-        count = len(at_work)
-        listener = progress if self._generation.panel else None  # without it there is no generator
-        advance = _counter(listener, f"round {round_number}: training generators", 0, 3 * count)
-        chosen = {n: self._subset(round_number, n, assignments[n]) for n in at_work}
-        own = [Samples(self._own[n].features[chosen[n]], self._own[n].labels[chosen[n]]) for n in at_work]
-        starts = self._start_generators([bases[n].generator for n in at_work], at_work)
-        generators = self._fit_generators(starts, own, Purpose.GENERATOR_BATCHES, round_number, at_work, advance)
-        advance = _counter(progress, f"round {round_number}: training classifiers", count, 3 * count)
-        synthetic = [
-            self._generate(state, real, round_number, n, assignments[n])
-            for n, state, real in zip(at_work, generators, own, strict=True)
-        ]
-        works = [
-            LocalWork(
-                bases[n].classifier,
-                np.concatenate([real.features, extra.features]),
-                np.concatenate([real.labels, extra.labels]),
-                self._streams.get(Purpose.CLASSIFIER_BATCHES, round_number, n),
-                synthetic=len(extra.labels),
-                correction=variates[n].correction(bases[n]) if variates else None,
+        with one_thread():
+            (bundle,) = train_members(
+                [self],
+                round_number,
+                [base],
+                [assignment],
+                terms_hash,
+                lambda _, digest: sign(digest),
+                variates=[variate or Variate()],
             )
-            for n, real, extra in zip(at_work, own, synthetic, strict=True)
-        ]
-        results = train(self._classifier, works, self._schedule, self._device, advance)
-        bundles: list[Bundle | None] = [None] * len(self.names)
-        advance = _counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
-        for n, real, state, extra, result in zip(at_work, own, generators, synthetic, results, strict=True):
-            sealed = commitments(self._salts[n], chosen[n].tolist(), real.features, real.labels)
-            variate = variates[n] if variates else None
-            bundles[n] = self._bundle(
-                round_number, n, bases[n], terms_hash, sign, sealed, state, extra, result, variate
-            )
-            advance()
-        return bundles
+        return bundle
 
-    def panel(self, state: ModelState, round_number: int, n: int) -> Samples:
-        """The class-balanced panel that organization ``n`` draws from its generator."""
-        labels = panel_labels(self._classes, self._generation.panel)
-        rng = self._streams.get(Purpose.PANEL, round_number, n)
-        return Samples(self._generator.sample(state, labels, rng), labels)
+    def panel(self, state: ModelState, round_number: int) -> Samples:
+        """The class-balanced panel that it draws from its generator."""
+        labels = panel_labels(self._classes, self.agreed.panel)
+        rng = self.agreed.streams.get(Purpose.PANEL, round_number, self.index)
+        return Samples(self.models.generator.sample(state, labels, rng), labels)
 
-    def real_works(self, number: int, state: ModelState) -> list[LocalWork]:
-        """Everybody's part of round ``number`` from ``state``, on all of its real samples."""
-        return [
-            LocalWork(state, own.features, own.labels, self._streams.get(Purpose.CLASSIFIER_BATCHES, number, n))
-            for n, own in enumerate(self._own)
-        ]
+    def memorization(self, synthetic: Samples, reference: Samples) -> Memorization:
+        """Whether its ``synthetic`` samples repeat its own, beside real ones of others, the ``reference``.
 
-    def _start_generators(
-        self, shared: Sequence[ModelState], indices: Sequence[int], progress: Progress | None = None
-    ) -> list[ModelState]:
-        """Where the generators of these organizations start in a round: at those ``shared``, or each at its own.
-
-        Its own is pretrained on all that the organization holds; it follows from the seed, hence is kept nowhere.
+        Only it can tell, before its bundle leaves the house.
         """
-        if self._shared:
-            return list(shared)
-        missing = [n for n in indices if n not in self._private]
-        states, rounds = [self._initial] * len(missing), self._generation.pretraining_rounds
-        for number in range(rounds if missing else 0):
-            report(progress, "training the generators", number, rounds)
-            states = self._fit_generators(states, [self._own[n] for n in missing], Purpose.PRETRAINING, number, missing)
-        self._private |= dict(zip(missing, states, strict=True))
-        report(progress, "training the generators", rounds, rounds)
-        return [self._private[n] for n in indices]
+        return memorization(synthetic, self.own, reference)
 
-    def _check_assignment(self, n: int, assignment: Assignment | None) -> None:
-        registered = int(self.registered[n])
-        if assignment is not None and not (0 <= assignment.data <= registered and assignment.raw >= 0):
+    def check(self, assignment: Assignment) -> None:
+        """LearningError when the assignment is more than it registered, or negative."""
+        if not (0 <= assignment.data <= self.registered and assignment.raw >= 0):
             raise LearningError(
-                f"{self.names[n]} cannot use {assignment.data} real and {assignment.raw} synthetic samples: it "
-                f"registered {registered}",
-                hint=f"assign between 0 and {registered} real samples and at least 0 synthetic ones",
+                f"{self.name} cannot use {assignment.data} real and {assignment.raw} synthetic samples: it "
+                f"registered {self.registered}",
+                hint=f"assign between 0 and {self.registered} real samples and at least 0 synthetic ones",
             )
 
-    def _subset(self, round_number: int, n: int, assignment: Assignment | None) -> NDArray[np.int64]:
-        registered, data = int(self.registered[n]), assignment.data if assignment else 0
-        if data == registered:
-            return np.arange(registered, dtype=np.int64)
-        rng = self._streams.get(Purpose.SUBSET, round_number, n)
-        return np.sort(rng.choice(registered, size=data, replace=False)).astype(np.int64)
+    def subset(self, round_number: int, data: int) -> NDArray[np.int64]:
+        """Which ``data`` of its samples it uses in a round: sorted indices."""
+        if data == self.registered:
+            return np.arange(self.registered, dtype=np.int64)
+        rng = self.agreed.streams.get(Purpose.SUBSET, round_number, self.index)
+        return np.sort(rng.choice(self.registered, size=data, replace=False)).astype(np.int64)
 
-    def _fit_generators(
-        self,
-        states: Sequence[ModelState],
-        own: Sequence[Samples],
-        purpose: Purpose,
-        number: int,
-        indices: Sequence[int] | None = None,
-        advance: Advance = lambda: None,
-    ) -> list[ModelState]:
-        places = range(len(own)) if indices is None else indices
-        return self._generator.fit(
-            [
-                LocalWork(state, samples.features, samples.labels, self._streams.get(purpose, number, n))
-                for n, state, samples in zip(places, states, own, strict=True)
-            ],
-            advance,
-        )
-
-    def _generate(
-        self, state: ModelState, real: Samples, round_number: int, n: int, assignment: Assignment | None
-    ) -> Samples:
+    def generate(self, state: ModelState, real: Samples, round_number: int, raw: int) -> Samples:
+        """``raw`` synthetic samples of the classes that ``real`` lacks; fewer where it trains its generator alone."""
         counts = np.bincount(real.labels, minlength=self._classes).astype(np.int64)
-        labels = deficit_labels(counts, self._mix, assignment.raw if assignment else 0)
-        if not self._shared:
-            labels = labels[np.isin(labels, self._own[n].labels)]
-        rng = self._streams.get(Purpose.SYNTHETIC, round_number, n)
-        return Samples(self._generator.sample(state, labels, rng), labels)
+        labels = deficit_labels(counts, self._mix, raw)
+        if not self.agreed.shares_generator:
+            labels = labels[np.isin(labels, self.own.labels)]
+        rng = self.agreed.streams.get(Purpose.SYNTHETIC, round_number, self.index)
+        return Samples(self.models.generator.sample(state, labels, rng), labels)
 
-    def _bundle(
+    def work(self, state: ModelState, samples: Samples, purpose: Purpose, number: int) -> LocalWork:
+        """Its part of round ``number`` of what is trained from ``state``, on ``samples`` of its own."""
+        rng = self.agreed.streams.get(purpose, number, self.index)
+        return LocalWork(state, samples.features, samples.labels, rng)
+
+    def bundle(
         self,
         round_number: int,
-        n: int,
         base: SharedModel,
         terms_hash: bytes,
         sign: Callable[[str, bytes], bytes],
-        sealed: tuple[str, ...],
+        chosen: NDArray[np.int64],
         generator: ModelState,
         synthetic: Samples,
         result: LocalResult,
         variate: Variate | None,
     ) -> Bundle:
-        name = self.names[n]
-        panel = self.panel(generator, round_number, n)
-        state, log = result.state, TrainingLog.of(result.trace, self._schedule.epochs)
-        if self._privacy is not None:
+        """The signed evidence of a round, for the ``chosen`` of its samples and what came of training."""
+        sealed = commitments(self._salt, chosen.tolist(), self.own.features[chosen], self.own.labels[chosen])
+        panel, privacy = self.panel(generator, round_number), self.agreed.privacy
+        state, log = result.state, TrainingLog.of(result.trace, self.agreed.learning.local_epochs)
+        if privacy is not None:
             used = len(sealed), len(synthetic.labels)
-            noise = noise_stream(self._salts[n], terms_hash, round_number, base.digest(), *used)
-            state, log = self._privacy.protect(state, base.classifier, noise), withheld(log)
+            noise = noise_stream(self._salt, terms_hash, round_number, base.digest(), *used)
+            state, log = privacy.protect(state, base.classifier, noise), withheld(log)
         manifest = Manifest(
-            organization=name,
+            organization=self.name,
             round=round_number,
             terms_hash=terms_hash.hex(),
             base=base.digest(),
@@ -274,7 +200,130 @@ class Organizations:
             training=log,
             control_variate=None if variate is None else variate.state.digest(),
         )
-        return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(name, digest))
+        return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(self.name, digest))
+
+
+def pretrain(members: Sequence[Member], progress: Progress | None = None) -> ModelState:
+    """The generator that all ``members`` trained by federated averaging.
+
+    If each trains its own alone, the shared one stays untrained: it is where all of them start.
+    """
+    agreed, state = members[0].agreed, members[0].models.initial.generator
+    if not agreed.shares_generator:
+        _starts(members, [state] * len(members), progress)
+        return state
+    rounds = agreed.pretraining_rounds
+    if not rounds:
+        return state
+    own, registered = [member.own for member in members], [member.registered for member in members]
+    for number in range(rounds):
+        _report(progress, "training the generator", number, rounds)
+        state = average(_fit(members, [state] * len(members), own, Purpose.PRETRAINING, number), registered)
+    _report(progress, "training the generator", rounds, rounds)
+    return state
+
+
+def first_panels(members: Sequence[Member], shared: ModelState) -> list[Samples]:
+    """A panel of each member before the first round, after it has trained the ``shared`` generator."""
+    own, starts = [member.own for member in members], _starts(members, [shared] * len(members))
+    fitted = _fit(members, starts, own, Purpose.GENERATOR_BATCHES, 0)
+    return [member.panel(state, 0) for member, state in zip(members, fitted, strict=True)]
+
+
+def train_members(
+    members: Sequence[Member],
+    round_number: int,
+    bases: Sequence[SharedModel],
+    assignments: Sequence[Assignment],
+    terms_hash: bytes,
+    sign: Callable[[str, bytes], bytes],
+    progress: Progress | None = None,
+    *,
+    variates: Sequence[Variate],
+) -> list[Bundle]:
+    """The signed bundle of each of ``members``, all of one agreement, from its model in ``bases``.
+
+    The generator goes on training on the member's own real samples, then generates; the classifier trains on both, all
+    of them stacked. ``sign``: a signature by name over a digest. ``variates``: what SCAFFOLD keeps of each, looked at
+    where it is agreed.
+
+    Raises
+    ------
+    LearningError
+        When an assignment exceeds the registered samples or is negative, or training diverges.
+    """
+    for member, assignment in zip(members, assignments, strict=True):
+        member.check(assignment)
+    if not members:
+        return []
+    agreed, models, count = members[0].agreed, members[0].models, len(members)
+    corrections = list(variates) if agreed.learning.scaffold else [None] * count
+    listener = progress if agreed.generates else None
+    advance = _counter(listener, f"round {round_number}: training generators", 0, 3 * count)
+    chosen = [member.subset(round_number, a.data) for member, a in zip(members, assignments, strict=True)]
+    own = [Samples(m.own.features[rows], m.own.labels[rows]) for m, rows in zip(members, chosen, strict=True)]
+    starts = _starts(members, [base.generator for base in bases])
+    generators = _fit(members, starts, own, Purpose.GENERATOR_BATCHES, round_number, advance)
+    advance = _counter(progress, f"round {round_number}: training classifiers", count, 3 * count)
+    synthetic = [
+        member.generate(state, real, round_number, assignment.raw)
+        for member, state, real, assignment in zip(members, generators, own, assignments, strict=True)
+    ]
+    works = [
+        LocalWork(
+            base.classifier,
+            np.concatenate([real.features, extra.features]),
+            np.concatenate([real.labels, extra.labels]),
+            agreed.streams.get(Purpose.CLASSIFIER_BATCHES, round_number, member.index),
+            synthetic=len(extra.labels),
+            correction=None if variate is None else variate.correction(base),
+        )
+        for member, base, real, extra, variate in zip(members, bases, own, synthetic, corrections, strict=True)
+    ]
+    results = train(models.classifier, works, agreed.schedule, members[0].device, advance)
+    bundles = []
+    advance = _counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
+    for n, (member, variate) in enumerate(zip(members, corrections, strict=True)):
+        made = chosen[n], generators[n], synthetic[n], results[n], variate
+        bundles.append(member.bundle(round_number, bases[n], terms_hash, sign, *made))
+        advance()
+    return bundles
+
+
+def _starts(
+    members: Sequence[Member], shared: Sequence[ModelState], progress: Progress | None = None
+) -> list[ModelState]:
+    """Where the generators of these members start in a round: at those ``shared``, or each at its own.
+
+    Its own is pretrained on all that the member holds; it follows from the seed, hence is kept nowhere.
+    """
+    agreed = members[0].agreed
+    if agreed.shares_generator:
+        return list(shared)
+    missing = [member for member in members if member._start is None]
+    states, rounds = [member.models.initial.generator for member in missing], agreed.pretraining_rounds
+    for number in range(rounds if missing else 0):
+        _report(progress, "training the generators", number, rounds)
+        states = _fit(missing, states, [member.own for member in missing], Purpose.PRETRAINING, number)
+    for member, state in zip(missing, states, strict=True):
+        member._start = state
+    _report(progress, "training the generators", rounds, rounds)
+    return [member._start for member in members if member._start is not None]
+
+
+def _fit(
+    members: Sequence[Member],
+    states: Sequence[ModelState],
+    own: Sequence[Samples],
+    purpose: Purpose,
+    number: int,
+    advance: Advance = lambda: None,
+) -> list[ModelState]:
+    works = [
+        member.work(state, samples, purpose, number)
+        for member, state, samples in zip(members, states, own, strict=True)
+    ]
+    return members[0].models.generator.fit(works, advance)
 
 
 def _counter(progress: Progress | None, description: str, done: int, total: int) -> Advance:
@@ -282,13 +331,13 @@ def _counter(progress: Progress | None, description: str, done: int, total: int)
     numbers = count_from(done)
 
     def advance() -> None:
-        report(progress, description, next(numbers), total)
+        _report(progress, description, next(numbers), total)
 
     advance()
     return advance
 
 
-def report(progress: Progress | None, description: str, done: int, total: int) -> None:
+def _report(progress: Progress | None, description: str, done: int, total: int) -> None:
     """Tell ``progress``, if somebody listens."""
     if progress is not None:
         progress(description, done, total)

@@ -31,7 +31,7 @@ from cocogen.printable import printable
 
 if TYPE_CHECKING:
     from cocogen.evidence.bundle import Bundle
-    from cocogen.evidence.local import Assignment
+    from cocogen.evidence.member import Assignment
     from cocogen.learning.models.states import ModelState, SharedModel
 
 __all__ = [
@@ -113,7 +113,7 @@ def read_identity(content: RecordDict) -> Identity:
 
 def read_order(content: RecordDict) -> Order:
     """What the server asks for; LearningError when it is something else."""
-    from cocogen.evidence.local import Assignment
+    from cocogen.evidence.member import Assignment
     from cocogen.learning.models.states import ModelState, SharedModel
 
     numbers = {name: _fact(content, name, int) for name in ("round", "data", "raw")}

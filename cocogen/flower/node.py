@@ -21,21 +21,21 @@ from cocogen.flower.messages import Identity, Order, bytes_of_bundle, evidence, 
 from cocogen.flower.orders import AnsweredOrders
 
 if TYPE_CHECKING:
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.member import Member
 
-__all__ = ["Member", "client_app"]
+__all__ = ["Node", "client_app"]
 
 _LOG = logging.getLogger("flwr")
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Node:
     """What a node knows by itself.
 
     ``terms_hash``: 32 bytes, of the agreement that the organization accepted. ``rounds``: how many were agreed.
     ``maximum``: the most synthetic samples that it generates in a round. ``orders``: those that it has answered.
-    ``sign``: its signature of a 32-byte digest. ``task``: the learning side, built when it is needed because it loads
-    the data.
+    ``sign``: its signature of a 32-byte digest. ``member``: the learning side of this organization alone, built when it
+    is needed because it loads the samples.
     """
 
     organization: str
@@ -44,7 +44,7 @@ class Member:
     maximum: int
     orders: AnsweredOrders
     sign: Callable[[bytes], bytes]
-    task: Callable[[], LearningTask]
+    member: Callable[[], Member]
 
     def train(self, order: Order) -> bytes:
         """The file of the signed evidence for ``order``.
@@ -74,8 +74,8 @@ class Member:
             )
         from cocogen.learning.training.scaffold import Variate
 
-        task = self.task()
-        agreed = task.initial_state()
+        member = self.member()
+        agreed = member.models.initial
         for part, found, expected in (
             ("classifier", order.base.classifier, agreed.classifier),
             ("generator", order.base.generator, agreed.generator),
@@ -86,33 +86,26 @@ class Member:
                     hint="server and nodes must have the same terms and the same version of cocogen",
                 )
         self.orders.accept(self.organization, order)
-        assignments = [order.assignment if name == self.organization else None for name in task.names]
         variate = Variate() if order.variate is None else Variate(order.variate)
-        bundles = task.train(
-            order.round,
-            order.base,
-            assignments,
-            self.terms_hash,
-            lambda _, digest: self.sign(digest),
-            variates=[variate] * len(task.names),
+        return bytes_of_bundle(
+            member.train(order.round, order.base, order.assignment, self.terms_hash, self.sign, variate=variate)
         )
-        return bytes_of_bundle(next(bundle for bundle in bundles if bundle is not None))
 
 
-def client_app(open_member: Callable[[Mapping[str, Any]], Member]) -> ClientApp:
-    """The ClientApp of whoever ``open_member`` finds in a node's configuration."""
+def client_app(open_node: Callable[[Mapping[str, Any]], Node]) -> ClientApp:
+    """The ClientApp of whoever ``open_node`` finds in a node's configuration."""
     app = ClientApp()
 
     @app.query()
     def identify(message: Message, context: Context) -> Message:
-        member = open_member(context.node_config)
-        signature = member.sign(identity_digest(member.terms_hash, context.run_id, context.node_id))
-        return Message(Identity(member.organization, signature).content(), reply_to=message)
+        node = open_node(context.node_config)
+        signature = node.sign(identity_digest(node.terms_hash, context.run_id, context.node_id))
+        return Message(Identity(node.organization, signature).content(), reply_to=message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         try:
-            content = evidence(open_member(context.node_config).train(read_order(message.content)))
+            content = evidence(open_node(context.node_config).train(read_order(message.content)))
         except CoCoGenError as error:
             content = refusal(str(error))
         except Exception as error:  # whatever else the order or this machine made training raise stays in our log

@@ -1,6 +1,6 @@
 """Real data, real training and the evidence of it: what an organization contributes and how the attester knows.
 
-Only this package imports torch, and it does so below :mod:`cocogen.evidence.local`, its facade: importing the package
+Only this package imports torch, and it does so below :mod:`cocogen.evidence`, its facade: importing the package
 itself, or :mod:`cocogen.terms.datasets`, loads neither torch nor scikit-learn.
 """
 

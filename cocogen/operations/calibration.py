@@ -16,7 +16,7 @@ import numpy as np
 
 from cocogen.data.sets import DataFolders
 from cocogen.errors import DatasetError
-from cocogen.evidence.local import LearningTask, Progress
+from cocogen.evidence.local import Agreed, Local, Progress
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
 from cocogen.terms.sections import Generation, Partition
@@ -140,15 +140,14 @@ def _pool(task: CalibrationTask, repeat: int, folders: DataFolders | None) -> in
     return int(_learning_task(task, repeat, Partition(kind="iid"), folders).registered.sum())
 
 
-def _learning_task(
-    task: CalibrationTask, repeat: int, partition: Partition, folders: DataFolders | None
-) -> LearningTask:
+def _learning_task(task: CalibrationTask, repeat: int, partition: Partition, folders: DataFolders | None) -> Local:
     learning = task.learning.model_copy(update={"partition": partition})
     block, split = divmod(repeat, learning.splits)
     # The first repeats use the folds of the terms' own seed; further ones cut the data anew.
     seed = task.seed if block == 0 else int(np.random.SeedSequence(task.seed, spawn_key=(block,)).generate_state(1)[0])
-    names = [str(n) for n in range(task.organizations)]
-    return LearningTask(learning, Generation(), names, seed, split, folders=folders, generates=False)
+    names = tuple(str(n) for n in range(task.organizations))
+    agreed = Agreed(learning, Generation(), names, seed, split, generates=False)
+    return Local(agreed, agreed.source(folders))
 
 
 def _shares(total: int, proportions: tuple[int, ...]) -> tuple[int, ...]:

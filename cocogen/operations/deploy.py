@@ -180,20 +180,13 @@ def put_on_ledger(
     ``name``: what the record calls the ledger, by default what it calls itself. Until the record is there ``journal``
     holds the contract's creation, so that the next try goes on with that contract. Raises as :func:`deploy` does.
     """
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Agreed, Local
 
-    task = LearningTask(
-        consortium.learning,
-        consortium.generation,
-        consortium.names,
-        consortium.consortium.seed,
-        split=0,
-        generates=consortium.generates,
-        folders=data_folders(consortium.folder, data_dir),
-    )
-    if task.doubt is not None:
-        note(f"warning: {task.doubt[0]}")
-        note(f"hint: {task.doubt[1]}")
+    agreed = Agreed.of(consortium)
+    task = Local(agreed, agreed.source(data_folders(consortium.folder, data_dir)))
+    if (doubt := task.attester.doubt) is not None:
+        note(f"warning: {doubt[0]}")
+        note(f"hint: {doubt[1]}")
     try:
         registration = register(consortium, provider, task, progress=progress)
         resolved = registration.resolved

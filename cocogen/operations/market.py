@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cocogen.errors import ConfigurationError
@@ -109,15 +109,8 @@ def measured(
         resolved = load_resolved(workspace)
         if resolved.generates == generates and not resolved.disagreements(consortium):
             return resolved
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Agreed, Local
 
-    task = LearningTask(
-        consortium.learning,
-        consortium.generation,
-        consortium.names,
-        consortium.consortium.seed,
-        split=0,
-        generates=generates,
-        folders=folders,
-    )
+    agreed = replace(Agreed.of(consortium), generates=generates)
+    task = Local(agreed, agreed.source(folders))
     return register(consortium.without_accounts(), provider, task, progress=progress).resolved

@@ -25,7 +25,7 @@ from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, Res
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import LearningTask, SharedModel
+    from cocogen.evidence.local import Local, SharedModel
 
 __all__ = [
     "Registration",
@@ -58,7 +58,7 @@ class Registration:
 
 
 def register(
-    consortium: Consortium, provider: LedgerProvider, task: LearningTask, *, progress: Progress | None = None
+    consortium: Consortium, provider: LedgerProvider, task: Local, *, progress: Progress | None = None
 ) -> Registration:
     """Measure what the terms file leaves open and resolve the terms.
 
@@ -182,17 +182,10 @@ def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | No
     DatasetError
         The data set is not there, or too small for the partition.
     """
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Agreed, Local
 
-    task = LearningTask(
-        resolved.learning,
-        resolved.generation,
-        resolved.names,
-        resolved.consortium.seed,
-        0,
-        folders=folders,
-        generates=False,  # counts are compared, nothing is measured
-    )
+    agreed = replace(Agreed.of(resolved), generates=False)  # counts are compared, nothing is measured
+    task = Local(agreed, agreed.source(folders))
     local = np.asarray(task.registered, dtype=np.int64)
     skew = np.asarray(task.heterogeneity, dtype=np.float64)
     found = []

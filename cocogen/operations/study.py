@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Local
     from cocogen.rounds.loop import Progress
 
 __all__ = ["Study", "StudyRun", "play_rounds"]
@@ -179,24 +179,17 @@ def _fold(
     folders: DataFolders | None,
     split: int,
 ) -> _Fold:
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Agreed, Local
 
-    task = LearningTask(
-        consortium.learning,
-        consortium.generation,
-        consortium.names,
-        consortium.consortium.seed,
-        split,
-        folders=folders,
-        generates=consortium.generates,
-    )
+    agreed = Agreed.of(consortium, split)
+    task = Local(agreed, agreed.source(folders))
     registration = register(consortium, provider(), task)
 
-    def final(registration: Registration, task: LearningTask, rule: str | None = None) -> float:
+    def final(registration: Registration, task: Local, rule: str | None = None) -> float:
         reports = play_rounds(registration, provider(), task, split=split, mechanism_name=rule)
         found = next((report.evaluation["accuracy"] for report in reversed(reports) if report.evaluation), None)
         # Rounds that were voided left nobody another model.
-        return task.evaluate(registration.shared).accuracy if found is None else found
+        return task.attester.evaluate(registration.shared).accuracy if found is None else found
 
     plain = task.without_generation()
     return _Fold(
@@ -209,7 +202,7 @@ def _fold(
 def play_rounds(
     registration: Registration,
     provider: LedgerProvider,
-    task: LearningTask,
+    task: Local,
     *,
     split: int = 0,
     mechanism_name: str | None = None,

@@ -35,7 +35,8 @@ from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import Assignment, LearningTask, SharedModel
+    from cocogen.evidence.attester import Attester
+    from cocogen.evidence.local import Assignment, Local, SharedModel
     from cocogen.learning.training.scaffold import Variate
     from cocogen.rounds.variates import VariateHistory
 
@@ -75,7 +76,7 @@ class RoundLoop:
         split: int = 0,
         mechanism_name: str | None = None,
         progress: Progress | None = None,
-        task: LearningTask | None = None,
+        task: Local | None = None,
         folders: DataFolders | None = None,
     ) -> None:
         self.resolved = resolved
@@ -91,20 +92,22 @@ class RoundLoop:
             self.__dict__["task"] = task
 
     @cached_property
-    def task(self) -> LearningTask:
-        """The learning side, built on first use because it loads torch."""
-        from cocogen.evidence.local import LearningTask
+    def task(self) -> Local:
+        """Everybody's side of the learning, built on first use because it loads torch."""
+        from cocogen.evidence.local import Agreed, Local
 
-        resolved = self.resolved
-        return LearningTask(
-            resolved.learning,
-            resolved.generation,
-            resolved.names,
-            resolved.consortium.seed,
-            self.split,
-            folders=self._folders,
-            generates=resolved.generates,
-        )
+        agreed = Agreed.of(self.resolved, self.split)
+        return Local(agreed, agreed.source(self._folders))
+
+    @cached_property
+    def attester(self) -> Attester:
+        """The attester's side alone, which holds no member's samples: all that a round needs when others train."""
+        if "task" in self.__dict__:
+            return self.task.attester
+        from cocogen.evidence.attester import Agreed, Attester
+
+        agreed = Agreed.of(self.resolved, self.split)
+        return Attester(agreed, agreed.source(self._folders))
 
     @cached_property
     def _variates(self) -> VariateHistory:
@@ -214,7 +217,7 @@ class RoundLoop:
             raise WorkspaceError(
                 f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
             )
-        evidence = self.task.attest(
+        evidence = self.attester.attest(
             number,
             self.history.base_models(number),
             found,

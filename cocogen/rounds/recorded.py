@@ -11,7 +11,7 @@ from typing import Literal
 
 from cocogen.contribution.coalitions import Coalitions
 from cocogen.errors import WorkspaceError
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.attester import Attester
 from cocogen.learning.aggregation.server import newest
 from cocogen.learning.models.states import SharedModel
 from cocogen.ledger import Contribution, RoundOutcome
@@ -38,9 +38,9 @@ class RecordedRound:
 
 
 def recorded_round(
-    history: History, task: LearningTask, number: int | None = None, score: Literal["loss", "accuracy"] = "loss"
+    history: History, attester: Attester, number: int | None = None, score: Literal["loss", "accuracy"] = "loss"
 ) -> RecordedRound:
-    """Round ``number`` of a workspace, by default the last one that was attested, with worth measured by ``task``.
+    """Round ``number`` of a workspace, by default the last one that was attested, worth what the ``attester`` measures.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def recorded_round(
     bases = history.base_models(number)
     game = Coalitions(
         len(players),
-        task.coalition_utility(
+        attester.coalition_utility(
             [SharedModel(bundle.classifier, bundle.generator) for bundle in bundles],
             [bases[n] for n in players],
             [contribution.data + contribution.generated for contribution in contributions],
@@ -71,7 +71,7 @@ def recorded_round(
             score,
         ),
     )
-    return RecordedRound(number, players, attested.contributions, game, len(task.attester.holdout.labels), outcome)
+    return RecordedRound(number, players, attested.contributions, game, len(attester.holdout.labels), outcome)
 
 
 def _outcome(history: History, number: int | None) -> RoundOutcome:

@@ -236,12 +236,12 @@ class TestLive:
 
     def test_data_that_is_not_there_contradicts_nothing_from_a_node_or_from_a_file(self, folder, monkeypatch):
         """An auditor without the members' data cannot measure again: one verdict wherever the ledger comes from."""
-        from cocogen.data import holdings
+        from cocogen.data.sources import split
 
         def absent(*_: Any) -> Any:
             raise DatasetError("there is no file own.npz", hint="give its folder with --data-dir")
 
-        monkeypatch.setattr(holdings, "load", absent)
+        monkeypatch.setattr(split, "load", absent)
         for source in ((), ("--offline", "exported.jsonl")):
             data = data_of("audit", *source)
             found = check_of(data, "data")
@@ -273,12 +273,12 @@ class TestLive:
         assert data_of("audit")["status"] == "PASS"
 
     def test_altered_terms_fail_whether_the_data_is_there_or_not(self, folder, monkeypatch):
-        from cocogen.data import holdings
+        from cocogen.data.sources import split
 
         def absent(*_: Any) -> Any:
             raise DatasetError("there is no file own.npz")
 
-        monkeypatch.setattr(holdings, "load", absent)
+        monkeypatch.setattr(split, "load", absent)
         text = Path("clinics.toml").read_text()
         Path("clinics.toml").write_text(text.replace("profitability = 2400.0", "profitability = 2401.0"))
         data = data_of("audit", "clinics.toml", code=1)

@@ -210,7 +210,7 @@ def test_a_full_disk_is_an_error_with_its_own_code(terms, capsys, monkeypatch):
 
 
 def test_runs_in_which_accuracy_does_not_grow_are_kept_and_explained(terms, capsys, monkeypatch):
-    monkeypatch.setattr(calibration.LearningTask, "train_together", lambda self, rounds: _Constant())
+    monkeypatch.setattr(calibration.Local, "train_together", lambda self, rounds: _Constant())
     code, _, err = run(capsys, terms, *QUICK)
     assert code == 2
     assert "accuracy does not grow with data" in err

@@ -17,8 +17,8 @@ from cli.memorization import inspect_run
 from cli.request import Request
 from cocogen.data.samples import Samples
 from cocogen.evidence.bundle import Bundle
-from cocogen.evidence.local import LearningTask
-from cocogen.evidence.member import Organizations
+from cocogen.evidence.local import Local
+from cocogen.evidence.member import Member
 from cocogen.learning.generators.cvae import ConditionalVAE
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
@@ -70,18 +70,18 @@ def here(opened, tmp_path, monkeypatch) -> Path:
 def copying(monkeypatch) -> None:
     """A generator that hands out real training samples instead of making any."""
     held: list[Samples] = []
-    made = LearningTask.__init__
+    made = Local.__init__
 
     def remember(task, *arguments, **named) -> None:
         made(task, *arguments, **named)
-        held[:] = task._own
+        held[:] = [member.own for member in task.members]
 
     def repeat(_generator, _state, labels, rng) -> np.ndarray:
         features = np.concatenate([own.features for own in held])
         known = np.concatenate([own.labels for own in held])
         return np.stack([features[rng.choice(np.flatnonzero(known == label))] for label in labels])
 
-    monkeypatch.setattr(LearningTask, "__init__", remember)
+    monkeypatch.setattr(Local, "__init__", remember)
     monkeypatch.setattr(ConditionalVAE, "sample", repeat)
 
 
@@ -118,7 +118,7 @@ def test_whoever_trains_again_is_warned_again(here, copying) -> None:
 
 def test_whoever_generates_nothing_repeats_nothing(here, monkeypatch) -> None:
     nothing = Samples(np.zeros((0, 30), dtype=np.float32), np.zeros(0, dtype=np.int64))
-    monkeypatch.setattr(Organizations, "_generate", lambda *_: nothing)
+    monkeypatch.setattr(Member, "generate", lambda *_: nothing)
     data, err = as_json("train -o north")
     assert data["memorization"] == {"north": None}
     assert "warning" not in err

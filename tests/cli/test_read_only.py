@@ -129,7 +129,7 @@ def test_audit_and_export_work_there(readable, agree_on_clinics_in):
 @pytest.fixture
 def agree_on_clinics_in() -> Any:
     """Deploys terms that agree with their file on an embedded chain."""
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Agreed, Local
     from cocogen.files import write_atomically
     from cocogen.operations.registration import register
     from cocogen.terms.consortium import load_consortium
@@ -140,7 +140,7 @@ def agree_on_clinics_in() -> Any:
         workspace = Workspace(root)
         root.mkdir()
         provider: Any = open_ledger(ledger_location("embedded", workspace), seed=consortium.consortium.seed)
-        task = LearningTask(consortium.learning, consortium.generation, consortium.names, consortium.consortium.seed, 0)
+        task = Local(Agreed.of(consortium))
         registration = register(consortium, provider, task)
         registration.shared.save(workspace.initial_model)
         write_atomically(workspace.terms, consortium.source)

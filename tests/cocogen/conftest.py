@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from chain.twin.ledger import MemoryProvider
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.redistribution import Redistribution
@@ -136,28 +136,28 @@ def _golden_game(game: dict[str, Any], settlement: dict[str, Any]) -> GoldenGame
 
 
 @dataclass(frozen=True)
-class Agreed:
+class Prepared:
     """Terms, the task that plays them, and what their members registered."""
 
     consortium: Consortium
-    task: LearningTask
+    task: Local
     registration: Registration
 
-    def loop(self, folder: Path) -> RoundLoop:
-        """Its rounds over a ledger and a workspace of their own, bonds paid."""
+    def loop(self, folder: Path, *, alone: bool = False) -> RoundLoop:
+        """Its rounds over a ledger and a workspace of their own, bonds paid; ``alone``: without the task."""
         workspace = Workspace(folder)
         self.registration.shared.save(workspace.initial_model)
         ledger = MemoryProvider(SEED).deploy(self.registration.resolved.settlement_terms())
-        made = RoundLoop(self.registration.resolved, ledger, workspace, task=self.task)
+        made = RoundLoop(self.registration.resolved, ledger, workspace, task=None if alone else self.task)
         made.bond()
         return made
 
 
 @pytest.fixture(scope="session")
-def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Agreed]:
+def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Prepared]:
     """The clinics with a logistic model and one local epoch; ``edits`` (old, new) change the text of the terms."""
 
-    def agree(*edits: tuple[str, str]) -> Agreed:
+    def agree(*edits: tuple[str, str]) -> Prepared:
         text = CLINICS.read_text()
         for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1"), *edits):
             assert old in text
@@ -165,14 +165,14 @@ def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
         path = tmp_path_factory.mktemp("terms") / "clinics.toml"
         path.write_text(text)
         consortium = load_consortium(path)
-        task = LearningTask(consortium.learning, consortium.generation, consortium.names, SEED, split=0)
-        return Agreed(consortium, task, register(consortium, MemoryProvider(SEED), task))
+        task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, SEED))
+        return Prepared(consortium, task, register(consortium, MemoryProvider(SEED), task))
 
     return agree
 
 
 @pytest.fixture(scope="session")
-def scaffolding_clinics(agree_on_clinics: Callable[..., Agreed]) -> Agreed:
+def scaffolding_clinics(agree_on_clinics: Callable[..., Prepared]) -> Prepared:
     """Clinics that train by SCAFFOLD and generate from mixtures."""
     return agree_on_clinics(
         ('model = "logistic"', 'model = "logistic"\nscaffold = true\nmomentum = 0'),

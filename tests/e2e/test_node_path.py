@@ -170,9 +170,9 @@ def test_local_node_takes_keystores_where_the_terms_name_addresses(cocogen, term
 def test_operator_that_cannot_sign_or_pay_is_told_before_anything_is_measured(
     cocogen, terms, keystores, start_node, monkeypatch
 ):
-    from cocogen.evidence.local import LearningTask
+    from cocogen.evidence.local import Local
 
-    monkeypatch.setattr(LearningTask, "pretrain", lambda *_: pytest.fail("it began to train"))
+    monkeypatch.setattr(Local, "pretrain", lambda *_: pytest.fail("it began to train"))
     addresses, _ = keystores
     state_addresses(terms, addresses)
     deploy = f"deploy clinics.toml --ledger {start_node('--chain-id', '5551').url}"

@@ -1,6 +1,6 @@
 """The data sets by name or path, as plain arrays.
 
-Left out: who holds which sample (:mod:`cocogen.data.holdings`).
+Left out: who holds which sample (:mod:`cocogen.data.sources`).
 """
 
 from __future__ import annotations

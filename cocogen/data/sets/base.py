@@ -17,7 +17,7 @@ MAXIMUM_BYTES = 2 * 2**30
 class Dataset:
     """Labelled samples, flattened: ``features`` (n, d) in the units of the source, ``labels`` (n,) int64 in [0, C).
 
-    Images stay uint8, a quarter of the memory of float32, until :mod:`cocogen.data.holdings` standardizes them;
+    Images stay uint8, a quarter of the memory of float32, until :mod:`cocogen.data.sources.split` standardizes them;
     tables are float32. ``shape``: that of one sample, (d,) for a table, (channels, height, width) with the product d
     for an image. ``test_from``: index of the first sample of the official test set, which comes last; None when the
     source has none, so that test folds are cut from the whole.

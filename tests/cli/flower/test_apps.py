@@ -14,7 +14,7 @@ pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip instal
 from chain.encoding.codec import encode
 from chain.encoding.signatures import Domain, verify
 from chain.errors.keys import DevelopmentKeyRefused
-from cli.flower.apps import open_member
+from cli.flower.apps import open_node
 from cli.main import main
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.operations.deployment import load_deployment
@@ -47,14 +47,14 @@ def workspace(deployed, tmp_path, monkeypatch):
 
 
 def test_a_member_signs_as_the_ledger_expects(workspace):
-    member = open_member({"organization": "meadow"})
+    node = open_node({"organization": "meadow"})
     resolved, deployment = load_resolved(workspace), load_deployment(workspace.deployment)
     domain = Domain(deployment.chain_id, deployment.address)
     digest = bytes(range(32))
-    assert verify(domain.evidence_digest(digest), member.sign(digest), resolved.organization[4].address)
-    assert "0x" + member.terms_hash.hex() == deployment.terms_hash
-    assert member.maximum == 300
-    assert member.rounds == resolved.consortium.rounds
+    assert verify(domain.evidence_digest(digest), node.sign(digest), resolved.organization[4].address)
+    assert "0x" + node.terms_hash.hex() == deployment.terms_hash
+    assert node.maximum == 300
+    assert node.rounds == resolved.consortium.rounds
 
 
 def agree_on_privacy(workspace):
@@ -67,57 +67,57 @@ def agree_on_privacy(workspace):
 
 @pytest.fixture
 def salts(monkeypatch):
-    """The salts that members' tasks are opened with."""
+    """The salts that members are opened with."""
     seen = []
-    monkeypatch.setattr("cocogen.evidence.local.LearningTask", lambda *_, salts, **__: seen.append(salts))
+    monkeypatch.setattr("cocogen.evidence.member.Member", lambda *_, salt: seen.append(salt))
     return seen
 
 
 def test_without_privacy_salts_are_those_of_local_runs(workspace, salts):
-    open_member({"organization": "north"}).task()
+    open_node({"organization": "north"}).member()
     assert salts == [None]
 
 
 def test_under_privacy_the_salt_follows_from_the_organizations_key(workspace, salts, monkeypatch):
     agree_on_privacy(workspace)
     for name in ("north", "north", "harbor"):
-        open_member({"organization": name}).task()
-    north, again, harbor = (each[0] for each in salts)
+        open_node({"organization": name}).member()
+    north, again, harbor = salts
     assert len(north) == 32
     assert north == again
     assert north != harbor
     monkeypatch.setattr("chain.keys.accounts.Accounts.signer", lambda *_: Account.from_key(b"\x07" * 32))
-    open_member({"organization": "north"}).task()
-    assert salts[3][0] not in {north, harbor}
+    open_node({"organization": "north"}).member()
+    assert salts[3] not in {north, harbor}
 
 
 def test_under_privacy_another_contract_has_another_salt_and_other_orders(workspace, salts):
     agree_on_privacy(workspace)
-    first = open_member({"organization": "north"})
+    first = open_node({"organization": "north"})
     record = json.loads(workspace.deployment.read_text())
     record["chain_id"] += 1
     workspace.deployment.write_text(json.dumps(record))
-    second = open_member({"organization": "north"})
-    first.task(), second.task()
+    second = open_node({"organization": "north"})
+    first.member(), second.member()
     assert first.orders.folder.parent == second.orders.folder.parent == workspace.root / "flower-orders"
     assert first.orders != second.orders
-    # The task of each was opened with what its own member signs.
+    # Each was opened with what its own member signs.
     assert salts[0] != salts[1]
 
 
-def test_under_privacy_a_node_without_a_key_opens_no_task(workspace):
+def test_under_privacy_a_node_without_a_key_opens_no_member(workspace):
     agree_on_privacy(workspace)
     record = json.loads(workspace.deployment.read_text())
     record["details"]["ledger"] = "https://node.example.org"
     workspace.deployment.write_text(json.dumps(record))
     with pytest.raises(DevelopmentKeyRefused):
-        open_member({"organization": "north"}).task()
+        open_node({"organization": "north"}).member()
 
 
 @pytest.mark.parametrize("configuration", [{}, {"organization": "nobody"}, {"organization": 3}])
 def test_a_node_must_name_one_of_the_organizations(workspace, configuration):
     with pytest.raises(ConfigurationError, match="which is none of north, harbor"):
-        open_member(configuration)
+        open_node(configuration)
 
 
 def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
@@ -125,7 +125,7 @@ def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
     content["organization"][0]["generated_cap"] += 1
     workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     with pytest.raises(ConfigurationError, match="records the terms"):
-        open_member({"organization": "north"})
+        open_node({"organization": "north"})
 
 
 def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
@@ -141,10 +141,11 @@ def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
     workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
     workspace.deployment.write_text(json.dumps(record))
-    assert open_member({"organization": "north"}).task().registered.sum() == 385
+    member = open_node({"organization": "north"}).member()
+    assert (member.name, member.registered) == ("north", 105)
     (tmp_path / "terms" / "ours.npz").unlink()
     with pytest.raises(DatasetError, match=r"ours\.npz"):
-        open_member({"organization": "north"}).task()
+        open_node({"organization": "north"}).member()
 
 
 def test_on_a_real_chain_a_development_key_is_refused(workspace):
@@ -152,4 +153,4 @@ def test_on_a_real_chain_a_development_key_is_refused(workspace):
     record["details"]["ledger"] = "https://node.example.org"
     workspace.deployment.write_text(json.dumps(record))
     with pytest.raises(DevelopmentKeyRefused):
-        open_member({"organization": "north"}).sign(bytes(32))
+        open_node({"organization": "north"}).sign(bytes(32))

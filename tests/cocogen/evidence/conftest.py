@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cocogen.evidence.bundle import Bundle
-from cocogen.evidence.local import Assignment, LearningTask, RoundEvidence, SharedModel
+from cocogen.evidence.local import Agreed, Assignment, Local, SharedModel
+from cocogen.evidence.measurement import RoundEvidence
 from cocogen.ledger import Member
 from cocogen.terms.sections import Generation, Learning, Partition
 
@@ -29,13 +30,13 @@ def verify(address: str, digest: bytes, signature: bytes) -> bool:
     return any(f"0x{name}" == address and sign(name, digest) == signature for name in (*NAMES, "mallory"))
 
 
-def make_task(seed: int = 3, split: int = 0, salts: list[bytes] | None = None, **learning: Any) -> LearningTask:
+def make_task(seed: int = 3, split: int = 0, salts: list[bytes] | None = None, **learning: Any) -> Local:
     terms = {"local_epochs": 3, "partition": Partition(alpha=1.0, sizes=SIZES), **learning}
     generation = Generation(pretraining_rounds=15, epochs=2, panel=40, maximum=60)
-    return LearningTask(Learning(dataset="diagnostic", **terms), generation, NAMES, seed, split, salts=salts)
+    return Local(Agreed(Learning(dataset="diagnostic", **terms), generation, NAMES, seed, split), salts=salts)
 
 
-def members(task: LearningTask, *, generated_cap: int = 60, compute_cap: int = 0) -> list[Member]:
+def members(task: Local, *, generated_cap: int = 60, compute_cap: int = 0) -> list[Member]:
     return [
         Member(name, f"0x{name}", int(local), generated_cap, compute_cap, 1.0, -float(local))
         for name, local in zip(NAMES, task.registered, strict=True)
@@ -46,7 +47,7 @@ def members(task: LearningTask, *, generated_cap: int = 60, compute_cap: int = 0
 class Scene:
     """A round as honest members leave it for the attester."""
 
-    task: LearningTask
+    task: Local
     shared: SharedModel
     quality: np.ndarray
     bundles: list[Any]
@@ -62,7 +63,7 @@ class Scene:
             "caps": members(self.task),
             "terms_hash": TERMS,
         }
-        return self.task.attest(**{**arguments, **changes})
+        return self.task.attester.attest(**{**arguments, **changes})
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,7 @@ def scene() -> Scene:
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[..., LearningTask]:
+def build() -> Callable[..., Local]:
     return make_task
 
 

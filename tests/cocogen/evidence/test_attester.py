@@ -10,7 +10,7 @@ import pytest
 
 from cocogen.data.samples import Samples
 from cocogen.evidence.attester import SUSPECT_TOLERANCE
-from cocogen.evidence.local import Assignment
+from cocogen.evidence.member import Assignment
 from cocogen.evidence.outliers import UPDATE_FACTOR
 from cocogen.files import canonical_json
 from cocogen.game.effective import effective_samples
@@ -363,7 +363,9 @@ def test_the_aggregation_of_the_terms_makes_the_model(scene, build, rule: str) -
         rest = [m for m in range(4) if m != n]
         without = aggregation.combine([clipped[m] for m in rest], [weights[m] for m in rest])
         worth = [
-            scene.task.coalition_utility([replace(scene.shared, classifier=state)], [scene.shared], [1], scene.shared)
+            scene.task.attester.coalition_utility(
+                [replace(scene.shared, classifier=state)], [scene.shared], [1], scene.shared
+            )
             for state in (evidence.aggregated.classifier, without)
         ]
         assert measurement.gain == pytest.approx(worth[0]((0,)) - worth[1]((0,)))
@@ -440,14 +442,14 @@ def test_synthetic_samples_of_another_shape_or_class_are_rejected(scene, forge) 
 
 
 def test_real_samples_passed_off_as_synthetic_are_rejected(scene, forge) -> None:
-    own, honest = scene.task._own[N], scene.bundles[N].synthetic
+    own, honest = scene.task.members[N].own, scene.bundles[N].synthetic
     chosen = [np.flatnonzero(own.labels == label)[0] for label in honest.labels]
     disguised = Samples(own.features[chosen], honest.labels)
     rejected(scene, forge(scene.bundles[N], synthetic=disguised), "not what its generator draws")
 
 
 def test_a_better_panel_than_the_generator_makes_is_rejected(scene, forge) -> None:
-    own, honest = scene.task._own[0], scene.bundles[N].panel
+    own, honest = scene.task.members[0].own, scene.bundles[N].panel
     chosen = [np.flatnonzero(own.labels == label)[n % 5] for n, label in enumerate(honest.labels)]
     polished = Samples(own.features[chosen], honest.labels)
     rejected(scene, forge(scene.bundles[N], panel=polished), "not what its generator draws")
@@ -484,6 +486,6 @@ def drawn_by(task, state: ModelState, bundle) -> tuple[Samples, Samples]:
 
     drawn = []
     for purpose, part in ((Purpose.SYNTHETIC, bundle.synthetic), (Purpose.PANEL, bundle.panel)):
-        rng = task._streams.get(purpose, 1, N)
+        rng = task.agreed.streams.get(purpose, 1, N)
         drawn.append(Samples(task.attester.generator.sample(state, part.labels, rng), part.labels))
     return drawn[0], drawn[1]

@@ -31,7 +31,7 @@ def test_round_trip(scene, tmp_path: Path) -> None:
 def test_no_real_sample_is_in_the_file(scene, tmp_path: Path) -> None:
     scene.bundles[0].save(tmp_path / "north.bundle")
     content = (tmp_path / "north.bundle").read_bytes()
-    own = scene.task._own[0].features
+    own = scene.task.members[0].own.features
     assert scene.bundles[0].synthetic.features[0].tobytes() in content
     assert not any(row.tobytes() in content for row in own)
 

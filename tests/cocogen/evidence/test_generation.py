@@ -9,7 +9,7 @@ import pytest
 
 from cocogen.data.samples import Samples
 from cocogen.errors import LearningError
-from cocogen.evidence.local import Assignment, LearningTask, SharedModel
+from cocogen.evidence.local import Agreed, Assignment, Local, SharedModel
 from cocogen.ledger import Member
 from cocogen.terms.sections import Generation, Learning, Partition
 
@@ -25,29 +25,29 @@ def verify(address: str, digest: bytes, signature: bytes) -> bool:
     return sign(address.removeprefix("0x"), digest) == signature
 
 
-def build(alpha: float = 1.0, **generation) -> LearningTask:
+def build(alpha: float = 1.0, **generation) -> Local:
     partition = Partition(alpha=alpha, sizes=(90, 60, 40, 20))
     learning = Learning(dataset="diagnostic", local_epochs=2, partition=partition)
     terms = Generation(**{"pretraining_rounds": 3, "panel": 40, "maximum": 60, **generation})
-    return LearningTask(learning, terms, NAMES, 3)
+    return Local(Agreed(learning, terms, NAMES, 3))
 
 
-def play(task: LearningTask, shared: SharedModel, number: int = 1, raw: int = 24) -> list:
+def play(task: Local, shared: SharedModel, number: int = 1, raw: int = 24) -> list:
     return task.train(number, shared, [Assignment(int(k), raw) for k in task.registered], TERMS, sign)
 
 
-def attest(task: LearningTask, shared: SharedModel, bundles: list, quality: np.ndarray):
+def attest(task: Local, shared: SharedModel, bundles: list, quality: np.ndarray):
     caps = [Member(n, f"0x{n}", int(k), 60, 0, 1.0, -float(k)) for n, k in zip(NAMES, task.registered, strict=True)]
-    return task.attest(1, shared, bundles, [f"0x{name}" for name in NAMES], verify, quality, caps, TERMS)
+    return task.attester.attest(1, shared, bundles, [f"0x{name}" for name in NAMES], verify, quality, caps, TERMS)
 
 
 @pytest.fixture(scope="module")
-def alone() -> LearningTask:
+def alone() -> Local:
     """Each trains its own mixture; lakeview and meadow hold one class each."""
     return build(alpha=0.02, generator="mixture", training="local")
 
 
-def held(task: LearningTask) -> list[set[int]]:
+def held(task: Local) -> list[set[int]]:
     return [set(np.flatnonzero(mix)) for mix in task.label_mix]
 
 
@@ -77,7 +77,7 @@ def test_a_shared_mixture_knows_the_classes_that_an_organization_lacks() -> None
     assert bundles[0].generator.digest() != shared.generator.digest()
 
 
-def test_alone_an_organization_generates_only_classes_that_it_holds(alone: LearningTask) -> None:
+def test_alone_an_organization_generates_only_classes_that_it_holds(alone: Local) -> None:
     shared = alone.pretrain()
     bundles = play(alone, shared)
     assert any(len(classes) == 1 for classes in held(alone))
@@ -87,7 +87,7 @@ def test_alone_an_organization_generates_only_classes_that_it_holds(alone: Learn
     assert min(bundle.manifest.raw for bundle in bundles) == 0
 
 
-def test_alone_the_shared_generator_stays_untrained(alone: LearningTask) -> None:
+def test_alone_the_shared_generator_stays_untrained(alone: Local) -> None:
     shared = alone.pretrain()
     assert shared.digest() == alone.initial_state().digest()
     evidence = attest(alone, shared, play(alone, shared), alone.measure_quality(shared))
@@ -95,7 +95,7 @@ def test_alone_the_shared_generator_stays_untrained(alone: LearningTask) -> None
     assert evidence.aggregated.classifier.digest() != shared.classifier.digest()
 
 
-def test_alone_the_worth_of_a_generator_is_that_of_the_classes_that_it_has_seen(alone: LearningTask) -> None:
+def test_alone_the_worth_of_a_generator_is_that_of_the_classes_that_it_has_seen(alone: Local) -> None:
     shared = alone.pretrain()
     quality = alone.measure_quality(shared)
     single = [n for n, classes in enumerate(held(alone)) if len(classes) == 1]
@@ -105,14 +105,14 @@ def test_alone_the_worth_of_a_generator_is_that_of_the_classes_that_it_has_seen(
     assert alone.attester.meter.measure(panel.features, panel.labels) < 0.6
 
 
-def test_alone_nobody_learns_from_the_others(alone: LearningTask) -> None:
+def test_alone_nobody_learns_from_the_others(alone: Local) -> None:
     shared = alone.pretrain()
     states = [bundle.generator for bundle in play(alone, shared)]
     for classes, state in zip(held(alone), states, strict=True):
         assert set(np.flatnonzero(state["weight"][:, 0])) == classes
 
 
-def test_alone_one_process_for_each_organization_gives_the_same_bundles(alone: LearningTask) -> None:
+def test_alone_one_process_for_each_organization_gives_the_same_bundles(alone: Local) -> None:
     shared = alone.pretrain()
     for n, together in enumerate(play(alone, shared)):
         other = build(alpha=0.02, generator="mixture", training="local")
@@ -143,10 +143,10 @@ def test_a_scaled_generator_update_of_the_mixture_is_rejected() -> None:
     task = build(generator="mixture")
     shared = task.pretrain()
     bundles, base = play(task, shared), shared.generator
-    own = bundles[1]
+    own, streams = bundles[1], task.agreed.streams
     scaled = type(base)({name: base[name] + np.float32(4.0) * (own.generator[name] - base[name]) for name in base})
     synthetic, panel = (
-        Samples(task.attester.generator.sample(scaled, part.labels, task._streams.get(purpose, 1, 1)), part.labels)
+        Samples(task.attester.generator.sample(scaled, part.labels, streams.get(purpose, 1, 1)), part.labels)
         for purpose, part in ((9, own.synthetic), (10, own.panel))
     )
     manifest = own.manifest.model_copy(
@@ -172,7 +172,7 @@ def test_memorization_is_reported_for_each_organization_that_generated() -> None
     honest = task.memorization(bundles)
     assert set(honest) == {"north", "harbor"}
     assert not any(found.flagged for found in honest.values())
-    own = task._own[0]
+    own = task.members[0].own
     stolen = replace(bundles[0], synthetic=Samples(own.features[:24], own.labels[:24]))
     found = task.memorization([stolen, *bundles[1:]])
     assert found["north"].flagged
@@ -187,6 +187,6 @@ def test_theta_tells_a_trained_generator_from_an_untrained_one() -> None:
     assert 0 < measured.theta < 0.8 * task.measure_theta(untrained, rounds=2).theta
 
 
-def test_theta_of_generators_trained_alone_is_refused(alone: LearningTask) -> None:
+def test_theta_of_generators_trained_alone_is_refused(alone: Local) -> None:
     with pytest.raises(LearningError, match="one generator for all"):
         alone.measure_theta(alone.initial_state())

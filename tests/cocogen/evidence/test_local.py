@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cocogen.errors import DatasetError, LearningError
-from cocogen.evidence.local import Assignment, LearningTask, SharedModel
+from cocogen.evidence.local import Agreed, Assignment, Local, SharedModel
 from cocogen.learning.generators.mixture import GaussianMixture
 from cocogen.learning.models.states import average
 from cocogen.learning.training.local import LocalWork, train_looped
@@ -39,9 +39,9 @@ def test_partition_is_described_as_it_is(scene) -> None:
 
 def test_nobody_trains_on_the_test_fold_or_the_holdout(scene) -> None:
     task = scene.task
-    rows = {row.tobytes() for own in task._own for row in own.features}
+    rows = {row.tobytes() for member in task.members for row in member.own.features}
     assert len(rows) == task.registered.sum()
-    assert not any(row.tobytes() in rows for row in task._test.features)
+    assert not any(row.tobytes() in rows for row in task.attester.test.features)
     assert not any(row.tobytes() in rows for row in task.attester.holdout.features)
 
 
@@ -150,21 +150,21 @@ def test_wrong_numbers_of_sizes_are_refused(build) -> None:
 def test_sizes_are_equal_unless_stated(build, kind: str) -> None:
     task = build(partition=Partition(kind=kind))
     assert task.registered.max() - task.registered.min() <= 1
-    assert task.registered.sum() + len(task._test.labels) + len(task.attester.holdout.labels) == 569
+    assert task.registered.sum() + len(task.attester.test.labels) + len(task.attester.holdout.labels) == 569
 
 
 def test_logistic_model_trains_and_is_attested(build, scene) -> None:
     task = build(model="logistic")
     shared = SharedModel(task.initial_state().classifier, scene.shared.generator)
-    before = task.evaluate(shared)
+    before = task.attester.evaluate(shared)
     bundles = play(task, shared)
-    evidence = task.attest(
+    evidence = task.attester.attest(
         1, shared, bundles, ["0xa"] * 4, lambda *_: True, scene.quality,
         [caps_of(int(k)) for k in task.registered], TERMS,
     )  # fmt: skip
     assert not evidence.rejected
     assert evidence.evaluation.accuracy > max(0.85, before.accuracy)
-    assert evidence.evaluation == task.evaluate(evidence.aggregated)
+    assert evidence.evaluation == task.attester.evaluate(evidence.aggregated)
 
 
 def caps_of(local: int):
@@ -180,7 +180,7 @@ def test_federation_reaches_the_agreed_accuracy_above_training_alone(build) -> N
     quality = [1.0] * 4
     for number in range(1, 6):
         bundles = play(task, shared, number, raw=0)
-        evidence = task.attest(
+        evidence = task.attester.attest(
             number, shared, bundles, ["0x"] * 4, lambda *_: True, quality,
             [caps_of(size) for size in sizes], TERMS,
         )  # fmt: skip
@@ -220,7 +220,7 @@ def test_progress_is_reported_to_the_end(scene) -> None:
 
 def test_threads_are_given_back(scene) -> None:
     before = torch.get_num_threads()
-    scene.task.evaluate(scene.shared)
+    scene.task.attester.evaluate(scene.shared)
     assert torch.get_num_threads() == before
 
 
@@ -241,7 +241,7 @@ def test_the_servers_optimizer_steps_from_the_shared_model_and_is_part_of_the_ne
     quality = np.ones(4)
     attested = [attest(each, shared, bundles, quality) for each in (task, plain)]
     mean = attested[1].aggregated
-    expected = task._server.step(shared.classifier, mean.classifier, shared.server)
+    expected = task.attester.server.step(shared.classifier, mean.classifier, shared.server)
     assert attested[0].aggregated.classifier.digest() == expected[0].digest() != mean.classifier.digest()
     assert attested[0].aggregated.server.digest() == expected[1].digest()
     assert attested[0].aggregated.generator.digest() == mean.generator.digest()
@@ -305,12 +305,12 @@ def test_scaffold_corrects_what_fedavg_does_not(build) -> None:
     for n, bundle in enumerate(task.train(2, evidence.aggregated, assignments, TERMS, sign, variates=variates)):
         work = LocalWork(
             evidence.aggregated.classifier,
-            task._own[n].features,
-            task._own[n].labels,
-            task._streams.get(Purpose.CLASSIFIER_BATCHES, 2, n),
+            task.members[n].own.features,
+            task.members[n].own.labels,
+            task.agreed.streams.get(Purpose.CLASSIFIER_BATCHES, 2, n),
             correction=variates[n].correction(evidence.aggregated),
         )
-        expected = train_looped(task._classifier, [work], task._schedule)[0].state
+        expected = train_looped(task.attester.classifier, [work], task.agreed.schedule)[0].state
         assert bundle.classifier.distance(expected) < 1e-4
 
 
@@ -330,7 +330,7 @@ def test_evidence_that_was_corrected_by_another_variate_is_rejected(build) -> No
     mean = average([v.state for v in kept], [v.weight for v in kept])
     assert shared_variate(judged.aggregated).digest() == mean.digest()
     plain = build(momentum=0.0, learning_rate=0.2)
-    assert set(attest(plain, shared, bundles, quality).rejected) == set(task.names)
+    assert set(attest(plain, shared, bundles, quality).rejected) == set(task.agreed.names)
 
 
 def test_training_together_with_scaffold_is_the_rounds_without_evidence(build) -> None:
@@ -351,7 +351,7 @@ def test_a_generator_handed_in_takes_the_place_of_that_of_the_terms(scene) -> No
     mixture = GaussianMixture(shape=(30,), classes=2)
     learning = Learning(dataset="diagnostic", local_epochs=1, partition=Partition(alpha=1.0, sizes=(90, 60, 40, 20)))
     generation = Generation(generator="cvae", pretraining_rounds=1, panel=8)
-    task = LearningTask(learning, generation, scene.task.names, 3, generator=mixture)
+    task = Local(Agreed(learning, generation, scene.task.agreed.names, 3, generator=mixture))
     shared = task.pretrain()
     assert set(shared.generator) == set(mixture.initial_state(np.random.default_rng(0)))
     bundles = play(task, shared)
@@ -362,4 +362,6 @@ def test_a_generator_handed_in_takes_the_place_of_that_of_the_terms(scene) -> No
 def attest(task, shared, bundles: list, quality: np.ndarray, number: int = 1, variates: list[Variate] | None = None):
     caps = [SimpleNamespace(data_cap=90, generated_cap=60, compute_cap=0)] * 4
     addresses = [f"0x{n}" for n in range(4)]
-    return task.attest(number, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS, variates=variates)
+    return task.attester.attest(
+        number, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS, variates=variates
+    )

@@ -31,9 +31,9 @@ def expectations(scene) -> list[Expectation]:
             inputs=30,
             classes=2,
             panel=8,
-            schedule=task._schedule,
+            schedule=task.agreed.schedule,
         )
-        for n, name in enumerate(task.names)
+        for n, name in enumerate(task.agreed.names)
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from cocogen.errors import ConfigurationError
-from cocogen.evidence.local import Assignment
+from cocogen.evidence.member import Assignment
 from cocogen.evidence.privacy import UpdatePrivacy, noise_stream, privacy_report, spent_epsilon
 from cocogen.learning.models.states import ModelState
 from cocogen.terms.sections import Privacy
@@ -68,7 +68,7 @@ def test_two_orders_of_a_round_do_not_share_noise(private, signer) -> None:
     )
     assert first.digest() == again.digest()
     # The difference of two clipped updates is at most 2C; with noise of its own each it is far longer.
-    noise = private.task._privacy.deviation * np.sqrt(2 * sum(array.size for array in first.values()))
+    noise = private.task.agreed.privacy.deviation * np.sqrt(2 * sum(array.size for array in first.values()))
     assert first.distance(other) == pytest.approx(noise, rel=0.2)
 
 
@@ -85,7 +85,7 @@ def private(scene, build, signer):
 
 @pytest.fixture
 def mechanism(private) -> UpdatePrivacy:
-    return private.task._privacy
+    return private.task.agreed.privacy
 
 
 def size(model: ModelState) -> int:

@@ -15,7 +15,8 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from cocogen.flower.node import Member, client_app
+from cocogen.evidence.member import Agreed, Member
+from cocogen.flower.node import Node, client_app
 from cocogen.flower.orders import AnsweredOrders
 from cocogen.rounds.loop import RoundLoop
 
@@ -58,8 +59,8 @@ class LoopbackGrid:
         return [each for each in found if isinstance(each, Message)]
 
 
-def _known(member: Member, _configuration: Mapping[str, Any]) -> Member:
-    return member
+def _known(node: Node, _configuration: Mapping[str, Any]) -> Node:
+    return node
 
 
 @pytest.fixture(autouse=True)
@@ -76,36 +77,37 @@ def quick_clinics(agree_on_clinics):
 @pytest.fixture
 def make_loop(quick_clinics, tmp_path_factory):
     """New loops of the same terms, each over its own ledger and workspace."""
-    return lambda: quick_clinics.loop(tmp_path_factory.mktemp("workspace"))
+    return lambda **how: quick_clinics.loop(tmp_path_factory.mktemp("workspace"), **how)
 
 
 @pytest.fixture
-def make_member():
-    """The member of a loop's organization, as its node would open it."""
+def make_node():
+    """The node of a loop's organization, as it is opened on a machine of its own: it knows nothing of the loop."""
 
-    def make(loop: RoundLoop, name: str, **changes) -> Member:
+    def make(loop: RoundLoop, name: str, **changes) -> Node:
+        ledger, agreed = loop.ledger, Agreed.of(loop.resolved)
         facts = {
             "organization": name,
-            "terms_hash": loop.ledger.decoded.terms_hash,
+            "terms_hash": ledger.decoded.terms_hash,
             "rounds": 5,
             "maximum": 300,
             "orders": AnsweredOrders(loop.workspace.root / "flower-orders"),
-            "sign": lambda digest: loop.ledger.sign(name, digest),
-            "task": lambda: loop.task,
+            "sign": lambda digest: ledger.sign(name, digest),
+            "member": lambda: Member(agreed, agreed.source(), agreed.names.index(name)),
         }
-        return Member(**facts | changes)
+        return Node(**facts | changes)
 
     return make
 
 
 @pytest.fixture
-def make_grid(make_member):
+def make_grid(make_node):
     """A grid on which node 100 + n belongs to organization n of a loop."""
 
-    def make(loop: RoundLoop) -> LoopbackGrid:
+    def make(loop: RoundLoop, **changes) -> LoopbackGrid:
         grid = LoopbackGrid()
         for n, name in enumerate(loop.resolved.names):
-            grid.nodes[100 + n] = client_app(partial(_known, make_member(loop, name)))
+            grid.nodes[100 + n] = client_app(partial(_known, make_node(loop, name, **changes)))
         return grid
 
     return make

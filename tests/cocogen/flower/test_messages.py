@@ -12,7 +12,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from cocogen.errors import LearningError
-from cocogen.evidence.local import Assignment
+from cocogen.evidence.member import Assignment
 from cocogen.flower.messages import (
     Identity,
     Order,

@@ -16,13 +16,13 @@ from cocogen.learning.models.states import SharedModel
 RUN = 77
 
 
-def test_nodes_give_the_same_rounds_as_this_process(scaffolding_clinics, make_grid, make_member, tmp_path, monkeypatch):
+def test_nodes_give_the_same_rounds_as_this_process(scaffolding_clinics, make_grid, make_node, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PAUSE", 0.0)
     here, there = (scaffolding_clinics.loop(tmp_path / place) for place in ("here", "there"))
     expected = [here.play(), here.play()]
     grid, orders = make_grid(there), []
     for n, name in enumerate(there.resolved.names):
-        app = client_app(lambda _, name=name: make_member(there, name))
+        app = client_app(lambda _, name=name: make_node(there, name))
 
         def node(message, context, app=app, n=n):
             if message.metadata.message_type == "train":

@@ -224,13 +224,13 @@ def test_an_answer_that_is_late_counts_when_it_comes(make_loop, make_grid, monke
     assert [kind for kind, _ in grid.sent].count("query") == 6
 
 
-def test_a_node_without_the_signature_of_its_organization_gets_no_work(make_loop, make_grid, make_member):
+def test_a_node_without_the_signature_of_its_organization_gets_no_work(make_loop, make_grid, make_node):
     loop = make_loop()
     grid = make_grid(loop)
     del grid.nodes[103]
-    forged = make_member(loop, "hillside", sign=lambda digest: loop.ledger.sign("north", digest))
+    forged = make_node(loop, "hillside", sign=lambda digest: loop.ledger.sign("north", digest))
     grid.nodes[300] = client_app(lambda _: forged)
-    grid.nodes[301] = client_app(lambda _: make_member(loop, "nobody", sign=lambda digest: b""))
+    grid.nodes[301] = client_app(lambda _: make_node(loop, "nobody", sign=lambda digest: b""))
     (report,) = play(loop, grid)
     assert report.rejected == {"hillside": "no node of it is connected"}
     assert {node for kind, node in grid.sent if kind == "train"} == {100, 101, 102, 104, 105}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cocogen.errors import DatasetError
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.learning.models.classifiers import build_classifier
 from cocogen.learning.models.states import average
@@ -57,14 +57,14 @@ def test_a_measured_accuracy_is_that_of_the_learning_task_itself(measured):
     learning = Learning(
         dataset="diagnostic", local_epochs=1, hidden=8, partition=Partition(alpha=0.1, sizes=(30, 30, 30))
     )
-    direct = LearningTask(learning, Generation(), ("0", "1", "2"), seed=7, split=1)
+    direct = Local(Agreed(learning, Generation(), ("0", "1", "2"), seed=7, split=1))
     found = next(run for run in measured if (run.samples, run.alpha, run.repeat) == (90, 0.1, 1))
     assert found.accuracy == direct.train_together(2).accuracy
     assert found.heterogeneity == mean_heterogeneity(direct.heterogeneity, direct.registered)
 
 
 def test_training_together_goes_on_from_the_average_of_the_round_before():
-    direct = LearningTask(task_of().learning, Generation(), ("0", "1", "2"), seed=7)
+    direct = Local(Agreed(task_of().learning, Generation(), ("0", "1", "2"), seed=7))
     losses = [direct.train_together(rounds).loss for rounds in (1, 2, 4)]
     assert losses == sorted(losses, reverse=True)
     assert losses[2] < 0.7 * losses[0]
@@ -135,12 +135,8 @@ def test_repeats_beyond_the_test_folds_cut_the_data_anew():
 def test_sizes_follow_the_proportions_of_the_terms():
     task = task_of(partition=Partition(sizes=(200, 100, 20)))
     [found] = measure(task, Design((48,), (1.0,), 1))
-    direct = LearningTask(
-        task.learning.model_copy(update={"partition": Partition(alpha=1.0, sizes=(29, 15, 4))}),
-        Generation(),
-        ("0", "1", "2"),
-        seed=7,
-    )
+    learning = task.learning.model_copy(update={"partition": Partition(alpha=1.0, sizes=(29, 15, 4))})
+    direct = Local(Agreed(learning, Generation(), ("0", "1", "2"), seed=7))
     assert found.heterogeneity == mean_heterogeneity(direct.heterogeneity, direct.registered)
     assert found.accuracy == direct.train_together(2).accuracy
 

@@ -15,7 +15,7 @@ import pytest
 
 from chain.twin.ledger import MemoryProvider
 from cocogen.errors import LearningError
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.operations import study
 from cocogen.operations.registration import register
 from cocogen.operations.study import StudyRun, play_rounds
@@ -56,7 +56,7 @@ def test_every_fold_is_played_three_ways_and_the_same_in_one_process_or_many(tmp
 
 def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=2))
-    task = LearningTask(consortium.learning, consortium.generation, consortium.names, 7)
+    task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, 7))
     registration = register(consortium, MemoryProvider(7), task)
     planned = play_rounds(registration, MemoryProvider(7), task)
     none = play_rounds(registration, MemoryProvider(7), task, mechanism_name="vcfl")
@@ -127,8 +127,8 @@ def test_what_reaches_the_whole_group_leaves_workers_to_the_parent(number):
 
 def test_a_fold_whose_last_rounds_are_void_counts_by_the_model_that_is_left(tmp_path, monkeypatch):
     consortium = load_consortium(short(tmp_path, rounds=1))
-    task = LearningTask(consortium.learning, consortium.generation, consortium.names, 7)
-    initial = task.evaluate(task.initial_state()).accuracy
+    task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, 7))
+    initial = task.attester.evaluate(task.initial_state()).accuracy
     void, counted = SimpleNamespace(evaluation={}), SimpleNamespace(evaluation={"accuracy": 0.75})
     played = iter([[counted, void], [void]])
     monkeypatch.setattr(study, "play_rounds", lambda *_, **__: next(played))

@@ -11,7 +11,7 @@ import pytest
 from chain.errors.chain import LedgerError
 from chain.twin.ledger import MemoryProvider
 from cocogen.errors import ConfigurationError, EvidenceRejected, WorkspaceError
-from cocogen.evidence.local import Assignment, LearningTask
+from cocogen.evidence.local import Assignment, Local
 from cocogen.operations.registration import Registration, measurement_disagreements, register, rule_disagreements
 from cocogen.rounds.attested import Attested
 from cocogen.rounds.loop import RoundLoop
@@ -34,7 +34,7 @@ def consortium(clinics) -> Consortium:
 
 
 @pytest.fixture(scope="module")
-def task(clinics) -> LearningTask:
+def task(clinics) -> Local:
     return clinics.task
 
 

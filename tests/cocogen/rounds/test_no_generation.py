@@ -10,7 +10,7 @@ import pytest
 from chain.twin.ledger import MemoryProvider
 from cocogen.data.sets import DataFolders
 from cocogen.errors import ConfigurationError, DatasetError
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.operations.registration import register
 from cocogen.rounds.loop import RoundLoop
 from cocogen.rounds.workspace import Workspace
@@ -67,16 +67,9 @@ def terms(folder: Path, positives: int = 3, **changes: object) -> Consortium:
     return load_consortium(folder / "terms.toml")
 
 
-def task_of(consortium: Consortium, split: int = 0) -> LearningTask:
-    return LearningTask(
-        consortium.learning,
-        consortium.generation,
-        consortium.names,
-        consortium.consortium.seed,
-        split,
-        folders=DataFolders(consortium.folder),
-        generates=consortium.generates,
-    )
+def task_of(consortium: Consortium, split: int = 0) -> Local:
+    agreed = Agreed.of(consortium, split)
+    return Local(agreed, agreed.source(DataFolders(consortium.folder)))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +140,12 @@ def test_where_no_holdout_is_large_enough_other_ways_out_are_named(tmp_path: Pat
 
 def test_a_holdout_that_tells_little_is_said_to_and_what_would_do(tmp_path: Path) -> None:
     consortium = terms(tmp_path, positives=45, maximum=30)
-    said = task_of(consortium).doubt
+    said = task_of(consortium).attester.doubt
     assert said is not None
     assert "holdout of 9 samples tells little" in said[0]
     assert "more samples" in said[1]
     assert "generation.maximum = 0" in said[1]
-    assert task_of(terms(tmp_path, positives=45, maximum=0)).doubt is None
+    assert task_of(terms(tmp_path, positives=45, maximum=0)).attester.doubt is None
     table = np.load(tmp_path / "rare.npz")
     np.savez(tmp_path / "rare.npz", features=table["features"] + 2.0 * table["labels"][:, None], labels=table["labels"])
-    assert task_of(consortium).doubt is None
+    assert task_of(consortium).attester.doubt is None

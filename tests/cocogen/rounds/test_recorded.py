@@ -11,7 +11,7 @@ import pytest
 
 from cocogen.contribution import exact_shapley, leave_one_out
 from cocogen.errors import LearningError, WorkspaceError
-from cocogen.evidence.local import Assignment
+from cocogen.evidence.member import Assignment
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.learning.models.states import average
 from cocogen.ledger import RoundOutcome
@@ -30,7 +30,7 @@ class Recorded(History):
     """One recorded round, without a chain and without the files of its first models."""
 
     def __init__(self, scene, root, present=(True,) * 4) -> None:
-        self.scene, self.task = scene, scene.task
+        self.scene, self.attester = scene, scene.task.attester
         bundles = [bundle if there else None for bundle, there in zip(scene.bundles, present, strict=True)]
         self.evidence = scene.attest(bundles)
         outcome = RoundOutcome(1, "settled", (True,) * 4, self.evidence.contributions, (0,) * 4)
@@ -62,7 +62,7 @@ class Recorded(History):
 
 
 def recorded_round(history: Recorded, *arguments, **options) -> RecordedRound:
-    return recorded.recorded_round(history, history.task, *arguments, **options)
+    return recorded.recorded_round(history, history.attester, *arguments, **options)
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def history(scene, tmp_path) -> Recorded:
 def test_everybody_together_is_the_recorded_model_and_nobody_the_shared_one(history, scene) -> None:
     played = recorded_round(history)
     assert (played.number, played.players, played.samples) == (1, (0, 1, 2, 3), len(scene.task.attester.holdout.labels))
-    assert played.game(range(4)) == scene.task.coalition_utility(
+    assert played.game(range(4)) == scene.task.attester.coalition_utility(
         [history.evidence.aggregated], [scene.shared], [1], scene.shared
     )((0,))
-    assert played.game(()) == scene.task.coalition_utility([], [], [], scene.shared)(())
+    assert played.game(()) == scene.task.attester.coalition_utility([], [], [], scene.shared)(())
 
 
 def test_leave_one_out_of_the_loss_is_the_gain_of_the_evidence(history) -> None:
@@ -100,7 +100,9 @@ def test_a_coalition_is_worth_the_step_that_the_server_takes_with_it_alone(
     game, contributions = recorded_round(history).game, history.evidence.contributions
 
     def worth(state) -> float:
-        return scene.task.coalition_utility([replace(newer, classifier=state)], [newer], [1], scene.shared)((0,))
+        return scene.task.attester.coalition_utility([replace(newer, classifier=state)], [newer], [1], scene.shared)(
+            (0,)
+        )
 
     assert game(range(4)) == worth(history.evidence.aggregated.classifier)
     assert game(()) == worth(newer.classifier)
@@ -116,7 +118,9 @@ def test_a_coalition_is_worth_the_step_that_the_server_takes_with_it_alone(
 
 def test_what_another_optimizer_remembers_has_no_worth(scene, build) -> None:
     remembering = replace(scene, task=build(server=Server(optimizer="momentum"))).attest().aggregated
-    utility = build(server=Server(optimizer="adam")).coalition_utility([scene.shared], [remembering], [1], remembering)
+    utility = build(server=Server(optimizer="adam")).attester.coalition_utility(
+        [scene.shared], [remembering], [1], remembering
+    )
     with pytest.raises(LearningError, match="is not one of 'adam'"):
         utility((0,))
 
@@ -207,7 +211,7 @@ def test_nobody_whom_the_ledger_recorded_can_be_left_out(history, left_out) -> N
 def test_the_robust_aggregation_of_the_terms_is_used(scene, build) -> None:
     updates = [scene.shared.__class__(b.classifier, b.generator) for b in scene.bundles]
     plain, robust, clipped = (
-        build(**terms).coalition_utility(updates, [scene.shared] * 4, [1, 2, 3, 4], scene.shared)((0, 1, 2, 3))
+        build(**terms).attester.coalition_utility(updates, [scene.shared] * 4, [1, 2, 3, 4], scene.shared)((0, 1, 2, 3))
         for terms in ({}, {"aggregation": "trimmed-mean", "trim": 0.3}, {"clip_norm": 0.5})
     )
     assert len({plain, robust, clipped}) == 3

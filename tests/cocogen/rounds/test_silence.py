@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chain.twin.ledger import MemoryProvider
-from cocogen.evidence.local import LearningTask
+from cocogen.evidence.local import Agreed, Local
 from cocogen.ledger import Contribution
 from cocogen.operations.registration import register
 from cocogen.rounds.loop import RoundLoop
@@ -172,7 +172,7 @@ def test_no_clinic_saves_a_wei_by_silence_in_any_round(tmp_path, rule):
     terms.write_text(CLINICS.read_text().replace("[settlement]", f'[settlement]\nabsence = "{rule}"'))
     consortium = load_consortium(terms)
     seed = consortium.consortium.seed
-    task = LearningTask(consortium.learning, consortium.generation, consortium.names, seed, split=0)
+    task = Local(Agreed.of(consortium))
     registration = register(consortium, MemoryProvider(seed), task)
     workspace = Workspace(tmp_path / "workspace")
     registration.shared.save(workspace.initial_model)

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from cocogen.errors import ConfigurationError, LearningError
-from cocogen.evidence.local import Assignment, LearningTask
+from cocogen.evidence.local import Agreed, Assignment, Local
 from cocogen.learning.generators.diffusion import BOUND, SAMPLING_STEPS, ConditionalDiffusion
 from cocogen.learning.models.states import ModelState, average
 from cocogen.learning.training.local import LocalWork, Schedule, train_looped, train_stacked
@@ -252,13 +252,14 @@ def test_a_round_with_a_diffusion_generator_is_attested(diffusers) -> None:
     names, terms = ("north", "harbor", "meadow"), bytes(range(32))
     generation = Generation(generator="diffusion", pretraining_rounds=1, hidden=16, panel=8, maximum=20)
     partition = Partition(alpha=1.0, sizes=(120, 80, 60))
-    task = LearningTask(Learning(dataset="digits", local_epochs=1, partition=partition), generation, names, 3)
+    learning = Learning(dataset="digits", local_epochs=1, partition=partition)
+    task = Local(Agreed(learning, generation, names, 3))
     shared = task.pretrain()
     bundles = task.train(
         1, shared, [Assignment(int(k), 12) for k in task.registered], terms, lambda name, digest: digest + name.encode()
     )
     caps = [Member(n, f"0x{n}", int(k), 20, 0, 1.0, -float(k)) for n, k in zip(names, task.registered, strict=True)]
-    evidence = task.attest(
+    evidence = task.attester.attest(
         1,
         shared,
         bundles,

@@ -1,0 +1,1 @@
+"""Where the members' and the attester's samples come from."""

@@ -1,0 +1,41 @@
+"""What a source of samples is asked for, by whom. Left out: where it has them from, such as :mod:`.split`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cocogen.data.samples import Samples
+
+__all__ = ["Reserved", "Source"]
+
+
+class Reserved(NamedTuple):
+    """What no organization has seen: the attester's own ``holdout``, and the ``test`` fold that judges models."""
+
+    holdout: Samples
+    test: Samples
+
+
+class Source(Protocol):
+    """Standardized samples, each read for whoever holds it: who asks for its own gets nobody else's.
+
+    ``shape``: that of one sample, before it was flattened. ``counts``: (N, C) int64, samples of each organization and
+    class, which all agreed on when they registered. Both are known to everybody.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def counts(self) -> NDArray[np.int64]: ...
+
+    def of_member(self, n: int) -> Samples:
+        """The own samples of organization ``n``: for that member alone."""
+        ...
+
+    def of_attester(self) -> Reserved:
+        """Holdout and test fold: for the attester alone."""
+        ...
