@@ -36,6 +36,7 @@ forge: ## the contract's own tests (needs node: cd contracts && npm ci)
 check: install lint contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/python tools/local_imports.py
 
 lint: install ## ruff: style and format
 	$(BIN)/ruff check .

@@ -38,3 +38,17 @@ def test_links_between_documents_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
     assert [target for target in targets if not (ROOT / document).parent.joinpath(target).exists()] == []
+
+
+def test_every_room_of_the_architecture_and_every_file_on_its_walks_exists():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture, walks = page.partition("## Five walks")[::2]
+    rooms = set(re.findall(r"\b((?:cli|benchmarks|chain|cocogen)/[a-z_/]*(?:\.py)?)(?=\s)", picture))
+    assert {room for room in rooms if not (ROOT / room).exists()} == set()
+    drawn = set(re.findall(r"^cocogen/(\w+)/", picture, re.MULTILINE))
+    assert {path.parent.name for path in (ROOT / "cocogen").glob("*/__init__.py")} - drawn == set()
+    sources = [path.as_posix() for room in ("cocogen", "chain", "cli") for path in (ROOT / room).rglob("*.py")]
+    sources += [path.as_posix() for path in (ROOT / "contracts" / "src").rglob("*.sol")]
+    named = set(re.findall(r"`([\w/]+\.(?:py|sol))`", walks))
+    assert len(named) > 40
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in sources)} == set()
