@@ -9,7 +9,7 @@ import click
 
 from cli.options import common
 from cli.output import emit, progress, say, table
-from cocogen.operations.results import plain_contribution
+from cocogen.operations.plain import plain_contribution
 
 if TYPE_CHECKING:
     from cli.request import Request

@@ -9,7 +9,7 @@ import click
 
 from cli.options import common, organization_option
 from cli.output import emit, units, word
-from cocogen.operations.results import plain_receipt
+from cocogen.operations.plain import plain_receipt
 
 if TYPE_CHECKING:
     from cli.request import Request

@@ -10,7 +10,7 @@ import click
 from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, say, table, units
 from cli.repeats import once, yes_option
-from cocogen.operations.results import plain_contribution, plain_receipt
+from cocogen.operations.plain import plain_contribution, plain_receipt
 from cocogen.operations.sent import once_by_state
 
 if TYPE_CHECKING:
@@ -199,9 +199,10 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     An organization whose account is a contract wallet cannot sign here: its owners sign the digest shown, and
     --signature takes what they made.
     """
-    from cli.memorization import describe, inspect_round, warn
-    from cli.privacy import print_privacy, privacy_data
+    from cli.memorization import describe, warn
+    from cli.privacy import print_privacy
     from cocogen.errors import ConfigurationError
+    from cocogen.operations.leakage import inspect_round, privacy_spent
     from cocogen.rounds.wallets import add_evidence_signature, unsigned_evidence
 
     if signature is not None and (organization is None or not _is_hexadecimal(signature)):
@@ -217,7 +218,7 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
             n = session.index(str(organization))
             paths = [add_evidence_signature(session.workspace, session.ledger, session.resolved, number, n, made)]
         digests = {path.stem: unsigned_evidence(path, session.ledger) for path in paths}
-        spent = privacy_data(session, list(digests))
+        spent = privacy_spent(session, list(digests))
         # What a signature is added to was looked at when it was made.
         looked_at = {} if signature is not None else inspect_round(session, number, digests)
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items() if digest is not None}

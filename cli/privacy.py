@@ -1,36 +1,16 @@
-"""What the updates of a consortium's rounds have spent of their organizations' privacy."""
+"""What the updates of a consortium's rounds have spent of their organizations' privacy, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.output import table
 
-if TYPE_CHECKING:
-    from cocogen.operations.session import Session
-
-__all__ = ["print_privacy", "privacy_data"]
-
-
-def privacy_data(session: Session, names: Sequence[str]) -> dict[str, Any] | None:
-    """ε of ``names`` so far as plain JSON values (``cocogen.evidence.privacy.privacy_report``), None where not agreed.
-
-    Every bundle in the workspace counts, whatever became of its round. ``rounds``: their number.
-    """
-    agreed = session.resolved.learning.privacy
-    if agreed is None:
-        return None
-    from cocogen.evidence.privacy import UpdatePrivacy, privacy_report
-
-    begun = range(1, session.ledger.state().round + 1)
-    handed_in = {name: sum(session.workspace.bundle(number, name).exists() for number in begun) for name in names}
-    privacy = UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta)
-    return privacy_report(privacy, handed_in) | {"rounds": handed_in}
+__all__ = ["print_privacy"]
 
 
 def print_privacy(data: dict[str, Any]) -> None:
-    """The table of :func:`privacy_data`."""
+    """The table of :func:`cocogen.operations.leakage.privacy_spent`."""
     rows = [
         [
             name,

@@ -9,7 +9,7 @@ import click
 from cli.delivery import delivery_text
 from cli.options import common
 from cli.output import emit, note, say, table, units
-from cocogen.operations.results import plain_receipt
+from cocogen.operations.plain import plain_receipt
 
 if TYPE_CHECKING:
     from cli.request import Request

@@ -24,8 +24,8 @@ ANNOUNCEMENT = {
 # Nearly all that the main job imports. Importing it once compiles it, so that the first run is as fast as the next;
 # compiling all of PyTorch, SciPy and scikit-learn would take four times as long.
 MODULES = (
-    "chain.audit, chain.backends.embedded, chain.twin.ledger, cli.audit, cli.main, cli.memorization, cli.privacy, "
-    "cli.run, cocogen.evidence.local, cocogen.mechanisms, cocogen.operations.study, rich.progress, rich.table, "
+    "chain.audit, chain.backends.embedded, chain.twin.ledger, cli.audit, cli.main, cli.run, cocogen.evidence.local, "
+    "cocogen.mechanisms, cocogen.operations.deploy, cocogen.operations.run, rich.progress, rich.table, "
     "sklearn.datasets, web3.providers.eth_tester"
 )
 

@@ -16,7 +16,7 @@ from cocogen.systems import load_consortium
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["agreed_terms", "disagreements", "stated_terms"]
+__all__ = ["agreed_terms", "deployed_terms", "disagreements", "stated_terms"]
 
 
 def disagreements(session: Session, consortium: Consortium, *, measured: bool = True) -> list[str]:
@@ -47,7 +47,6 @@ def agreed_terms(session: Session, terms_file: Path | None = None) -> tuple[str,
     """Whether a terms file, by default the one that was deployed, still is the one that was agreed: "PASS", "FAIL" or,
     where that cannot be told, "INCOMPLETE"; and why, empty when it is."""
     copy = session.workspace.terms
-    deployed = Path(str(session.deployment.details.get("config", "")))
     if terms_file is None:
         try:
             digest = hashlib.sha256(copy.read_bytes()).hexdigest()
@@ -55,8 +54,13 @@ def agreed_terms(session: Session, terms_file: Path | None = None) -> tuple[str,
             return "FAIL", f"the agreed terms file {copy} cannot be read: {error.strerror}"
         if digest != session.resolved.terms_sha256:
             return "FAIL", f"terms file {copy} was altered after it was agreed"
-    path = terms_file or (deployed if deployed.is_file() else copy)
-    return _compared(path, partial(disagreements, session, measured=False))
+    return _compared(terms_file or deployed_terms(session), partial(disagreements, session, measured=False))
+
+
+def deployed_terms(session: Session) -> Path:
+    """The terms file that was deployed, or the copy of it in the workspace where it is no longer there."""
+    deployed = Path(str(session.deployment.details.get("config", "")))
+    return deployed if deployed.is_file() else session.workspace.terms
 
 
 def stated_terms(

@@ -16,8 +16,8 @@ from cocogen.errors import ConfigurationError, LedgerError, TermsDoNotFit, Works
 from cocogen.files import write_atomically
 from cocogen.ledger import Deployment, LedgerProvider
 from cocogen.operations.deployment import load_deployment, save_deployment
+from cocogen.operations.plain import plain_deployment
 from cocogen.operations.registration import Progress, register
-from cocogen.operations.results import plain_deployment
 from cocogen.operations.sent import NOTHING_SENT, Journal, Note, unheard
 from cocogen.operations.session import EMBEDDED, data_folders
 from cocogen.rounds.silence import needed_contributors, settles

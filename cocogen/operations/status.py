@@ -10,7 +10,7 @@ from typing import Any
 from cocogen.errors import WorkspaceError
 from cocogen.files import duration
 from cocogen.ledger import Deployment, Dispute, LedgerState, RoundOutcome
-from cocogen.operations.results import plain_deployment
+from cocogen.operations.plain import plain_deployment
 from cocogen.operations.sent import Intent
 from cocogen.operations.session import Session
 from cocogen.rounds.delivery import withheld

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from cli.memorization import inspect_run
 from cli.request import Request
 from cocogen.data.samples import Samples
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.local import Local
 from cocogen.evidence.member import Member
 from cocogen.learning.generators.cvae import ConditionalVAE
+from cocogen.operations.leakage import inspect_run
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]

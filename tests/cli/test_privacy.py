@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from cli.privacy import print_privacy, privacy_data
+from cli.privacy import print_privacy
 from cli.request import Request
 from cocogen.evidence.privacy import UpdatePrivacy, spent_epsilon
+from cocogen.operations.leakage import privacy_spent
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.sections import Privacy
 
@@ -42,7 +43,7 @@ def session(tmp_path) -> Any:
 
 
 def test_every_bundle_that_left_an_organization_counts(session) -> None:
-    data = privacy_data(session, ["north", "harbor", "meadow"])
+    data = privacy_spent(session, ["north", "harbor", "meadow"])
     assert data["rounds"] == {"north": 3, "harbor": 1, "meadow": 0}
     assert data["epsilon"] == {"north": spent(3), "harbor": spent(1), "meadow": 0.0}
     assert data["epsilon_replacement"]["harbor"] == spent(1, replacement=True)
@@ -51,11 +52,11 @@ def test_every_bundle_that_left_an_organization_counts(session) -> None:
 
 def test_where_nothing_is_agreed_nothing_is_said(session) -> None:
     session.resolved.learning.privacy = None
-    assert privacy_data(session, ["north"]) is None
+    assert privacy_spent(session, ["north"]) is None
 
 
 def test_the_table_says_epsilon_both_ways(session, capsys) -> None:
-    print_privacy(privacy_data(session, ["north", "meadow"]))
+    print_privacy(privacy_spent(session, ["north", "meadow"]))
     out = capsys.readouterr().out
     assert ["north", "3", f"{spent(3):.4g}", f"{spent(3, replacement=True):.4g}", "1e-06"] in [
         line.split() for line in out.splitlines()
