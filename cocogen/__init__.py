@@ -2,7 +2,8 @@
 
 The names below load on first use, so that ``import cocogen`` stays light: it needs neither torch, web3 nor
 scipy.optimize. Subpackages: ``cocogen.game`` (the model), ``cocogen.solvers`` (equilibria and their certificate),
-``cocogen.mechanisms`` (one round's plan), ``cocogen.learning`` (training, the only place that imports torch).
+``cocogen.mechanisms`` (one round's plan), ``cocogen.learning`` (training, the only place that imports torch),
+``cocogen.operations`` (what one does with a consortium).
 
 Examples
 --------
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from cocogen.game.strategies import GenerationAmounts, StrategyFamily
     from cocogen.mechanisms import mechanism
     from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
+    from cocogen.operations.deploy import deploy
+    from cocogen.operations.run import run
+    from cocogen.operations.session import open_consortium
+    from cocogen.operations.status import status
+    from cocogen.operations.verdict import audit
     from cocogen.solvers import solve
     from cocogen.solvers.certificate import Certificate, certify
     from cocogen.solvers.equilibrium import Equilibrium
@@ -57,11 +63,16 @@ __all__ = [
     "SquareRootBound",
     "StrategyFamily",
     "UniformCompetition",
+    "audit",
     "certify",
+    "deploy",
     "load_consortium",
     "mechanism",
+    "open_consortium",
     "optimal_redistribution",
+    "run",
     "solve",
+    "status",
 ]
 
 _HOME = {
@@ -81,11 +92,16 @@ _HOME = {
     "SquareRootBound": "cocogen.game.accuracy",
     "StrategyFamily": "cocogen.game.strategies",
     "UniformCompetition": "cocogen.game.competition",
+    "audit": "cocogen.operations.verdict",
     "certify": "cocogen.solvers.certificate",
+    "deploy": "cocogen.operations.deploy",
     "load_consortium": "cocogen.systems",
     "mechanism": "cocogen.mechanisms",
+    "open_consortium": "cocogen.operations.session",
     "optimal_redistribution": "cocogen.mechanisms.redistribution.optimal",
+    "run": "cocogen.operations.run",
     "solve": "cocogen.solvers",
+    "status": "cocogen.operations.status",
 }
 
 

@@ -125,12 +125,17 @@ class Welfare:
         achieved = sum(float(report.plan.welfare) for report in reports)
         return cls(achieved, sum(float(report.plan.planner_welfare) for report in reports), baselines)
 
+    @property
+    def efficiency(self) -> float:
+        """The mechanism's share of the planner's welfare."""
+        return self.mechanism / self.planner
+
     def plain(self) -> dict[str, Any]:
-        """As plain JSON values, with the efficiency: the mechanism's share of the planner's welfare."""
+        """As plain JSON values."""
         return {
             "mechanism": self.mechanism,
             "planner": self.planner,
-            "efficiency": self.mechanism / self.planner,
+            "efficiency": self.efficiency,
             "baselines": self.baselines,
         }
 
