@@ -20,7 +20,8 @@ from cocogen.operations.session import Session, data_folders, load_resolved
 from cocogen.operations.study import StudyRun
 from cocogen.operations.verdict import Auditor, audit
 from cocogen.rounds.workspace import Workspace
-from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.systems import load_consortium
+from cocogen.terms.consortium import Consortium
 
 __all__ = ["run", "take_up"]
 
