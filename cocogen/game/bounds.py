@@ -23,4 +23,7 @@ def rounded_down(value: float, digits: int = 6) -> str:
 def _rounded(value: float, digits: int, rounding: str) -> str:
     context = decimal.Context(prec=digits, rounding=rounding, Emin=-999_999, Emax=999_999)
     # A float of at most 15 digits is written back as it was; the binary number itself may lie beyond its text.
-    return f"{float(context.create_decimal(repr(float(value)))):.{digits}g}"
+    rounded = context.create_decimal(repr(float(value)))
+    text = f"{float(rounded):.{digits}g}"
+    # With 16 or 17 digits formatting rounds the binary number once more, to either side.
+    return text if decimal.Decimal(text) == rounded else repr(float(rounded))
