@@ -7,8 +7,14 @@ INSTALL := $(PYTHON) tools/install.py $(if $(filter command environment,$(firstw
 FORGE := contracts/node_modules/.bin/forge
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() or 1)')
 SLOW := $(if $(filter true,$(CI)),-m "not deep" --timeout=900,)
+# What computes and neither trains, nor runs a chain, nor starts a process.
+QUICK := $(addprefix tests/cocogen/,terms game solvers mechanisms data report) \
+  $(wildcard tests/cocogen/test_*.py) $(addprefix tests/chain/,twin encoding errors record)
+# A worker for each core computes on one; workers and the processes that they start share what was compiled once.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+  $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help core install run test deep check lint format prove mutate bench forge contracts-check artifacts findings clean
+.PHONY: help core install run quick test deep check lint types imports format prove mutate bench forge contracts-check artifacts findings clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,19 +28,28 @@ install: ## create .venv with what tests and checks need too, pinned by constrai
 run: core ## run the main job: six clinics, real data, embedded chain, audit
 	@$(BIN)/cocogen run examples/clinics.toml
 
-test: install forge ## the default test suite on JOBS cores (all); with CI=true the slow tests too
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(SLOW)
+quick: install ## a minute: what computes, without torch, chain or process
+	$(PYTEST) --quick -m "not slow and not deep and not heavy" $(QUICK)
 
+test: install forge ## 4 minutes on two cores: the default suite on JOBS cores (all); with CI=true the slow tests too
+	$(PYTEST) $(SLOW)
+
+# Nothing is skipped.
+deep: export CI := true
 deep: install forge ## every test there is, an hour or more: run it before money or evidence changes
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "deep or not deep" --timeout=1800
+	$(PYTEST) -m "deep or not deep" --timeout=1800 --hypothesis-profile=deep
 
 forge: ## the contract's own tests (needs node: cd contracts && npm ci)
 	@if [ -x $(FORGE) ]; then cd contracts && node_modules/.bin/forge test; \
 	elif [ "$(CI)" = true ]; then echo "forge tests must run with CI=true: cd contracts && npm ci" >&2; exit 1; \
 	else echo "SKIPPED: forge tests (install them with: cd contracts && npm ci)"; fi
 
-check: install lint contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
+check: lint types imports contracts-check ## everything static: lint, format, types, imports, contracts, artifacts
+
+types: install
 	$(BIN)/mypy
+
+imports: install
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/python tools/local_imports.py
 

@@ -54,7 +54,7 @@ def test_the_oracle_draws_every_label_from_all_real_samples_of_that_class():
     assert oracle.sample(state, np.array([], dtype=np.int64), np.random.default_rng(1)).shape == (0, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.skipif("COCOGEN_DATA" not in os.environ, reason="SET COCOGEN_DATA to a folder with cifar-10-batches-bin/")
 def test_all_ways_of_a_seed_start_from_the_same_samples_and_the_same_model(monkeypatch):
     terms = load_consortium(generation.TERMS)

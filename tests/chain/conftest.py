@@ -113,8 +113,18 @@ def rolled_back(backend: Any) -> Iterator[Any]:
         provider.make_request("evm_revert", [snapshot])
 
 
-# by default in memory: what a file or a node adds has tests of its own, and these run on all of them with CI=true
-BACKENDS = ["tester", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("embedded", "anvil", "ganache"))]
+# By default in memory: what a file or a node adds has tests of its own. With CI=true those marked ``every_ledger``,
+# a sample, run on the others too; all run on all of them with make deep.
+OTHERS = ("embedded", "anvil", "ganache")
+BACKENDS = ["tester", *(pytest.param(kind, marks=pytest.mark.slow) for kind in OTHERS)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        chosen = getattr(item, "callspec", None)
+        if chosen and chosen.params.get("shared_backend") in OTHERS and not item.get_closest_marker("every_ledger"):
+            item.add_marker(pytest.mark.deep)
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -290,26 +290,28 @@ def _compare(data, fresh_stage, make_terms, deploy_mock, token=None):
         pair.assert_honest()
 
 
+@pytest.mark.slow
 @FEW
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike(data, fresh_stage, make_terms, deploy_mock):
     _compare(data, fresh_stage, make_terms, deploy_mock)
 
 
+@pytest.mark.slow
 @FEW
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike_in_a_token(data, fresh_stage, make_terms, deploy_mock, tester_token):
     _compare(data, fresh_stage, make_terms, deploy_mock, tester_token)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @MANY
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike_in_many_rounds(data, fresh_stage, make_terms, deploy_mock):
     _compare(data, fresh_stage, make_terms, deploy_mock)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @MANY
 @given(data=st.data())
 def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(
@@ -364,6 +366,7 @@ def test_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_te
         assert record.storage == twin.storage(block=record.storage.block)
 
 
+@pytest.mark.every_ledger
 def test_absent_members_are_charged_and_appeal_alike_on_every_backend(shared_backend, make_terms, stage_on):
     terms = make_terms(4, dispute_bond=1_000, quorum_bps=1)
     members = tuple(replace(m, stand_in=(m.data_cap // 3, m.generated_cap // 3, 1)) for m in terms.members)
@@ -402,9 +405,16 @@ DISPUTES = [
     ("silent arbiter, default settle", 0, True),
     ("silent arbiter, default void", 1, True),
 ]
+EVERYDAY = ("void", "silent arbiter, default settle")
 
 
-@pytest.mark.parametrize(("what", "ruling", "silent"), DISPUTES, ids=[dispute[0] for dispute in DISPUTES])
+@pytest.mark.parametrize(
+    ("what", "ruling", "silent"),
+    [
+        pytest.param(*dispute, id=dispute[0], marks=[] if dispute[0] in EVERYDAY else pytest.mark.slow)
+        for dispute in DISPUTES
+    ],
+)
 @pytest.mark.parametrize("mode", ["pairwise", pytest.param("vector", marks=pytest.mark.slow)])
 def test_disputed_round_ends_alike(what, ruling, silent, mode, fresh_stage, make_terms, vector_terms):
     make = vector_terms if mode == "vector" else make_terms
@@ -464,7 +474,7 @@ def test_odd_token_is_taken_or_refused_alike(name, arguments, delivers, tester, 
 
 
 @pytest.mark.parametrize(
-    "count", [2, pytest.param(40, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow)]
+    "count", [2, pytest.param(40, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.deep)]
 )
 def test_round_with_a_masked_member_settles_alike_at_every_size(count, fresh_stage, make_terms):
     with fresh_stage(make_terms(count, quorum_bps=1, submit_window=1_000)) as stage:
@@ -515,7 +525,13 @@ def test_contract_pays_the_golden_transfers(number, kind, fresh_stage, golden_se
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "masked"])
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        pytest.param(number, kind, marks=[] if (kind == "full") == (number % 2 == 0) else pytest.mark.deep)
+        for number in range(12)
+        for kind in ("full", "masked")
+    ],
+)
 def test_contract_pays_every_golden_transfer(number, kind, fresh_stage, golden_settlements):
     _golden(number, kind, fresh_stage, golden_settlements)

@@ -642,27 +642,27 @@ def explore_contract(agreement, fresh_stage, mode, default, examples, steps, clo
         return explore(lambda: ContractSystem(stage), examples, steps, closing_steps)
 
 
-@pytest.mark.parametrize("default", DEFAULTS)
+@pytest.mark.parametrize("default", ["settle", pytest.param("void", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", MODES)
 def test_property_invariants_hold_on_the_twin(mode, default, agreement):
     explore_twin(agreement, mode, default, examples=30, steps=40)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("default", DEFAULTS)
 @pytest.mark.parametrize("mode", MODES)
 def test_property_invariants_hold_on_the_twin_under_many_calls(mode, default, agreement):
     explore_twin(agreement, mode, default, examples=200, steps=60)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["vector", *(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES[:2])])
 def test_property_invariants_hold_on_the_contract(mode, agreement, fresh_stage):
     seen = explore_contract(agreement, fresh_stage, mode, "settle", examples=1, steps=5, closing_steps=3)
     assert seen["DisputeResolved"] > 0
     assert len(seen) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("default", DEFAULTS)
 @pytest.mark.parametrize("mode", MODES)
 def test_property_invariants_hold_on_the_contract_under_many_calls(mode, default, agreement, fresh_stage):

@@ -51,7 +51,10 @@ def weak(count: int, positives: int, distance: float) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize(
     ("count", "positives", "distance"),
-    [pytest.param(228, 63, 0.6, id="weak"), pytest.param(1000, 14, 1.2, id="rare", marks=pytest.mark.slow)],
+    [
+        pytest.param(228, 63, 0.6, id="weak", marks=pytest.mark.slow),
+        pytest.param(1000, 14, 1.2, id="rare", marks=pytest.mark.slow),
+    ],
 )
 def test_a_weak_or_rare_signal_runs_and_is_said_to_be_uncertain_before_training(
     run, tmp_path, count: int, positives: int, distance: float
@@ -65,6 +68,7 @@ def test_a_weak_or_rare_signal_runs_and_is_said_to_be_uncertain_before_training(
     assert said.index("κ may be off by") < said.index("training the generator")
 
 
+@pytest.mark.slow
 def test_schemes_are_compared_by_what_they_would_generate_even_where_nobody_does(run, tmp_path) -> None:
     terms = write(tmp_path, *weak(300, 90, 2.0), QUICK, ("rounds = 1", 'rounds = 1\nmechanism = "vcfl"'))
     played, _ = run("run", terms, "--no-study")

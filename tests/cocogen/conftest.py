@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from chain.twin.ledger import MemoryProvider
-from cocogen.evidence.local import Agreed, Local
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, Saturating, SquareRootBound
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.game.redistribution import Redistribution
@@ -21,10 +19,12 @@ from cocogen.game.strategies import GenerationAmounts
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
-from cocogen.operations.registration import Registration, register
-from cocogen.rounds.loop import RoundLoop
-from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium, load_consortium
+
+if TYPE_CHECKING:  # what learns is imported by the tests that learn alone
+    from cocogen.evidence.local import Local
+    from cocogen.operations.registration import Registration
+    from cocogen.rounds.loop import RoundLoop
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLINICS = Path(__file__).parents[2] / "examples" / "clinics.toml"
@@ -145,6 +145,10 @@ class Prepared:
 
     def loop(self, folder: Path, *, alone: bool = False) -> RoundLoop:
         """Its rounds over a ledger and a workspace of their own, bonds paid; ``alone``: without the task."""
+        from chain.twin.ledger import MemoryProvider
+        from cocogen.rounds.loop import RoundLoop
+        from cocogen.rounds.workspace import Workspace
+
         workspace = Workspace(folder)
         self.registration.shared.save(workspace.initial_model)
         ledger = MemoryProvider(SEED).deploy(self.registration.resolved.settlement_terms())
@@ -156,6 +160,9 @@ class Prepared:
 @pytest.fixture(scope="session")
 def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Prepared]:
     """The clinics with a logistic model and one local epoch; ``edits`` (old, new) change the text of the terms."""
+    from chain.twin.ledger import MemoryProvider
+    from cocogen.evidence.local import Agreed, Local
+    from cocogen.operations.registration import register
 
     def agree(*edits: tuple[str, str]) -> Prepared:
         text = CLINICS.read_text()

@@ -10,6 +10,7 @@ import pytest
 import cocogen
 
 
+@pytest.mark.heavy
 def test_importing_the_engine_loads_no_heavy_library():
     code = (
         "import sys, cocogen; from cocogen import CoopetitionGame, solve, certify, mechanism, load_consortium; "

@@ -96,7 +96,7 @@ def gone(workspace: Path, seconds: float = 10.0) -> bool:
     return not processes_of(workspace)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.timeout(900)
 def test_nodes_of_their_own_give_the_same_report_as_this_process(cocogen, tmp_path):
     expected = cocogen.json("run clinics.toml --no-study")
@@ -151,7 +151,13 @@ def test_rounds_settle_without_an_organization_that_sends_garbage_hangs_and_is_k
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        (signal.SIGKILL, -9),
+        *(pytest.param(*end, marks=pytest.mark.deep) for end in ((signal.SIGINT, 130), (signal.SIGTERM, 143))),
+    ],
+)
 def test_no_process_outlives_the_command_that_started_it(tmp_path, terms, how, code):
     process = start(tmp_path)
     workspace = tmp_path / ".cocogen" / "clinics"

@@ -49,6 +49,7 @@ def check_walk(said: dict[str, dict]) -> None:
     assert {check["name"] for check in said["audit"]["checks"]} >= {"code", "terms", "events", "signatures", "balances"}
 
 
+@pytest.mark.slow
 def test_a_round_by_hand_pays_what_the_contributions_are_worth_and_audits(cocogen):
     check_walk(walk(cocogen))
 
@@ -132,10 +133,12 @@ class TestAfterARound:
 
 class TestSilentMember:
     @pytest.fixture
-    def without_lakeview(self, attested):
-        for name in NAMES[:-1]:
-            attested(f"submit -o {name}")
-        return attested
+    def without_lakeview(self, states, attested):
+        def reach(cocogen):
+            for name in NAMES[:-1]:
+                cocogen(f"submit -o {name}")
+
+        return states("without lakeview", reach, after="attested")
 
     def test_is_relayed_by_another_in_the_second_half_of_the_window(self, without_lakeview):
         cocogen = without_lakeview

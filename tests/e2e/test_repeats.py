@@ -47,7 +47,11 @@ def bonded(states, deployed):
 
 
 @pytest.mark.parametrize(
-    ("command", "moved"), [(f"deposit -o north --amount {MORE}", MORE), (f"withdraw -o north --amount {MORE}", -MORE)]
+    ("command", "moved"),
+    [
+        (f"deposit -o north --amount {MORE}", MORE),
+        pytest.param(f"withdraw -o north --amount {MORE}", -MORE, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, command, moved):
     killed(bonded, command, "cli.organization.emit")
@@ -95,6 +99,7 @@ def test_an_amount_that_follows_from_the_balance_counts_what_was_mined(deployed,
     assert balance(deployed) == held
 
 
+@pytest.mark.slow
 def test_a_deployment_that_was_killed_is_gone_on_with(cocogen, killed, tmp_path):
     killed(cocogen, "deploy clinics.toml", "cocogen.operations.deployment.save_deployment")
     workspace = tmp_path / ".cocogen" / "clinics"
@@ -110,6 +115,7 @@ def test_a_deployment_that_was_killed_is_gone_on_with(cocogen, killed, tmp_path)
         assert backend.web3.eth.get_transaction_count(sent["account"]) == sent["nonce"] + 1
 
 
+@pytest.mark.slow
 def test_kill_9_right_after_the_block_is_noticed_by_the_next_process(bonded):
     script = (
         "import os, signal\n"

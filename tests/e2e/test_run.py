@@ -18,6 +18,7 @@ def essence(data: dict) -> list[dict]:
     return [{field: entry[field] for field in FIELDS} for entry in data["rounds"]]
 
 
+@pytest.mark.slow
 def test_run_settles_every_round_and_passes_its_audit(cocogen):
     data = cocogen.json("run clinics.toml --no-study")
     assert [entry["round"] for entry in data["rounds"]] == [1, 2]
@@ -35,12 +36,14 @@ def test_run_settles_every_round_and_passes_its_audit(cocogen):
     assert "an earlier run is kept in" in text.err
 
 
-@pytest.mark.parametrize("ledger", ["tester", pytest.param("embedded:chain.sqlite", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ledger", ["tester", pytest.param("embedded:chain.sqlite", marks=pytest.mark.deep)])
 def test_every_ledger_gives_the_same_accuracies_contributions_and_transfers(cocogen, ledger):
     memory, other = (cocogen.json(f"run clinics.toml --no-study --ledger {kind}") for kind in ("memory", ledger))
     assert essence(other) == essence(memory)
 
 
+@pytest.mark.slow
 def test_two_runs_of_a_seed_differ_in_nothing(cocogen):
     runs = [cocogen.json("run clinics.toml --no-study --ledger memory") for _ in range(2)]
     first, second = (json.dumps(run | {"workspace": ""}, sort_keys=True) for run in runs)
@@ -64,7 +67,7 @@ def test_a_baseline_redistributes_nothing(cocogen, terms):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", range(6))
+@pytest.mark.parametrize("moment", [pytest.param(n, marks=[] if n == 3 else pytest.mark.deep) for n in range(6)])
 def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_result(cocogen, tmp_path, moment):
     expected = essence(cocogen.json("run clinics.toml --no-study --ledger memory"))
     command = [sys.executable, "-m", "cli", "run", "clinics.toml", "--no-study"]

@@ -93,7 +93,7 @@ PERMISSIONLESS = ("ProfileRecorded", "RoundVoided", "TransfersSubmitted", "Payof
 
 
 SWEEPS = pytest.mark.parametrize(
-    "step", [pytest.param(9, id="sample"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+    "step", [pytest.param(9, id="sample"), pytest.param(1, id="all", marks=pytest.mark.deep)]
 )
 """Every place takes a minute; by default every ninth is tried."""
 
@@ -196,7 +196,7 @@ class TestEvents:
             assert [check.status for check in report.checks] == ["PASS"] * 9 + ["SKIPPED"] * 3
 
     @pytest.mark.parametrize(
-        "every", [pytest.param(False, id="one of each name"), pytest.param(True, id="all", marks=pytest.mark.slow)]
+        "every", [pytest.param(False, id="one of each name"), pytest.param(True, id="all", marks=pytest.mark.deep)]
     )
     def test_any_argument_of_every_single_event(self, recorded, every):
         tried = set()

@@ -424,8 +424,8 @@ def test_silence_never_pays_on_the_contract_in_a_thousand_markets():
     assert silence_against_delivery(seed=6, markets=1_000) > 250
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.deep) for n in range(1, 4))])
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", range(4))
 def test_contract_and_twin_pay_the_same_wei_in_ten_thousand_rounds(seed):
     seen = explore(seed, rounds=2_500)
     assert_covered(seen)

@@ -120,6 +120,7 @@ class TestOwnersThatChangeInTheSameBlock:
         assert block.ledger.state().submitted[0]
         assert judged(block.ledger) == (None, "INCOMPLETE", "INCOMPLETE")
 
+    @pytest.mark.slow
     def test_a_node_with_traces_gives_the_answer_itself(self, anvil, make_terms, deploy_mock):
         block = begin(anvil, make_terms, deploy_mock)
         with block:

@@ -201,7 +201,7 @@ def test_sources_that_do_not_compile_are_a_typed_error(node: None, tmp_path: Pat
         build.compile_contract(NAME, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_artifact_is_what_the_sources_give_and_tampering_shows(node: None, tmp_path: Path) -> None:
     fresh = build.compile_contract(NAME)
     shipped = artifacts.load_artifact(NAME)

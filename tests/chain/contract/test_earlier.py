@@ -231,6 +231,7 @@ class TestOnANode:
         (kept,) = node.journal.intents
         assert kept.hashes[0] == first.hashes[0]
 
+    @pytest.mark.slow
     def test_any_version_counts_whatever_its_price(self, node, monkeypatch):
         with monkeypatch.context() as patch:
             clock = itertools.count()
@@ -305,6 +306,7 @@ class TestOnANode:
                 pay(public)
             assert paid(public) == 9
 
+    @pytest.mark.slow
     def test_bonds_that_follow_from_the_balances_count_what_was_under_way(self, node, make_terms, monkeypatch):
         ask(node, "evm_setAutomine", True)
         ledger = ChainProvider(node, 7).deploy(make_terms(4))

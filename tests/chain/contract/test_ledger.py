@@ -409,6 +409,7 @@ def _resume(location, terms, deployment, reports):
     provider.close()
 
 
+@pytest.mark.slow
 def test_round_killed_after_every_operation_still_settles_as_predicted(tmp_path, make_terms):
     location, terms = f"embedded:{tmp_path / 'chain.sqlite'}", make_terms(COUNT)
     provider = ChainProvider(open_backend(location), SEED)

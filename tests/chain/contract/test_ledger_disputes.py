@@ -333,6 +333,7 @@ class TestToken:
             ledger.deposit(0, ledger.decoded.liabilities[0])
         assert error.value.values == (token.address,)
 
+    @pytest.mark.slow
     def test_other_process_connects_to_every_kind_of_contract(self, chain_provider, make_terms, vector_terms, token):
         for make in (make_terms, vector_terms):
             for asset in (ZERO_ADDRESS, token.address):
@@ -481,6 +482,7 @@ class Safe:
         )
 
 
+@pytest.mark.slow
 def test_a_round_of_safes_is_opened_disputed_ruled_on_settled_and_audited(
     chain_provider, make_terms, tester, deploy_mock
 ):

@@ -113,7 +113,7 @@ class TestPrivateNode:
             ).stdout.split()
         assert listening == ["0100007F"]
 
-    @pytest.mark.parametrize("end", ["kill", *(pytest.param(end, marks=pytest.mark.slow) for end in ("exit", "error"))])
+    @pytest.mark.parametrize("end", ["kill", *(pytest.param(end, marks=pytest.mark.deep) for end in ("exit", "error"))])
     def test_node_never_outlives_the_process_that_started_it(self, kind, end):
         ends = {"kill": "os.kill(os.getpid(), signal.SIGKILL)", "exit": "sys.exit()", "error": "1 / 0"}
         script = (
@@ -126,6 +126,7 @@ class TestPrivateNode:
         run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
         assert gone(int(run.stdout))
 
+    @pytest.mark.slow
     def test_node_of_a_thread_outlives_the_thread_but_not_the_process(self, kind):
         script = (
             "import threading\n"
@@ -604,6 +605,7 @@ def submit(ledger: Any, *indices: int) -> None:
 
 
 class TestConsortium:
+    @pytest.mark.slow
     def test_round_goes_on_after_the_node_was_killed_and_restarted(self, start_anvil, make_terms, tmp_path):
         state = ("--state", str(tmp_path / "state.json"), "--state-interval", "1")
         first = start_anvil(*state)
@@ -631,6 +633,7 @@ class TestConsortium:
         assert sum(outcome.transfers) == 0
         assert any(outcome.transfers)
 
+    @pytest.mark.slow
     def test_reorganization_takes_outcomes_back(self, anvil, make_terms):
         provider = ChainProvider(anvil, 7)
         ledger = bonded(provider, make_terms(4))

@@ -16,6 +16,8 @@ from cocogen.operations.registration import register, rule_disagreements
 from cocogen.terms.market import market
 from cocogen.terms.resolved import ResolvedTerms
 
+pytestmark = pytest.mark.heavy  # agreeing on terms trains
+
 SEED = 7
 BEFORE = Path(__file__).parents[2] / "fixtures" / "resolved-before-stand-ins.json"
 

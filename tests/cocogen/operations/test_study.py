@@ -72,6 +72,7 @@ def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(
     assert [report.transfers for report in without] == [report.transfers for report in none]
 
 
+@pytest.mark.slow
 def test_terms_that_state_addresses_are_compared_without_anybodys_key(tmp_path):
     path = short(tmp_path, rounds=1)
     stated = path.read_text()
@@ -88,6 +89,7 @@ def test_terms_that_state_addresses_are_compared_without_anybodys_key(tmp_path):
     assert next(fold) == next(StudyRun(open_terms, 3.0, provider, processes=1)._folds)
 
 
+@pytest.mark.slow
 def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=1))
     run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), first_fold=False, processes=1)
@@ -95,6 +97,7 @@ def test_a_first_fold_that_was_left_to_the_caller_must_be_given(tmp_path):
         run.result()
 
 
+@pytest.mark.slow
 def test_a_study_can_be_cancelled_under_way_and_after_it(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=1))
     run = StudyRun(consortium, 3.0, partial(MemoryProvider, 7), processes=2)
@@ -117,6 +120,7 @@ def test_a_killed_process_is_a_typed_error_and_not_a_wait_for_ever(tmp_path):
     run.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_reaches_the_whole_group_leaves_workers_to_the_parent(number):
     script = (

@@ -68,6 +68,7 @@ def test_the_palette_starts_over():
     assert marker(len(MARKERS)) == marker(0)
 
 
+@pytest.mark.heavy
 def test_drawing_leaves_the_callers_matplotlib_alone():
     script = (
         "import sys, matplotlib; from cocogen.report.style import figure_style, new_figure\n"
@@ -79,6 +80,7 @@ def test_drawing_leaves_the_callers_matplotlib_alone():
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
+@pytest.mark.heavy
 def test_importing_the_style_does_not_load_matplotlib():
     script = "import sys, cocogen.report.style; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -79,6 +79,7 @@ def test_another_process_comes_to_the_same_bytes(loop):
     assert digests(alone) == digests([Variate()] * 4 + [loop.variates(3)[4], Variate()])
 
 
+@pytest.mark.slow
 def test_a_round_that_another_process_ends_is_the_same_round(make_loop):
     here = make_loop()
     here.play()

@@ -69,6 +69,7 @@ def test_the_golden_potential_maximum_is_reached(golden_game):
     assert equilibrium.epsilon <= 1e-12
 
 
+@pytest.mark.slow
 def test_a_hundred_games_end_where_exhaustive_search_does(make_deadline):
     mixed = 0
     for seed in range(100):

@@ -6,6 +6,8 @@ import pytest
 
 from cocogen.terms.roles import shared_roles
 
+pytestmark = pytest.mark.heavy  # agreeing on terms trains
+
 
 @pytest.fixture(scope="module")
 def resolved(agree_on_clinics):

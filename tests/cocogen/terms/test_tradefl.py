@@ -62,7 +62,7 @@ def test_a_deadline_that_somebody_always_misses_is_named_with_the_one_it_meets(a
     assert "set the deadline to at least" in caught.value.hint
 
 
-@pytest.mark.parametrize("ledger", ["memory", "tester"])
+@pytest.mark.parametrize("ledger", ["memory", pytest.param("tester", marks=[pytest.mark.heavy, pytest.mark.slow])])
 @pytest.mark.parametrize("redistribution", ["uniform", "optimal"])
 def test_the_plans_transfers_are_predicted_and_settled_to_the_wei(ledger, redistribution):
     terms = load_data_market(EXAMPLE).with_incentive(Incentive(redistribution=redistribution))

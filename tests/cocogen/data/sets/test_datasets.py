@@ -65,6 +65,7 @@ def test_paths_have_a_slash_or_end_in_npz(dataset: str, path: bool) -> None:
     assert not any(is_path(name) for name in known_datasets())
 
 
+@pytest.mark.heavy
 def test_names_are_known_without_torch_or_scikit_learn() -> None:
     modules = "cocogen.terms.datasets", "cocogen.data.sets"
     code = (

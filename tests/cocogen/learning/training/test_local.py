@@ -250,6 +250,7 @@ def test_stacked_corrections_equal_the_loop() -> None:
     assert looped[1].state.digest() == train_looped(mlp(), works(mlp()), PLAIN)[1].state.digest()
 
 
+@pytest.mark.slow
 def test_corrected_training_in_another_process_gives_the_same_bytes() -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         elsewhere = [pool.submit(train_looped, mlp(), [work], PLAIN).result()[0] for work in corrected(mlp())]
@@ -269,6 +270,7 @@ def test_a_correction_of_another_model_is_refused() -> None:
         train(mlp(), [replace(work, correction=ModelState({"w": np.ones(3)}))], PLAIN)
 
 
+@pytest.mark.slow
 def test_organizations_looped_in_one_process_equal_those_of_another() -> None:
     start = [replace(work, rng=np.random.default_rng(n)) for n, work in enumerate(works(mlp()))]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
