@@ -16,7 +16,6 @@ from cocogen.operations.sent import once_by_state
 if TYPE_CHECKING:
     from cli.request import Request
     from cocogen.ledger import Receipt
-    from cocogen.operations.session import Session
 
 __all__ = ["deposit", "exit_", "plan", "submit", "train", "withdraw"]
 
@@ -46,6 +45,8 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     from cli.silence import silence_lines
     from cocogen.errors import ConfigurationError
     from cocogen.operations.agreement import disagreements
+    from cocogen.operations.bonds import top_up
+    from cocogen.operations.outlook import coming_silence
     from cocogen.terms.roles import shared_roles
 
     with request.opened() as session:
@@ -68,7 +69,7 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
             made = once(session.journal, lambda: top_up(session, n, amount), yes=yes, ask=not request.as_json)
             receipt, added = made or (None, 0)
         state = session.ledger.state()
-        number, silent = _silence_of(session, n)
+        number, silent = coming_silence(session, n)
     liability, balance = state.liabilities[n], state.balances[n]
     unit = session.resolved.settlement.wei_per_unit
     runway = balance // liability if liability else None
@@ -95,41 +96,6 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     session.journal.release()
 
 
-def _silence_of(session: Session, index: int) -> tuple[int, dict[str, Any] | None]:
-    """The coming round, and what silence costs in it an organization that takes part, as everybody else should.
-
-    None where no agreed round is left, or the files that the plan needs are not here: a deposit does not depend on it.
-    """
-    from cli.silence import coming_round, silence_data
-    from cocogen.errors import CoCoGenError
-
-    number, participants = coming_round(session)
-    state = session.ledger.state()
-    if state.phase == "idle":
-        participants = [not exiting for exiting in state.exiting]
-    if number > session.resolved.consortium.rounds or not participants[index]:
-        return number, None
-    try:
-        plan = session.loop.plan(number, participants)
-    except CoCoGenError:
-        return number, None
-    silent: dict[str, Any] | None = silence_data(session, plan, participants)[session.resolved.names[index]]
-    return number, silent
-
-
-def top_up(session: Session, index: int, amount: int | None = None) -> tuple[Receipt | None, int]:
-    """Deposit ``amount`` wei, by default what is missing to twice the liability.
-
-    None where the default leaves nothing to send: a member with a balance has accepted the terms.
-    """
-    state = session.ledger.state()
-    if amount is None:
-        amount = max(0, 2 * state.liabilities[index] - state.balances[index])
-        if amount == 0 and state.balances[index] > 0:
-            return None, 0
-    return session.ledger.deposit(index, amount), amount
-
-
 @click.command(short_help="What to contribute this round, and what it earns.")
 @organization_option("Show this organization only.", required=False)
 @common()
@@ -139,14 +105,15 @@ def plan(request: Request, organization: str | None) -> None:
     If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most. A second table says
     what each would pay, and save, by handing in nothing.
     """
-    from cli.silence import coming_round, print_silence, silence_data
+    from cli.silence import print_silence
+    from cocogen.operations.outlook import coming_round, plain_silence
     from cocogen.rounds.report import plan_to_dict
 
     with request.opened() as session:
         number, participants = coming_round(session)
         names = session.resolved.names
         result = session.loop.plan(number, participants)
-        silent = silence_data(session, result, participants)
+        silent = plain_silence(session, result, participants)
         agreed = session.resolved.consortium.rounds
         if number > agreed:
             note(f"all {agreed} agreed rounds are over; this is what another one would be")
@@ -302,6 +269,7 @@ def withdraw(
     """
     from cocogen.addresses import ADDRESS, is_address
     from cocogen.errors import ConfigurationError
+    from cocogen.operations.bonds import free_amount
 
     if everything and amount is not None:
         raise ConfigurationError("give either --amount or --all")
@@ -343,35 +311,6 @@ def withdraw(
         as_json=request.as_json,
     )
     session.journal.release()
-
-
-def _disputed(session: Session, index: int) -> int:
-    """Wei that the round which an organization disputes can still take: of an absent one that is fixed."""
-    ledger = session.ledger
-    recorded = ledger.outcomes()[-1].contributions
-    if recorded[index] is not None or ledger.decoded.stand_in_scores is None:
-        return ledger.decoded.liabilities[index]
-    return -ledger.predict(recorded, absent=[index])[index]
-
-
-def free_amount(session: Session, index: int, *, everything: bool) -> int:
-    """Wei that an organization can take now: what its bond does not need, or ``everything`` that no round holds."""
-    from cocogen.errors import LedgerError
-
-    state = session.ledger.state()
-    live = state.phase != "idle" and state.participants[index]
-    leaving = state.exiting[index] or state.round >= session.resolved.consortium.rounds
-    kept = state.liabilities[index] if live or not (everything or leaving) else 0
-    if state.disputant == index:
-        kept = max(kept, _disputed(session, index) + session.resolved.settlement.dispute_bond)
-    free = max(0, state.balances[index] - kept)
-    if free == 0:
-        name = session.resolved.names[index]
-        raise LedgerError(
-            f"{name} has nothing to withdraw: {state.balances[index]} wei, and its bond takes {kept} wei",
-            hint="wait until the running round is settled" if live else "--all takes the bond too",
-        )
-    return free
 
 
 @click.command("exit", short_help="Leave the consortium after this round.")

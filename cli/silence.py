@@ -1,4 +1,4 @@
-"""What handing in nothing would cost an organization in the coming round: as data, as a table, and in a sentence."""
+"""What handing in nothing would cost an organization in the coming round: as a table, and in a sentence."""
 
 from __future__ import annotations
 
@@ -9,42 +9,9 @@ from cli.output import say, table, units, wrapped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cocogen.mechanisms import Plan
-    from cocogen.operations.session import Session
-
-__all__ = ["coming_round", "print_silence", "silence_data", "silence_lines"]
+__all__ = ["print_silence", "silence_lines"]
 
 _SIT_OUT = "a round is sat out for nothing with `cocogen exit -o NAME` before it opens; --cancel takes that back"
-
-
-def coming_round(session: Session) -> tuple[int, list[bool]]:
-    """The running round and who takes part in it; between rounds the next one, and who would."""
-    state = session.ledger.state()
-    if state.phase != "idle":
-        return state.round, list(state.participants)
-    ready = [s and not e for s, e in zip(state.solvent, state.exiting, strict=True)]
-    enough = sum(ready) >= session.resolved.settlement.minimum_members
-    return state.round + 1, ready if enough else [True] * len(ready)
-
-
-def silence_data(session: Session, plan: Plan, participants: Sequence[bool]) -> dict[str, Any]:
-    """By organization the transfers in wei if it contributes as planned and if it alone hands in nothing, and what
-    that saves; None for whoever takes no part."""
-    from cocogen.rounds.silence import silence
-
-    found = silence(session.ledger, plan.profile, participants)
-    return {
-        name: None
-        if entry is None
-        else {
-            "contributing": str(entry.contributing),
-            "silent": str(entry.silent),
-            "saved": str(entry.saved),
-            "most_saved": str(entry.most_saved),
-            "settles_without": entry.settles,
-        }
-        for name, entry in zip(session.resolved.names, found, strict=True)
-    }
 
 
 def print_silence(entries: Mapping[str, Any], shown: Sequence[str], number: int, unit: int) -> None:

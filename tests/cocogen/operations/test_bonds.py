@@ -1,4 +1,4 @@
-"""``cocogen withdraw`` without an amount takes what the contract lets go, to the wei."""
+"""A bond is brought to twice what it has to be, and what is taken out is what the contract lets go, to the wei."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from chain.encoding.signatures import address_of
 from chain.errors.contract import BondLocked
 from chain.keys.keystores import development_key
 from chain.twin.ledger import MemoryProvider
-from cli.organization import free_amount
+from cocogen.errors import LedgerError
 from cocogen.ledger import Contribution, Member, SettlementTerms
+from cocogen.operations.bonds import free_amount, top_up
+from cocogen.operations.session import open_consortium
 
 EVIDENCE = b"\x05" * 32
 BOND = 10**15
@@ -58,3 +60,27 @@ def test_what_a_disputant_can_take_is_what_the_contract_lets_go(disputant, stand
         ledger.withdraw(disputant, free + 1)
     assert refused.value.available == free
     ledger.withdraw(disputant, free)
+
+
+def test_a_bond_is_brought_to_twice_the_liability_and_no_further(deployed, memory):
+    with open_consortium(deployed.workspace, memory) as consortium:
+        liability = consortium.ledger.state().liabilities[1]
+        receipt, added = top_up(consortium, 1)
+        assert (receipt.operation, added) == ("depositSubmit", 2 * liability)
+        assert consortium.ledger.state().accepted[1]
+        assert top_up(consortium, 1) == (None, 0)
+        assert top_up(consortium, 1, 5)[1] == 5
+        assert consortium.ledger.state().balances[1] == 2 * liability + 5
+
+
+def test_all_of_a_bond_is_free_between_rounds_only_if_all_is_asked_for(deployed, memory):
+    with open_consortium(deployed.workspace, memory) as consortium:
+        liability = consortium.ledger.state().liabilities[1]
+        top_up(consortium, 1, 2 * liability)
+        assert free_amount(consortium, 1, everything=False) == liability
+        assert free_amount(consortium, 1, everything=True) == 2 * liability
+        consortium.ledger.exit(1)
+        assert free_amount(consortium, 1, everything=False) == 2 * liability
+        with pytest.raises(LedgerError, match="north has nothing to withdraw") as caught:
+            free_amount(consortium, 0, everything=True)
+        assert "takes the bond too" in caught.value.hint
