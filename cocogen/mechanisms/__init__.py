@@ -1,8 +1,9 @@
 """One round's state goes in, a certified plan comes out; mechanisms by name.
 
-``base`` holds the protocol and its values, ``resources`` what can be contributed, ``planning`` what mechanisms share,
-``equilibrium_plan`` and ``baselines`` the rules. Redistributions are designed by ``incentive`` (the strength of the
-published rule) and ``optimal`` (weights from ``implementation``, offsets from ``sharing``).
+``base`` holds the protocols and their values, ``resources`` what can be contributed, ``planning`` the equilibrium and
+what mechanisms share, ``baselines`` the other rules. Redistributions are designed in ``redistribution``: ``incentive``
+(the strength of the published rule) and ``optimal`` (weights from ``implementation``, offsets from ``sharing``). What
+else belongs to a rule is said in ``cocogen.systems``.
 """
 
 from __future__ import annotations

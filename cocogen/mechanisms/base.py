@@ -9,7 +9,7 @@ and what was really contributed afterwards (``cocogen.rounds.loop``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,27 @@ from cocogen.mechanisms.resources import IntegerProfile, Resources
 from cocogen.solvers.certificate import Certificate
 from cocogen.solvers.equilibrium import Equilibrium
 
-__all__ = ["Market", "Mechanism", "Plan"]
+__all__ = ["Market", "Mechanism", "Plan", "Planned", "Rule"]
+
+_Market = TypeVar("_Market", contravariant=True)
+_Plan = TypeVar("_Plan", bound="Planned", covariant=True)
+
+
+class Planned(Protocol):
+    """A round's plan, as far as every system has one; :class:`Plan` is one of a coopetition game."""
+
+    @property
+    def profile(self) -> IntegerProfile:
+        """What each organization is to contribute."""
+        ...
+
+
+class Rule(Protocol[_Market, _Plan]):
+    """Plans a round in a system's own market; :class:`Mechanism` is one of a coopetition game."""
+
+    def plan(self, market: _Market, rng: np.random.Generator) -> _Plan:
+        """Plan one round; ``rng`` is the only source of randomness."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,7 +35,7 @@ class OpenMarket:
     """
 
     terms: Terms
-    system: System[Any, Any, Any]
+    system: System[Any, Any, Any, Any]
     game: Coopetition[Any]
     market: Market
     ledger: Ledger

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from cocogen.ledger import Contribution, Deployment
-from cocogen.mechanisms import BASELINES, mechanism
 from cocogen.operations.plain import plain_deployment
 from cocogen.operations.session import Session
 from cocogen.operations.study import Study
 from cocogen.operations.verdict import Verdict
 from cocogen.rounds.report import RoundReport
+from cocogen.systems import SYSTEMS
+from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["OrganizationResult", "RoundResult", "RunResult", "Welfare", "result_of"]
 
@@ -113,14 +114,15 @@ class Welfare:
     baselines: dict[str, float]
 
     @classmethod
-    def of(cls, reports: Sequence[RoundReport], seed: int) -> Welfare:
-        """The welfare of rounds, and what the baselines, drawn from ``seed``, would have made of their markets."""
+    def of(cls, reports: Sequence[RoundReport], resolved: ResolvedTerms) -> Welfare:
+        """The welfare of rounds, and what their system's baselines would have made of their markets."""
+        system, seed = SYSTEMS.of(resolved), resolved.consortium.seed
         baselines = {
             name: sum(
-                float(mechanism(name).plan(report.market, np.random.default_rng([seed, 0, report.round])).welfare)
+                float(system.rules[name].plan(report.market, np.random.default_rng([seed, 0, report.round])).welfare)
                 for report in reports
             )
-            for name in BASELINES
+            for name in system.baselines
         }
         achieved = sum(float(report.plan.welfare) for report in reports)
         return cls(achieved, sum(float(report.plan.planner_welfare) for report in reports), baselines)
@@ -219,7 +221,7 @@ def result_of(
         rounds=tuple(RoundResult.of(report, names) for report in reports),
         organizations=organizations,
         privacy=privacy,
-        welfare=Welfare.of(reports, resolved.consortium.seed),
+        welfare=Welfare.of(reports, resolved),
         study=study,
         memorization=memorization,
         audit=audit,

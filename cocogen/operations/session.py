@@ -20,6 +20,7 @@ from cocogen.operations.deployment import load_deployment
 from cocogen.operations.sent import NOTHING_SENT, Journal
 from cocogen.rounds.loop import Progress, RoundLoop
 from cocogen.rounds.workspace import Workspace
+from cocogen.systems import SYSTEMS
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
 
@@ -78,7 +79,10 @@ class Session:
     @cached_property
     def loop(self) -> RoundLoop:
         """All steps of all rounds over this workspace and ledger."""
-        return RoundLoop(self.resolved, self.ledger, self.workspace, progress=self.progress, folders=self.folders())
+        rule = SYSTEMS.of(self.resolved).rules[self.resolved.consortium.mechanism]
+        return RoundLoop(
+            self.resolved, self.ledger, self.workspace, rule=rule, progress=self.progress, folders=self.folders()
+        )
 
     def folders(self) -> DataFolders:
         """Where the data of the deployed terms are looked for."""

@@ -23,6 +23,7 @@ import numpy as np
 
 from cocogen.errors import LearningError
 from cocogen.ledger import LedgerProvider
+from cocogen.mechanisms import mechanism
 from cocogen.operations.registration import Registration, register
 from cocogen.rounds.loop import RoundLoop
 from cocogen.rounds.report import RoundReport
@@ -216,7 +217,8 @@ def play_rounds(
         workspace = Workspace(Path(folder))
         registration.shared.save(workspace.initial_model)
         ledger = provider.deploy(resolved.settlement_terms())
-        loop = RoundLoop(resolved, ledger, workspace, split=split, mechanism_name=mechanism_name, task=task)
+        rule = None if mechanism_name is None else mechanism(mechanism_name)
+        loop = RoundLoop(resolved, ledger, workspace, split=split, rule=rule, task=task)
         reports = []
         for _ in range(resolved.consortium.rounds):
             loop.bond()

@@ -22,7 +22,7 @@ from cocogen.errors import EvidenceRejected, WorkspaceError
 from cocogen.files import measured_quality
 from cocogen.ledger import Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import mechanism
-from cocogen.mechanisms.base import Market, Plan
+from cocogen.mechanisms.base import Market, Plan, Rule
 from cocogen.rounds.attested import Attested
 from cocogen.rounds.delivery import deliver
 from cocogen.rounds.handed_in import handed_in, keep
@@ -63,7 +63,7 @@ class Work:
 class RoundLoop:
     """All steps of all rounds of one consortium over one ledger and one workspace.
 
-    ``split`` selects the stratified test fold; ``mechanism_name`` overrides the mechanism of the terms (baselines);
+    ``split`` selects the stratified test fold; ``rule`` plans the rounds, by default the one that the terms name;
     ``folders`` is where the files of the data set are looked for.
     """
 
@@ -74,7 +74,7 @@ class RoundLoop:
         workspace: Workspace,
         *,
         split: int = 0,
-        mechanism_name: str | None = None,
+        rule: Rule[Market, Plan] | None = None,
         progress: Progress | None = None,
         task: Local | None = None,
         folders: DataFolders | None = None,
@@ -86,7 +86,7 @@ class RoundLoop:
         self.split = split
         self.progress = progress
         self._folders = folders
-        self._mechanism = mechanism(mechanism_name or resolved.consortium.mechanism)
+        self._rule = rule or mechanism(resolved.consortium.mechanism)
         self._plans: dict[tuple[int, tuple[bool, ...]], Plan] = {}
         if task is not None:
             self.__dict__["task"] = task
@@ -126,7 +126,7 @@ class RoundLoop:
         key = (number, tuple(participants))
         if key not in self._plans:
             rng = np.random.default_rng([self.resolved.consortium.seed, self.split, number])
-            self._plans[key] = self._mechanism.plan(self.market(number, participants), rng)
+            self._plans[key] = self._rule.plan(self.market(number, participants), rng)
         return self._plans[key]
 
     def deliver(self) -> dict[int, list[Path]]:

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-
 from cocogen.game.arrays import Array
 from cocogen.ledger import Contribution, DecodedTerms, Ledger, LedgerProvider, SettlementTerms
+from cocogen.mechanisms.base import Planned, Rule
 from cocogen.mechanisms.comparison import Schemes
 from cocogen.mechanisms.redistribution.agreement import Encoding
-from cocogen.mechanisms.resources import IntegerProfile
 from cocogen.terms.load import Terms
 from cocogen.terms.sections import Incentive
 
-__all__ = ["Column", "Coopetition", "Decode", "Planned", "Resolved", "Rule", "System", "Systems"]
+__all__ = ["Column", "Coopetition", "Decode", "Resolved", "System", "Systems"]
 
 Decode: TypeAlias = Callable[[SettlementTerms], DecodedTerms]
 """A ledger's rounding: what terms become in its integers, as floats again."""
@@ -37,27 +35,10 @@ class Resolved(Protocol):
         ...
 
 
-class Planned(Protocol):
-    """A round's plan, as far as every system has one; a system adds what it can say about it."""
-
-    @property
-    def profile(self) -> IntegerProfile:
-        """What each organization is to contribute."""
-        ...
-
-
 TermsT = TypeVar("TermsT", bound=Terms)
 ResolvedT = TypeVar("ResolvedT", bound=Resolved)
 MarketT = TypeVar("MarketT")
-_Market = TypeVar("_Market", contravariant=True)
-
-
-class Rule(Protocol[_Market]):
-    """Plans a round in a system's own market; :class:`cocogen.mechanisms.base.Mechanism` is one."""
-
-    def plan(self, market: _Market, rng: np.random.Generator) -> Planned:
-        """Plan one round; ``rng`` is the only source of randomness."""
-        ...
+PlanT = TypeVar("PlanT", bound=Planned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +85,7 @@ class Coopetition(Generic[ResolvedT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class System(Generic[TermsT, ResolvedT, MarketT]):
+class System(Generic[TermsT, ResolvedT, MarketT, PlanT]):
     """One system of cooperation.
 
     Attributes
@@ -132,7 +113,7 @@ class System(Generic[TermsT, ResolvedT, MarketT]):
         What can be solved and compared of it, where its market is a coopetition game.
     """
 
-    rules: Mapping[str, Rule[MarketT]]
+    rules: Mapping[str, Rule[MarketT, PlanT]]
     load: Callable[[str | Path], TermsT]
     agree: Callable[[ResolvedT, Decode], ResolvedT]
     market: Callable[[ResolvedT, DecodedTerms], MarketT]
@@ -161,7 +142,7 @@ class System(Generic[TermsT, ResolvedT, MarketT]):
 class Systems:
     """Systems by the names of their rules. The first also reads what names no known one, and says what is wrong."""
 
-    entries: tuple[System[Any, Any, Any], ...]
+    entries: tuple[System[Any, Any, Any, Any], ...]
 
     def __post_init__(self) -> None:
         names = [name for system in self.entries for name in system.rules]
@@ -171,7 +152,7 @@ class Systems:
     def __contains__(self, name: object) -> bool:
         return any(name in system.rules for system in self.entries)
 
-    def of(self, terms: Terms) -> System[Any, Any, Any]:
+    def of(self, terms: Terms) -> System[Any, Any, Any, Any]:
         """The system that terms are of; KeyError where no system here reads such terms."""
         name = terms.consortium.mechanism
         for system in self.entries:
@@ -184,6 +165,6 @@ class Systems:
         """What reads a terms file, by the mechanism that it names: for :func:`cocogen.terms.load.load_terms`."""
         return {name: system.load for system in self.entries for name in system.rules}
 
-    def extended(self, *systems: System[Any, Any, Any]) -> Systems:
+    def extended(self, *systems: System[Any, Any, Any, Any]) -> Systems:
         """A table that holds these besides; this one stays as it is."""
         return Systems((*self.entries, *systems))

@@ -14,7 +14,7 @@ import numpy as np
 from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms import BASELINES, MECHANISMS, UNPAID
 from cocogen.mechanisms.absence import stand_ins
-from cocogen.mechanisms.base import Market
+from cocogen.mechanisms.base import Market, Plan
 from cocogen.mechanisms.comparison import Judge, SchemeRow, Schemes
 from cocogen.mechanisms.planning import build_game
 from cocogen.mechanisms.redistribution.agreement import Agreement, Encoding, agree, agree_uniform
@@ -70,7 +70,7 @@ def _baselines(judge: Judge, encoding: Encoding, tuned: float, rng: np.random.Ge
     return [judge.row(name, "", None, game, MECHANISMS[name].plan(state, rng).strategies) for name in BASELINES]
 
 
-COCOGEN: System[Consortium, ResolvedTerms, Market] = System(
+COCOGEN: System[Consortium, ResolvedTerms, Market, Plan] = System(
     rules={name: MECHANISMS[name] for name in ("cocogen+", *UNPAID)},
     load=load_consortium,
     agree=_agree,

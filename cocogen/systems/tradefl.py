@@ -14,7 +14,7 @@ import numpy as np
 
 from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
 from cocogen.mechanisms import MECHANISMS
-from cocogen.mechanisms.base import Market
+from cocogen.mechanisms.base import Market, Plan
 from cocogen.mechanisms.baselines import tradefl as baselines
 from cocogen.mechanisms.comparison import Judge, SchemeRow, Schemes
 from cocogen.mechanisms.planning import build_game
@@ -87,7 +87,7 @@ def _baselines(judge: Judge, encoding: Encoding, tuned: float, rng: np.random.Ge
     ]
 
 
-TRADEFL: System[DataMarket, StatedMarket, Market] = System(
+TRADEFL: System[DataMarket, StatedMarket, Market, Plan] = System(
     rules={"tradefl": MECHANISMS["tradefl"]},
     load=load_data_market,
     state=_state,

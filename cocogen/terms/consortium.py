@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 
 from cocogen.errors import ConfigurationError, FieldProblem
+from cocogen.mechanisms import UNPAID
 from cocogen.terms.accuracy import inline_accuracy
 from cocogen.terms.checks import check_market, check_names, check_rule, load_competition, unique
 from cocogen.terms.reading import read_terms, validate_terms
@@ -202,7 +203,7 @@ def _check_calibration(terms: Consortium) -> list[FieldProblem]:
 
 def _check_incentive(terms: Consortium) -> list[FieldProblem]:
     rule, strength = terms.incentive, terms.incentive.strength
-    if terms.consortium.mechanism != "cocogen+":
+    if terms.consortium.mechanism in UNPAID:
         if strength in ("auto", 0.0):
             return []
         valid = f'"auto" or 0: {terms.consortium.mechanism} redistributes nothing'

@@ -1,6 +1,6 @@
 """Reading a terms file: text to TOML to a validated model, with every field at fault named at once.
 
-Left out: what the fields mean (``consortium``, ``data_market``), and what must hold between them (``terms_checks``).
+Left out: what the fields mean (``consortium``, ``tradefl``), and what must hold between them (``checks``).
 """
 
 from __future__ import annotations
