@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from tests.examples import SHORT, edited, typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
@@ -19,19 +20,10 @@ CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
 def finished(tmp_path_factory) -> Path:
     """A folder with two settled rounds of the example, trained for a moment only."""
     folder = tmp_path_factory.mktemp("finished")
-    text = EXAMPLE.read_text()
-    for old, new in (
-        ("rounds = 5", "rounds = 2"),
-        ("local_epochs = 5", "local_epochs = 2"),
-        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
-        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "clinics.toml").write_text(text)
-    with contextlib.chdir(folder), pytest.raises(SystemExit) as stopped:
-        main(["run", "clinics.toml", "--no-study"])
-    assert stopped.value.code == 0
+    edits = ("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")
+    edited(folder / "clinics.toml", *edits, *SHORT[1:])
+    with contextlib.chdir(folder):
+        assert typed("run", "clinics.toml", "--no-study")[0] == 0
     return folder
 
 
@@ -43,21 +35,17 @@ def workspace(finished, tmp_path, monkeypatch) -> Path:
     return tmp_path / ".cocogen" / "clinics"
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["contributions", "--workspace", ".cocogen/clinics", *arguments])
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
+run = partial(typed, "contributions", "--workspace", ".cocogen/clinics")
 
 
-def as_json(capsys, *arguments: str):
-    code, out, _ = run(capsys, *arguments, "--format", "json")
+def as_json(*arguments: str):
+    code, out, _ = run(*arguments, "--format", "json")
     assert code == 0, out
     return json.loads(out)["data"]
 
 
-def test_the_last_round_is_divided_exactly(workspace, capsys) -> None:
-    data = as_json(capsys)
+def test_the_last_round_is_divided_exactly(workspace) -> None:
+    data = as_json()
     assert (data["round"], data["status"], data["score"], data["exact"]) == (2, "settled", "loss", True)
     assert data["evaluations"] == 2**6
     assert data["permutations"] == data["truncated"] == 0
@@ -75,8 +63,8 @@ def test_the_last_round_is_divided_exactly(workspace, capsys) -> None:
         assert entry["standard_error"] == 0
 
 
-def test_the_text_is_a_table_of_all_organizations(workspace, capsys) -> None:
-    code, out, err = run(capsys, "--round", "1")
+def test_the_text_is_a_table_of_all_organizations(workspace) -> None:
+    code, out, err = run("--round", "1")
     assert code == 0
     assert "what round 1 owes to whom (exact Shapley)" in out
     assert all(f" {name} " in out for name in CLINICS)
@@ -86,10 +74,10 @@ def test_the_text_is_a_table_of_all_organizations(workspace, capsys) -> None:
 
 
 @pytest.mark.parametrize("method", ["guided", pytest.param("monte-carlo", marks=pytest.mark.slow)])
-def test_sampled_values_agree_with_the_exact_ones(workspace, capsys, method: str) -> None:
-    exact = as_json(capsys, "--round", "1", "--score", "accuracy")["organizations"]
+def test_sampled_values_agree_with_the_exact_ones(workspace, method: str) -> None:
+    exact = as_json("--round", "1", "--score", "accuracy")["organizations"]
     options = ("--round", "1", "--score", "accuracy", "--method", method, "--tolerance", "0", "--evaluations", "600")
-    sampled = as_json(capsys, *options)
+    sampled = as_json(*options)
     assert not sampled["exact"]
     assert sampled["permutations"] >= 600
     for name, entry in sampled["organizations"].items():
@@ -98,40 +86,40 @@ def test_sampled_values_agree_with_the_exact_ones(workspace, capsys, method: str
 
 
 @pytest.mark.slow
-def test_samples_follow_from_the_seed(workspace, capsys) -> None:
+def test_samples_follow_from_the_seed(workspace) -> None:
     options = ("--round", "1", "--method", "guided", "--evaluations", "60")
-    first, same, other = (as_json(capsys, *options, *seed) for seed in ((), (), ("--seed", "1")))
+    first, same, other = (as_json(*options, *seed) for seed in ((), (), ("--seed", "1")))
     assert first == same != other
 
 
 @pytest.mark.slow
-def test_sampling_ends_at_the_wanted_standard_error(workspace, capsys) -> None:
+def test_sampling_ends_at_the_wanted_standard_error(workspace) -> None:
     options = ("--round", "1", "--method", "guided", "--evaluations", "100000", "--standard-error")
-    coarse, fine = (as_json(capsys, *options, bound) for bound in ("0.01", "0.0002"))
+    coarse, fine = (as_json(*options, bound) for bound in ("0.01", "0.0002"))
     assert coarse["permutations"] < fine["permutations"] < 100000
     assert max(entry["standard_error"] for entry in fine["organizations"].values()) <= 0.0002
 
 
-def test_a_round_or_a_bundle_that_is_not_there_is_a_typed_error(workspace, capsys) -> None:
-    code, _, err = run(capsys, "--round", "3")
+def test_a_round_or_a_bundle_that_is_not_there_is_a_typed_error(workspace) -> None:
+    code, _, err = run("--round", "3")
     assert code == 2
     assert "round 3 of" in err
     assert "rounds 1, 2" in err
     (workspace / "rounds" / "0002" / "harbor.bundle").unlink()
-    code, out, _ = run(capsys, "--format", "json")
+    code, out, _ = run("--format", "json")
     assert code == 2
     assert json.loads(out)["error"]["code"] == "WorkspaceError"
     assert "harbor.bundle is not there" in json.loads(out)["error"]["message"]
 
 
-def test_without_a_deployment_it_says_what_to_run(tmp_path, monkeypatch, capsys) -> None:
+def test_without_a_deployment_it_says_what_to_run(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code, _, err = run(capsys)
+    code, _, err = run()
     assert code == 2
     assert "deploy" in err
 
 
-def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, capsys, monkeypatch) -> None:
+def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, monkeypatch) -> None:
     from dataclasses import replace
 
     from cocogen.rounds import recorded
@@ -154,19 +142,19 @@ def test_an_organization_that_was_left_out_is_shown_with_the_reason(workspace, c
 
     monkeypatch.setattr(History, "attested", without_meadow)
     monkeypatch.setattr(recorded, "_outcome", nor_on_the_ledger)
-    entry = as_json(capsys, "--round", "1")["organizations"]["meadow"]
+    entry = as_json("--round", "1")["organizations"]["meadow"]
     assert (entry["contributed"], entry["reason"]) == (False, "it did not move")
-    code, out, _ = run(capsys, "--round", "1")
+    code, out, _ = run("--round", "1")
     assert code == 0
     assert "meadow was left out: it did not move" in out
     assert "32 coalitions evaluated" in out
 
 
-def test_a_round_that_was_not_paid_shows_no_transfer(workspace, capsys, monkeypatch) -> None:
+def test_a_round_that_was_not_paid_shows_no_transfer(workspace, monkeypatch) -> None:
     from dataclasses import replace
 
     from cocogen.rounds import recorded
 
     original = recorded._outcome
     monkeypatch.setattr(recorded, "_outcome", lambda *given: replace(original(*given), status="voided"))
-    assert all(entry["transfer"] is None for entry in as_json(capsys)["organizations"].values())
+    assert all(entry["transfer"] is None for entry in as_json()["organizations"].values())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from cli.main import main
+from tests.examples import typed
 
 CLINICS = Path(__file__).parents[2] / "examples" / "clinics.toml"
 
@@ -26,30 +26,21 @@ def terms(tmp_path: Path) -> Path:
     return path
 
 
-def typed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
-
-
 def test_the_folder_of_data_dir_holds_the_data_that_the_terms_name_by_path(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, terms: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, terms: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COCOGEN_DATA", raising=False)
-    code, out, err = typed(capsys, "solve", terms, "--format", "json")
+    code, out, err = typed("solve", terms, "--format", "json")
     assert code == 4
     assert "own.npz" in out + err
     assert "--data-dir" in out + err
-    code, out, _ = typed(capsys, "solve", terms, "--data-dir", tmp_path / "data", "--format", "json")
+    code, out, _ = typed("solve", terms, "--data-dir", tmp_path / "data", "--format", "json")
     assert code == 0
     assert json.loads(out)["data"]["epsilon"] <= 1e-6
 
 
-def test_a_data_dir_that_is_no_folder_is_refused_at_once(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, terms: Path
-) -> None:
-    code, _, err = typed(capsys, "solve", terms, "--data-dir", tmp_path / "nowhere")
+def test_a_data_dir_that_is_no_folder_is_refused_at_once(tmp_path: Path, terms: Path) -> None:
+    code, _, err = typed("solve", terms, "--data-dir", tmp_path / "nowhere")
     assert code == 2
     assert "nowhere" in err

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 from cli.experiment import _STUDIES
-from cli.main import main
 from cocogen.experiments.studies import STUDIES
+from tests.examples import typed
 
 QUICK = ("--only", "generation-by-heterogeneity", "--seeds", "2", "--jobs", "1")
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["experiment", *arguments])
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
+run = partial(typed, "experiment")
 
 
 def test_the_studies_offered_are_the_studies_there_are():
     assert tuple(STUDIES) == _STUDIES
 
 
-def test_a_study_prints_verdicts_and_says_where_the_files_are(capsys, tmp_path):
-    code, out, err = run(capsys, "cocogen", *QUICK, "--output", str(tmp_path / "out"))
+def test_a_study_prints_verdicts_and_says_where_the_files_are(tmp_path):
+    code, out, err = run("cocogen", *QUICK, "--output", str(tmp_path / "out"))
     assert code == 0
     assert "opposite" in out
     assert "milder heterogeneity raises generation" in out
@@ -34,8 +31,8 @@ def test_a_study_prints_verdicts_and_says_where_the_files_are(capsys, tmp_path):
     assert (tmp_path / "out" / "generation-by-heterogeneity.png").exists()
 
 
-def test_json_is_one_envelope_with_claims_and_files(capsys, tmp_path):
-    code, out, _ = run(capsys, "cocogen", *QUICK, "--output", str(tmp_path), "--format", "json")
+def test_json_is_one_envelope_with_claims_and_files(tmp_path):
+    code, out, _ = run("cocogen", *QUICK, "--output", str(tmp_path), "--format", "json")
     assert code == 0
     data = json.loads(out)["data"]
     assert data["seeds"] == 2
@@ -44,9 +41,9 @@ def test_json_is_one_envelope_with_claims_and_files(capsys, tmp_path):
     assert sorted(data["files"]) == sorted(str(path) for path in tmp_path.iterdir())
 
 
-def test_the_default_folder_is_beside_the_workspaces(capsys, tmp_path, monkeypatch):
+def test_the_default_folder_is_beside_the_workspaces(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, _ = run(capsys, "cocogen", *QUICK)
+    code, _, _ = run("cocogen", *QUICK)
     assert code == 0
     assert (tmp_path / ".cocogen" / "experiments" / "cocogen" / "claims.csv").exists()
 
@@ -61,29 +58,29 @@ def test_the_default_folder_is_beside_the_workspaces(capsys, tmp_path, monkeypat
         ((), "Missing argument"),
     ],
 )
-def test_bad_arguments_are_usage_errors(capsys, arguments, message):
-    code, out, err = run(capsys, *arguments)
+def test_bad_arguments_are_usage_errors(arguments, message):
+    code, out, err = run(*arguments)
     assert code == 2
     assert out == ""
     assert message in err
 
 
-def test_an_unknown_experiment_is_refused_with_the_known_ones(capsys, tmp_path):
-    code, _, err = run(capsys, "tradefl", "--only", "sweep", "--output", str(tmp_path / "out"))
+def test_an_unknown_experiment_is_refused_with_the_known_ones(tmp_path):
+    code, _, err = run("tradefl", "--only", "sweep", "--output", str(tmp_path / "out"))
     assert code == 2
     assert "incentive-sweep" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_a_typed_error(capsys, tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("here")
-    code, out, _ = run(capsys, "cocogen", *QUICK, "--output", str(blocked / "below"), "--format", "json")
+    code, out, _ = run("cocogen", *QUICK, "--output", str(blocked / "below"), "--format", "json")
     assert code == 2
     assert json.loads(out)["error"]["code"] == "WorkspaceError"
 
 
-def test_an_interruption_exits_with_130_and_keeps_what_is_finished(capsys, tmp_path, monkeypatch):
+def test_an_interruption_exits_with_130_and_keeps_what_is_finished(tmp_path, monkeypatch):
     from cocogen.experiments import studies
     from cocogen.experiments.study import Experiment
 
@@ -93,7 +90,7 @@ def test_an_interruption_exits_with_130_and_keeps_what_is_finished(capsys, tmp_p
     first = studies.select("cocogen", ["generation-by-heterogeneity"])[0]
     second = Experiment("second", "t", ("x",), interrupt, first.judge, first.draw)
     monkeypatch.setitem(studies.STUDIES, "cocogen", (first, second))
-    code, _, err = run(capsys, "cocogen", "--seeds", "2", "--jobs", "1", "--output", str(tmp_path))
+    code, _, err = run("cocogen", "--seeds", "2", "--jobs", "1", "--output", str(tmp_path))
     assert code == 130
     assert "interrupted" in err
     assert {path.name for path in tmp_path.iterdir()} == {

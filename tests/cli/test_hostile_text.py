@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import io
 import json
 import shutil
 import threading
@@ -20,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import main
 from cocogen.data.archive import write_arrays
 from cocogen.evidence.bundle import Bundle
+from tests.examples import SHORT, edited, typed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
@@ -43,17 +42,6 @@ LIMIT = 120_000
 def also(*commands):
     """Commands that show the same texts as another one does, left to the slow tests."""
     return [pytest.param(command, marks=pytest.mark.slow) for command in commands]
-
-
-def typed(*arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as stopped,
-    ):
-        main(list(arguments))
-    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def harmless(shown: str) -> None:
@@ -90,12 +78,8 @@ def altered(path: Path, old: str, new: str) -> None:
 def begun(tmp_path_factory) -> Path:
     """A consortium with an open round whose organizations have handed in evidence of little training."""
     folder = tmp_path_factory.mktemp("begun")
-    text = (EXAMPLES / "clinics.toml").read_text()
-    for old, new in (("rounds = 5", "rounds = 1"), ("local_epochs = 5", "local_epochs = 1"),
-                     ("pretraining_rounds = 30", "pretraining_rounds = 8")):  # fmt: skip
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "clinics.toml").write_text(text)
+    edits = ("rounds = 5", "rounds = 1"), SHORT[0], ("pretraining_rounds = 30", "pretraining_rounds = 8")
+    edited(folder / "clinics.toml", *edits)
     with contextlib.chdir(folder):
         for command in ("deploy clinics.toml", *(f"deposit -o {name}" for name in NAMES), "round open", "train"):
             code, out, err = typed(*command.split())

@@ -8,25 +8,19 @@ import sys
 
 import pytest
 
-from cli.main import cocogen, main
+from cli.main import cocogen
+from tests.examples import typed as run
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
-
-
-def test_every_command_has_help_with_an_example_of_its_options(capsys):
+def test_every_command_has_help_with_an_example_of_its_options():
     for name in cocogen.list_commands(None):
-        code, out, _ = run(capsys, name, "--help")
+        code, out, _ = run(name, "--help")
         assert code == 0
         assert f"Usage: cocogen {name}" in out
 
 
-def test_help_groups_commands_by_role(capsys):
-    code, out, _ = run(capsys, "--help")
+def test_help_groups_commands_by_role():
+    code, out, _ = run("--help")
     assert code == 0
     for title in ("Operator:", "Organization:", "Attester, arbiter:", "Anyone:", "Researcher:"):
         assert title in out
@@ -47,15 +41,15 @@ def test_importing_the_engine_loads_nothing_heavy(heavy):
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_an_unknown_command_is_a_usage_error_with_exit_code_2(capsys):
-    code, out, err = run(capsys, "rnu")
+def test_an_unknown_command_is_a_usage_error_with_exit_code_2():
+    code, out, err = run("rnu")
     assert code == 2
     assert out == ""
     assert "No such command" in err
 
 
-def test_errors_in_json_are_one_envelope_on_standard_output(capsys, tmp_path):
-    code, out, _ = run(capsys, "run", str(tmp_path / "none.toml"), "--format", "json")
+def test_errors_in_json_are_one_envelope_on_standard_output(tmp_path):
+    code, out, _ = run("run", str(tmp_path / "none.toml"), "--format", "json")
     assert code == 2
     envelope = json.loads(out)
     assert envelope["schema_version"] == 1
@@ -65,21 +59,21 @@ def test_errors_in_json_are_one_envelope_on_standard_output(capsys, tmp_path):
     assert envelope["error"]["hint"]
 
 
-def test_usage_errors_in_json_are_an_envelope_too(capsys):
-    code, out, _ = run(capsys, "status", "--format=json", "--nonsense")
+def test_usage_errors_in_json_are_an_envelope_too():
+    code, out, _ = run("status", "--format=json", "--nonsense")
     assert code == 2
     assert json.loads(out)["error"]["code"] == "UsageError"
 
 
-def test_a_command_without_a_deployment_says_what_to_do(capsys, tmp_path, monkeypatch):
+def test_a_command_without_a_deployment_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, err = run(capsys, "status")
+    code, _, err = run("status")
     assert code == 2
     assert "cocogen deploy" in err
 
 
-def test_run_without_a_terms_file_names_one(capsys, tmp_path, monkeypatch):
+def test_run_without_a_terms_file_names_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, err = run(capsys, "run")
+    code, _, err = run("run")
     assert code == 2
     assert "examples/clinics.toml" in err

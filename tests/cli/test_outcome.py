@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli import outcome, output
+from tests.examples import SHORT, edited
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
@@ -209,16 +210,7 @@ def in_terminal(arguments: list[str], folder: Path) -> tuple[int, bytes]:
 
 @pytest.mark.slow
 def test_a_run_in_a_terminal_moves_at_once_and_ends_in_one_screen(tmp_path):
-    text = EXAMPLE.read_text()
-    for old, new in (
-        ("rounds = 5", "rounds = 2"),
-        ("local_epochs = 5", "local_epochs = 1"),
-        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
-        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / "clinics.toml").write_text(text)
+    edited(tmp_path / "clinics.toml", ("rounds = 5", "rounds = 2"), *SHORT)
     code, written = in_terminal(["run", "clinics.toml", "--no-study"], tmp_path)
     assert code == 0, written.decode(errors="replace")
     lines = written.decode().replace("\r\n", "\n").splitlines()

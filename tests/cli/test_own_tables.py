@@ -10,34 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli.main import main
+from tests.examples import edited, typed
 
 QUICK = ('"table.npz"', '"table.npz"\nmodel = "logistic"\n\n[generation]\npretraining_rounds = 2')
 EXAMPLE = Path(__file__).parents[2] / "examples" / "table.toml"
 
 
 @pytest.fixture
-def run(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, str]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, str]]:
     monkeypatch.chdir(tmp_path)
 
-    def typed(*arguments: str, code: int = 0) -> tuple[Any, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main([*map(str, arguments), "--format", "json"])
-        captured = capsys.readouterr()
-        assert int(stopped.value.code or 0) == code, captured.out + captured.err
-        return json.loads(captured.out), captured.err
+    def run(*arguments: str, code: int = 0) -> tuple[Any, str]:
+        found, out, err = typed(*arguments, "--format", "json")
+        assert found == code, out + err
+        return json.loads(out), err
 
-    return typed
+    return run
 
 
 def write(folder: Path, features: Any, labels: Any, *edits: tuple[str, str]) -> Path:
     np.savez(folder / "table.npz", features=features, labels=labels)
-    text = EXAMPLE.read_text()
-    for old, new in (('name = "table"', 'name = "table"\nrounds = 1'), *edits):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "terms.toml").write_text(text)
-    return folder / "terms.toml"
+    return edited(folder / "terms.toml", ('name = "table"', 'name = "table"\nrounds = 1'), *edits, example=EXAMPLE)
 
 
 def weak(count: int, positives: int, distance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,23 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from tests.examples import edited, typed
 
 TRADEFL = Path(__file__).parents[2] / "examples" / "tradefl.toml"
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def typed(*arguments: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert int(stopped.value.code or 0) == code, captured.err
-        return captured.out
+    def run(*arguments: str, code: int = 0) -> str:
+        found, out, err = typed(*arguments)
+        assert found == code, err
+        return out
 
-    return typed
+    return run
 
 
 def _data(text: str) -> dict:
@@ -101,12 +99,6 @@ def test_a_missing_terms_file_is_named(run, command):
 
 @pytest.mark.slow
 def test_terms_that_state_addresses_are_solved_without_anybodys_key(run, tmp_path):
-    text = (TRADEFL.parent / "clinics.toml").read_text()
-    for old, new in (
-        ('name = "north"\n', f'name = "north"\naddress = "0x{7:040x}"\n'),
-        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / "clinics.toml").write_text(text)
+    stated = ('name = "north"\n', f'name = "north"\naddress = "0x{7:040x}"\n')
+    edited(tmp_path / "clinics.toml", stated, ("pretraining_rounds = 30", "pretraining_rounds = 2"))
     assert _data(run("solve", tmp_path / "clinics.toml", "--format", "json"))["epsilon"] <= 1e-6

@@ -20,6 +20,7 @@ from cocogen.ledger import DecodedTerms
 from cocogen.mechanisms.base import Market
 from cocogen.mechanisms.resources import GenerationResources
 from cocogen.terms.consortium import Consortium, load_consortium
+from tests.examples import edited
 
 if TYPE_CHECKING:  # what learns is imported by the tests that learn alone
     from cocogen.evidence.local import Local
@@ -165,13 +166,8 @@ def agree_on_clinics(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
     from cocogen.operations.registration import register
 
     def agree(*edits: tuple[str, str]) -> Prepared:
-        text = CLINICS.read_text()
-        for old, new in (('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1"), *edits):
-            assert old in text
-            text = text.replace(old, new)
-        path = tmp_path_factory.mktemp("terms") / "clinics.toml"
-        path.write_text(text)
-        consortium = load_consortium(path)
+        quick = ('model = "mlp"', 'model = "logistic"'), ("local_epochs = 5", "local_epochs = 1")
+        consortium = load_consortium(edited(tmp_path_factory.mktemp("terms") / "clinics.toml", *quick, *edits))
         task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, SEED))
         return Prepared(consortium, task, register(consortium, MemoryProvider(SEED), task))
 

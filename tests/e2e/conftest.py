@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
+from tests.examples import edited, typed
 
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
@@ -55,15 +54,8 @@ class CommandLine:
             )
             answer = Answer(done.returncode, done.stdout, done.stderr)
         else:
-            out, err = io.StringIO(), io.StringIO()
-            with (
-                contextlib.chdir(self.folder),
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(err),
-                pytest.raises(SystemExit) as stopped,
-            ):
-                main(arguments)
-            answer = Answer(int(stopped.value.code or 0), out.getvalue(), err.getvalue())
+            with contextlib.chdir(self.folder):
+                answer = Answer(*typed(*arguments))
         if code is not None:
             assert answer.code == code, f"cocogen {command}\n{answer.out}\n{answer.err}"
         return answer
@@ -75,13 +67,8 @@ class CommandLine:
 
 def write_terms(folder: Path) -> Path:
     """The example with two rounds and short learning."""
-    text = EXAMPLE.read_text()
-    for old, new in (("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")):
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "clinics.toml"
-    path.write_text(text)
-    return path
+    edits = ("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")
+    return edited(folder / "clinics.toml", *edits)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from chain.encoding.codec import encode
 from chain.encoding.signatures import Domain, verify
 from chain.errors.keys import DevelopmentKeyRefused
 from cli.flower.apps import open_node
-from cli.main import main
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.operations.deployment import load_deployment
 from cocogen.operations.session import load_resolved
 from cocogen.rounds.workspace import Workspace
+from tests.examples import typed
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 
@@ -29,9 +29,7 @@ def deployed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deployed")
     terms = folder / "clinics.toml"
     terms.write_text(EXAMPLE.read_text().replace("pretraining_rounds = 30", "pretraining_rounds = 1"))
-    with pytest.raises(SystemExit) as stopped:
-        main(["deploy", str(terms), "--workspace", str(folder / "work")])
-    assert not stopped.value.code
+    assert typed("deploy", terms, "--workspace", folder / "work")[0] == 0
     return folder / "work"
 
 

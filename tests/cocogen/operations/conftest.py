@@ -9,6 +9,7 @@ import pytest
 from chain.twin.ledger import MemoryProvider
 from cocogen.operations.deploy import Deployed, deploy
 from cocogen.terms.consortium import Consortium, load_consortium
+from tests.examples import SHORT, edited
 
 CLINICS = Path(__file__).parents[3] / "examples" / "clinics.toml"
 SEED = 7
@@ -17,19 +18,8 @@ SEED = 7
 @pytest.fixture(scope="session")
 def clinics(tmp_path_factory: pytest.TempPathFactory) -> Consortium:
     """Two rounds of a logistic model and one local epoch, with mixtures as generators."""
-    text = CLINICS.read_text()
-    for old, new in (
-        ("rounds = 5", "rounds = 2"),
-        ('model = "mlp"', 'model = "logistic"'),
-        ("local_epochs = 5", "local_epochs = 1"),
-        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
-        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("terms") / "clinics.toml"
-    path.write_text(text)
-    return load_consortium(path)
+    edits = ("rounds = 5", "rounds = 2"), ('model = "mlp"', 'model = "logistic"')
+    return load_consortium(edited(tmp_path_factory.mktemp("terms") / "clinics.toml", *edits, *SHORT))
 
 
 @pytest.fixture

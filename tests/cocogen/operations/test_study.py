@@ -20,22 +20,18 @@ from cocogen.operations import study
 from cocogen.operations.registration import register
 from cocogen.operations.study import StudyRun, play_rounds
 from cocogen.terms.consortium import load_consortium
+from tests.examples import edited
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 
 
 def short(tmp_path, rounds: int) -> Path:
-    text = EXAMPLE.read_text()
-    for old, new in (
+    return edited(
+        tmp_path / "clinics.toml",
         ("rounds = 5", f"rounds = {rounds}"),
         ("local_epochs = 5", "local_epochs = 2\nsplits = 2"),
         ("sizes = [105, 85, 70, 60, 40, 25]", "sizes = [60, 50, 40, 30, 25, 20]"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "clinics.toml"
-    path.write_text(text)
-    return path
+    )
 
 
 @pytest.mark.slow
