@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import format_option
 from cli.output import emit, note, progress, say
 
 if TYPE_CHECKING:
@@ -48,14 +49,7 @@ _QUOTABLE = 10
     metavar="NAME",
     help="Run this experiment of the study only; may be repeated. A wrong name lists the right ones.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    envvar="COCOGEN_FORMAT",
-    help="Text for people, or one JSON object.  [default: text]",
-)
+@format_option
 def experiment(
     study: str, seeds: int, seed: int, output: Path | None, jobs: int | None, only: tuple[str, ...], format_: str
 ) -> None:

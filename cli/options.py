@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-__all__ = ["common", "device_option", "key_options", "organization_option"]
+__all__ = ["common", "device_option", "format_option", "key_options", "organization_option"]
 
 _Command = Callable[..., Any]
 
-_FORMAT = click.option(
+format_option = click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "json"]),
     default="text",
-    envvar="COCOGEN_FORMAT",
+    envvar="COCOGENformat_option",
     help="Text for people, or one JSON object.  [default: text]",
 )
 _KEYS = click.option(
@@ -46,7 +46,7 @@ _PASSWORD_FILE = click.option(
 
 def key_options(function: _Command) -> _Command:
     """``--keys --password-file --format`` alone, for commands about keys."""
-    return _KEYS(_PASSWORD_FILE(_FORMAT(function)))
+    return _KEYS(_PASSWORD_FILE(format_option(function)))
 
 
 def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
@@ -75,7 +75,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
             return function(request, *args, **kwargs)
 
         options: list[Callable[[_Command], _Command]] = [
-            _FORMAT,
+            format_option,
             _PASSWORD_FILE,
             _KEYS,
             _DATA_DIR,

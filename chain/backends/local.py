@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from web3 import Web3
 from web3.types import Wei
 
 from chain.backends.clock import MovableClock
+from chain.backends.connection import Connection
 from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
-from chain.errors.chain import ChainUnavailable
 
 __all__ = ["LocalBackend"]
 
 
-class LocalBackend(MovableClock):
+class LocalBackend(MovableClock, Connection):
     """A chain of this process. Its clock stands still between transactions: each block is one second later."""
 
     local = True
@@ -30,13 +27,6 @@ class LocalBackend(MovableClock):
         self.journal = Journal()
         self._evm = evm
         self._web3: Web3 | None = Web3(LocalProvider(LocalTester(evm)))
-
-    @property
-    def web3(self) -> Web3:
-        """The connection; ChainUnavailable once the backend is closed."""
-        if self._web3 is None:
-            raise ChainUnavailable(f"{self.location} is closed", hint="open the backend again")
-        return self._web3
 
     @property
     def chain_id(self) -> int:
@@ -58,15 +48,3 @@ class LocalBackend(MovableClock):
             faucet = self.web3.eth.accounts[0]
             with node_errors():
                 self.web3.eth.send_transaction({"from": faucet, "to": recipient, "value": Wei(missing)})
-
-    def close(self) -> None:
-        """Release everything; closing twice is harmless."""
-        self._web3 = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -11,12 +11,11 @@ import logging
 import re
 import time
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 from web3 import Web3
 
 from chain.abi import LARGEST_WORD
+from chain.backends.connection import Connection
 from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
 from chain.backends.provider import NodeProvider
@@ -39,7 +38,7 @@ _LONGEST_SLEEP = 15.0
 """Seconds between two looks at the clock of a chain that is waited for."""
 
 
-class RpcBackend:
+class RpcBackend(Connection):
     """The chain of the node behind ``provider``, which this backend owns from here on.
 
     Parameters
@@ -70,13 +69,6 @@ class RpcBackend:
         except BaseException:
             provider.close()
             raise
-
-    @property
-    def web3(self) -> Web3:
-        """The connection; ChainUnavailable once the backend is closed."""
-        if self._web3 is None:
-            raise ChainUnavailable(f"{self.location} is closed", hint="open the backend again")
-        return self._web3
 
     @property
     def chain_id(self) -> int:
@@ -111,7 +103,7 @@ class RpcBackend:
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
-        self._web3 = None
+        super().close()
         self._provider.close()
 
     def _ask_chain_id(self) -> int:
@@ -125,11 +117,3 @@ class RpcBackend:
                 f"{LARGEST_WORD:#x}",
             )
         return int(found, 16)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

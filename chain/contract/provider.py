@@ -15,18 +15,19 @@ from chain.contract.creation import check_creation, whereabouts
 from chain.contract.funding import FundedAccounts
 from chain.contract.ledger import ChainLedger
 from chain.contract.wallets import is_contract
-from chain.encoding.codec import decode, encode
-from chain.encoding.terms import EncodedTerms, check_terms
+from chain.encoding.base import EncodedProvider
+from chain.encoding.codec import encode
+from chain.encoding.terms import EncodedTerms
 from chain.errors.chain import ArtifactMismatch, DeploymentRecordWrong, NoContract, WrongChain
 from chain.errors.contract import TermsMismatch
 from chain.keys.accounts import Accounts, KeySource
 from chain.record.values import LedgerRecord
-from cocogen.ledger import DecodedTerms, Deployment, SettlementTerms, Whereabouts
+from cocogen.ledger import Deployment, SettlementTerms, Whereabouts
 
 __all__ = ["ChainProvider"]
 
 
-class ChainProvider:
+class ChainProvider(EncodedProvider):
     """Consortia on one chain. Closing it closes the backend.
 
     Parameters
@@ -66,18 +67,6 @@ class ChainProvider:
         if stated is not None and is_contract(self._backend.web3, stated):
             return stated
         return self._addresses.address(name)
-
-    def decode(self, terms: SettlementTerms) -> DecodedTerms:
-        """Return what the terms become on the ledger.
-
-        Raises
-        ------
-        UnencodableTerms, ContractError
-            They do not fit the contract's integers, or break one of its rules.
-        """
-        encoded = encode(terms)
-        check_terms(encoded)
-        return decode(encoded)
 
     def check_deployer(self) -> None:
         """See that the operator's key opens and that its account holds ether.

@@ -11,16 +11,32 @@ from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from chain.encoding import signatures
-from chain.encoding.codec import decode, predict
+from chain.encoding.codec import decode, encode, predict
 from chain.encoding.states import bits
-from chain.encoding.terms import PAIRWISE, VECTOR, EncodedTerms
+from chain.encoding.terms import PAIRWISE, VECTOR, EncodedTerms, check_terms
 from chain.errors.chain import ArgumentOutOfRange
 from chain.errors.disputes import WrongMode
 from cocogen.ledger import Contribution, DecodedTerms, SettlementTerms
 
-__all__ = ["EncodedLedger", "parts_of"]
+__all__ = ["EncodedLedger", "EncodedProvider", "parts_of"]
 
 _Value = TypeVar("_Value")
+
+
+class EncodedProvider:
+    """What the terms become, wherever a consortium is to live."""
+
+    def decode(self, terms: SettlementTerms) -> DecodedTerms:
+        """Return what the terms become on the ledger.
+
+        Raises
+        ------
+        UnencodableTerms, ContractError
+            They do not fit the contract's integers, or break one of its rules.
+        """
+        encoded = encode(terms)
+        check_terms(encoded)
+        return decode(encoded)
 
 
 class EncodedLedger(ABC):

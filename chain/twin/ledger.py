@@ -15,10 +15,9 @@ from typing import Any
 
 from chain.abi import checksum_address, keccak256
 from chain.encoding import signatures
-from chain.encoding.base import EncodedLedger, parts_of
-from chain.encoding.codec import decode, encode
+from chain.encoding.base import EncodedLedger, EncodedProvider, parts_of
+from chain.encoding.codec import encode
 from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, ruling_number
-from chain.encoding.terms import check_terms
 from chain.errors.chain import ArgumentOutOfRange, MissingKey, NoContract
 from chain.keys.keystores import development_key
 from chain.record.outcomes import round_outcomes
@@ -28,7 +27,6 @@ from cocogen.ledger import (
     PHASES,
     ZERO_ADDRESS,
     Contribution,
-    DecodedTerms,
     Deployment,
     LedgerState,
     Receipt,
@@ -56,7 +54,7 @@ class _Clock:
         return self.now
 
 
-class MemoryProvider:
+class MemoryProvider(EncodedProvider):
     """Ledgers in memory, with accounts derived from ``seed``.
 
     Parameters
@@ -75,18 +73,6 @@ class MemoryProvider:
     def account(self, name: str) -> str:
         """Return the address of an organization or of a role ("attester", "arbiter", "operator")."""
         return signatures.address_of(development_key(self._seed, name))
-
-    def decode(self, terms: SettlementTerms) -> DecodedTerms:
-        """Return what the terms become on the ledger.
-
-        Raises
-        ------
-        UnencodableTerms, ContractError
-            They do not fit the contract's integers, or break one of its rules.
-        """
-        encoded = encode(terms)
-        check_terms(encoded)
-        return decode(encoded)
 
     def check_deployer(self) -> None:
         """Nothing has to be paid here."""

@@ -81,19 +81,11 @@ def _rows(mechanism: str, game: CoopetitionGame, strategies: Array) -> Iterator[
                 after = transfers_without(rates, scores, silent, stand_ins) if counts else np.zeros(game.size)
                 saved = float((after - before)[choosing].sum())
                 others = (after - before)[~silent] / payoffs[~silent]
-                yield (
-                    mechanism,
-                    absence,
-                    quorum,
-                    kind,
-                    "+".join(map(str, members)),
-                    saved,
-                    saved / float(payoffs[choosing].sum()),
-                    float(others.max(initial=0.0)),
-                    float((others > 1e-12).mean()) if others.size else 0.0,
-                    float(np.maximum(after, 0.0).sum()),
-                    int((~silent).sum()) if counts else 0,
-                )
+                gaining = float((others > 1e-12).mean()) if others.size else 0.0
+                moved, models = float(np.maximum(after, 0.0).sum()), int((~silent).sum()) if counts else 0
+                relative, most = saved / float(payoffs[choosing].sum()), float(others.max(initial=0.0))
+                who = "+".join(map(str, members))
+                yield mechanism, absence, quorum, kind, who, saved, relative, most, gaining, moved, models
 
 
 def _cases(size: int, scores: Array, least: Array) -> Iterator[tuple[str, tuple[int, ...], BoolArray, Array]]:

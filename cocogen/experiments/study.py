@@ -169,24 +169,11 @@ def measure(experiment: Experiment, progress: Progress, *, seeds: int, entropy: 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
     """The summary, a row for each claim."""
-    rows: list[Row] = [
-        (
-            claim.name,
-            claim.source,
-            claim.statement,
-            claim.parameters,
-            claim.paper,
-            claim.finding.ours.mean,
-            claim.finding.ours.low,
-            claim.finding.ours.high,
-            claim.unit,
-            claim.finding.ours.count,
-            str(claim.finding.verdict),
-            claim.finding.rule,
-            claim.remark,
-        )
-        for claim in claims
-    ]
+    rows: list[Row] = []
+    for claim in claims:
+        ours, judged = claim.finding.ours, (str(claim.finding.verdict), claim.finding.rule, claim.remark)
+        said = (claim.name, claim.source, claim.statement, claim.parameters, claim.paper)
+        rows.append((*said, ours.mean, ours.low, ours.high, claim.unit, ours.count, *judged))
     return stack(CLAIM_COLUMNS, rows)
 
 
