@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,24 +13,13 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
 from cli.request import Request
 from cocogen.errors import DatasetError
 from cocogen.ledger import Contribution
+from tests.examples import typed as cocogen
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 EVIDENCE = b"\xee" * 32
-
-
-def cocogen(*arguments: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as stopped,
-    ):
-        main(list(arguments))
-    return int(stopped.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def data_of(*arguments: str, code: int = 0) -> dict[str, Any]:

@@ -9,15 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import cocogen.operations.calibration as calibration
-from cli.main import main
 from cocogen.errors import LearningError
 from cocogen.terms.accuracy import read_record
 from cocogen.terms.consortium import load_consortium
+from tests.examples import edited, typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 STATED = 'accuracy = { kind = "power-law", ceiling = 1.0, scale = 4.0, exponent = 0.5 }'
@@ -27,13 +28,7 @@ QUICK = ("--points", "3", "--repeats", "1", "--rounds", "2")
 
 def write_terms(folder: Path) -> Path:
     """The example, trained for a moment only."""
-    text = EXAMPLE.read_text()
-    for old, new in (("local_epochs = 5", "local_epochs = 2"), ("hidden = 32", "hidden = 8")):
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "clinics.toml"
-    path.write_text(text)
-    return path
+    return edited(folder / "clinics.toml", ("local_epochs = 5", "local_epochs = 2"), ("hidden = 32", "hidden = 8"))
 
 
 @pytest.fixture
@@ -46,16 +41,11 @@ def terms(tmp_path, monkeypatch):
 def whole(tmp_path_factory):
     """The bytes of an uninterrupted calibration of these terms."""
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.raises(SystemExit):
-        main(["calibrate", str(write_terms(folder)), *QUICK, "--format", "json"])
+    typed("calibrate", write_terms(folder), *QUICK, "--format", "json")
     return (folder / "clinics.accuracy.json").read_bytes()
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(["calibrate", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return caught.value.code, captured.out, captured.err
+run = partial(typed, "calibrate")
 
 
 def interrupt_after(monkeypatch, count, error):
@@ -72,8 +62,8 @@ def interrupt_after(monkeypatch, count, error):
     return made
 
 
-def test_a_calibration_is_measured_written_drawn_and_used_by_the_terms(terms, capsys, tmp_path):
-    code, out, err = run(capsys, terms, *QUICK, "--figure", "fit.png", "--format", "json")
+def test_a_calibration_is_measured_written_drawn_and_used_by_the_terms(terms, tmp_path):
+    code, out, err = run(terms, *QUICK, "--figure", "fit.png", "--format", "json")
     assert code == 0
     envelope = json.loads(out)
     assert (envelope["schema_version"], envelope["status"]) == (1, "ok")
@@ -95,8 +85,8 @@ def test_a_calibration_is_measured_written_drawn_and_used_by_the_terms(terms, ca
     assert load_consortium(terms).market.accuracy == record.fitted
 
 
-def test_the_text_shows_every_cell_and_the_line_for_the_terms(terms, capsys):
-    code, out, _ = run(capsys, terms, *QUICK, "-o", "sub/other.json")
+def test_the_text_shows_every_cell_and_the_line_for_the_terms(terms):
+    code, out, _ = run(terms, *QUICK, "-o", "sub/other.json")
     assert code == 0
     assert out.count("0.1 ") == 3
     assert "RMSE 0.0" in out
@@ -105,10 +95,10 @@ def test_the_text_shows_every_cell_and_the_line_for_the_terms(terms, capsys):
     assert Path("sub/other.json").exists()
 
 
-def test_the_same_command_again_measures_nothing_and_leaves_the_same_file(terms, whole, capsys, monkeypatch):
+def test_the_same_command_again_measures_nothing_and_leaves_the_same_file(terms, whole, monkeypatch):
     Path("clinics.accuracy.json").write_bytes(whole)
     made = interrupt_after(monkeypatch, 0, AssertionError)
-    code, _, err = run(capsys, terms, *QUICK)
+    code, _, err = run(terms, *QUICK)
     assert code == 0
     assert "9 of 9 runs were measured before" in err
     assert made == []
@@ -117,30 +107,30 @@ def test_the_same_command_again_measures_nothing_and_leaves_the_same_file(terms,
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (LearningError("training diverged"), 4)])
 def test_after_an_interruption_the_same_command_goes_on_and_ends_with_the_same_file(
-    terms, whole, capsys, monkeypatch, error, code
+    terms, whole, monkeypatch, error, code
 ):
     with monkeypatch.context() as patch:
         interrupt_after(patch, 4, error)
-        assert run(capsys, terms, *QUICK, "-o", "parts.json")[0] == code
+        assert run(terms, *QUICK, "-o", "parts.json")[0] == code
     assert not Path("parts.json").exists()
     assert len(read_record(Path("parts.json.partial")).runs) == 4
     made = interrupt_after(monkeypatch, 99, AssertionError)
-    assert run(capsys, terms, *QUICK, "-o", "parts.json")[0] == 0
+    assert run(terms, *QUICK, "-o", "parts.json")[0] == 0
     assert len(made) == 5
     assert Path("parts.json").read_bytes() == whole
     assert not Path("parts.json.partial").exists()
 
 
-def test_an_interruption_leaves_an_earlier_calibration_whole(terms, whole, capsys, monkeypatch):
+def test_an_interruption_leaves_an_earlier_calibration_whole(terms, whole, monkeypatch):
     Path("clinics.accuracy.json").write_bytes(whole)
     interrupt_after(monkeypatch, 2, KeyboardInterrupt())
-    assert run(capsys, terms, *QUICK, "--repeats", "2")[0] == 130
+    assert run(terms, *QUICK, "--repeats", "2")[0] == 130
     assert Path("clinics.accuracy.json").read_bytes() == whole
     assert len(read_record(Path("clinics.accuracy.json.partial")).runs) == 11
 
 
 @pytest.mark.slow
-def test_a_killed_calibration_goes_on_where_it_was(terms, capsys):
+def test_a_killed_calibration_goes_on_where_it_was(terms):
     command = [sys.executable, "-m", "cli", "calibrate", str(terms), *QUICK, "--repeats", "40"]
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLE.parents[1])}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
@@ -150,38 +140,38 @@ def test_a_killed_calibration_goes_on_where_it_was(terms, capsys):
         process.send_signal(signal.SIGKILL)
     kept = len(read_record(partial).runs)
     assert 3 <= kept < 120
-    code, out, _ = run(capsys, terms, *QUICK, "--format", "json")
+    code, out, _ = run(terms, *QUICK, "--format", "json")
     assert code == 0
     assert json.loads(out)["data"]["reused"] == min(kept, 9)
 
 
-def test_terms_that_name_the_file_before_it_is_there_can_be_calibrated(terms, whole, capsys):
+def test_terms_that_name_the_file_before_it_is_there_can_be_calibrated(terms, whole):
     terms.write_text(terms.read_text().replace(STATED, NAMED))
-    assert run(capsys, terms, *QUICK)[0] == 0
+    assert run(terms, *QUICK)[0] == 0
     assert Path("clinics.accuracy.json").read_bytes() == whole
     assert load_consortium(terms).market.accuracy.kind == "calibrated"
 
 
-def test_other_terms_are_measured_anew_with_a_note(terms, whole, capsys):
+def test_other_terms_are_measured_anew_with_a_note(terms, whole):
     Path("clinics.accuracy.json").write_bytes(whole)
     terms.write_text(terms.read_text().replace("seed = 7", "seed = 9"))
-    code, out, err = run(capsys, terms, *QUICK, "--format", "json")
+    code, out, err = run(terms, *QUICK, "--format", "json")
     assert "holds a calibration of other terms and will be replaced" in err
     assert code == 0
     assert json.loads(out)["data"]["reused"] == 0
     assert read_record(Path("clinics.accuracy.json")).task.seed == 9
 
 
-def test_a_file_that_is_no_calibration_is_not_overwritten(terms, capsys):
+def test_a_file_that_is_no_calibration_is_not_overwritten(terms):
     before = terms.read_bytes()
-    code, _, err = run(capsys, terms, *QUICK, "-o", terms)
+    code, _, err = run(terms, *QUICK, "-o", terms)
     assert code == 2
     assert "not a calibration" in err
     assert "choose another file" in err
     assert terms.read_bytes() == before
 
 
-def test_what_cannot_be_written_is_found_before_anything_is_measured(terms, capsys, monkeypatch):
+def test_what_cannot_be_written_is_found_before_anything_is_measured(terms, monkeypatch):
     made = interrupt_after(monkeypatch, 0, AssertionError)
     Path("file").write_text("")
     for arguments, code, found in (
@@ -190,28 +180,28 @@ def test_what_cannot_be_written_is_found_before_anything_is_measured(terms, caps
         (("--points", "2"), 2, "range"),
         (("--repeats", "0"), 2, "range"),
     ):
-        got, out, err = run(capsys, terms, *QUICK, *arguments)
+        got, out, err = run(terms, *QUICK, *arguments)
         assert got == code
         assert found in err
         assert out == ""
     assert made == []
 
 
-def test_a_full_disk_is_an_error_with_its_own_code(terms, capsys, monkeypatch):
+def test_a_full_disk_is_an_error_with_its_own_code(terms, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    code, out, _ = run(capsys, terms, *QUICK, "--format", "json")
+    code, out, _ = run(terms, *QUICK, "--format", "json")
     assert code == 2
     error = json.loads(out)["error"]
     assert error["code"] == "WorkspaceError"
     assert "No space left" in error["message"]
 
 
-def test_runs_in_which_accuracy_does_not_grow_are_kept_and_explained(terms, capsys, monkeypatch):
+def test_runs_in_which_accuracy_does_not_grow_are_kept_and_explained(terms, monkeypatch):
     monkeypatch.setattr(calibration.Local, "train_together", lambda self, rounds: _Constant())
-    code, _, err = run(capsys, terms, *QUICK)
+    code, _, err = run(terms, *QUICK)
     assert code == 2
     assert "accuracy does not grow with data" in err
     assert "more rounds" in err
@@ -222,15 +212,15 @@ class _Constant:
     accuracy = 0.9
 
 
-def test_help_shows_the_line_for_the_terms(capsys):
-    code, out, _ = run(capsys, "--help")
+def test_help_shows_the_line_for_the_terms():
+    code, out, _ = run("--help")
     assert code == 0
     assert 'accuracy = { kind = "calibrated"' in out
     assert "--repeats" in out
 
 
-def test_without_a_terms_file_one_is_named(capsys, tmp_path, monkeypatch):
+def test_without_a_terms_file_one_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, err = run(capsys)
+    code, _, err = run()
     assert code == 2
     assert "no terms file was named" in err

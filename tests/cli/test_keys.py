@@ -13,8 +13,9 @@ import click
 import pytest
 from eth_account import Account
 
-from cli.main import cocogen, main
+from cli.main import cocogen
 from cli.passwords import key_folder
+from tests.examples import typed
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 ADDRESS = Account.from_key(KEY).address
@@ -39,13 +40,11 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(capsys):
+def run():
     def run(command: str, *, code: int = 0) -> tuple[str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main(command.split())
-        said = capsys.readouterr()
-        assert int(stopped.value.code or 0) == code, f"{said.out}\n{said.err}"
-        return said.out, said.err
+        found, out, err = typed(*command.split())
+        assert found == code, f"{out}\n{err}"
+        return out, err
 
     return run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.main import main
 from cli.request import Request
 from cocogen.data.samples import Samples
 from cocogen.evidence.bundle import Bundle
@@ -20,6 +18,7 @@ from cocogen.evidence.local import Local
 from cocogen.evidence.member import Member
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.operations.leakage import inspect_run
+from tests.examples import SHORT, edited, typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
@@ -28,11 +27,9 @@ ROUND = Path(".cocogen/clinics/rounds/0001")
 
 def cocogen(command: str, code: int = 0) -> tuple[str, str]:
     """Standard output and standard error of one command, typed in the current folder."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-        main(command.split())
-    assert int(stopped.value.code or 0) == code, err.getvalue()
-    return out.getvalue(), err.getvalue()
+    found, out, err = typed(*command.split())
+    assert found == code, err
+    return out, err
 
 
 def as_json(command: str) -> tuple[dict, str]:
@@ -44,12 +41,8 @@ def as_json(command: str) -> tuple[dict, str]:
 def opened(tmp_path_factory) -> Path:
     """A folder with an open round of the example, trained for a moment only; nobody has trained yet."""
     folder = tmp_path_factory.mktemp("opened")
-    text = EXAMPLE.read_text()
-    for old, new in (("rounds = 5", "rounds = 1"), ("local_epochs = 5", "local_epochs = 1"),
-                     ("pretraining_rounds = 30", "pretraining_rounds = 8")):  # fmt: skip
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "clinics.toml").write_text(text)
+    edits = ("rounds = 5", "rounds = 1"), SHORT[0], ("pretraining_rounds = 30", "pretraining_rounds = 8")
+    edited(folder / "clinics.toml", *edits)
     with contextlib.chdir(folder):
         cocogen("deploy clinics.toml")
         for name in CLINICS:

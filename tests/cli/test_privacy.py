@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
 from cli.privacy import print_privacy
 from cli.request import Request
 from cocogen.evidence.privacy import UpdatePrivacy, spent_epsilon
 from cocogen.operations.leakage import privacy_spent
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.sections import Privacy
+from tests.examples import SHORT, edited, typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
@@ -68,20 +67,8 @@ def test_the_table_says_epsilon_both_ways(session, capsys) -> None:
 def played(tmp_path_factory) -> dict[str, Any]:
     """What ``train -o north`` says in the first round, and ``run`` after it has finished both rounds."""
     folder = tmp_path_factory.mktemp("private")
-    text = EXAMPLE.read_text()
-    for old, new in (
-        ("rounds = 5", "rounds = 2"),
-        ("local_epochs = 5", "local_epochs = 1"),
-        ('generator = "cvae"', 'generator = "mixture"\npanel = 20'),
-        ("pretraining_rounds = 30", "pretraining_rounds = 2"),
-        (
-            "[learning.partition]",
-            "[learning.privacy]\nclip = 2.0\nnoise_multiplier = 0.02\ndelta = 1e-6\n\n[learning.partition]",
-        ),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "clinics.toml").write_text(text)
+    privacy = "[learning.privacy]\nclip = 2.0\nnoise_multiplier = 0.02\ndelta = 1e-6\n\n[learning.partition]"
+    edited(folder / "clinics.toml", ("rounds = 5", "rounds = 2"), *SHORT, ("[learning.partition]", privacy))
     answers = {}
     with contextlib.chdir(folder):
         answers["deploy"] = said("deploy", "clinics.toml")
@@ -95,11 +82,9 @@ def played(tmp_path_factory) -> dict[str, Any]:
 
 
 def said(*arguments: str) -> str:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as stopped:
-        main(list(arguments))
-    assert stopped.value.code == 0, out.getvalue() + err.getvalue()
-    return out.getvalue()
+    code, out, err = typed(*arguments)
+    assert code == 0, out + err
+    return out
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -18,11 +17,11 @@ import pytest
 from chain.backends.embedded import EmbeddedBackend
 from chain.errors.chain import ChainUnavailable
 from chain.open import open_ledger
-from cli.main import main
 from cli.request import ledger_location
 from cocogen.errors import WorkspaceError
 from cocogen.operations.deployment import save_deployment
 from cocogen.rounds.workspace import Workspace
+from tests.examples import typed
 
 NOBODY = 65_534
 
@@ -98,10 +97,8 @@ def test_a_workspace_is_read_without_a_lock_and_held_for_writing_only(readable):
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()), pytest.raises(SystemExit) as done:
-        main([*arguments, "--format", "json"])
-    return int(done.value.code or 0), json.loads(out.getvalue())
+    code, out, _ = typed(*arguments, "--format", "json")
+    return code, json.loads(out)
 
 
 def test_audit_and_export_work_there(readable, agree_on_clinics_in):
