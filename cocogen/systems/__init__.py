@@ -34,13 +34,23 @@ def load_consortium(
     ------
     ConfigurationError
         Naming the file and, for every field at fault, its value and its valid range; or the file is of a system that
-        states everything and trains nothing.
+        trains nothing, or whose rounds are not those that are played here.
     """
     name = named_mechanism(path)
-    if any(name in system.rules and system.state is not None for system in systems.entries):
-        raise ConfigurationError(
-            f'mechanism = "{name}" states resources and trains nothing, so it cannot be deployed or run',
-            file=str(Path(path)),
-            hint="use `cocogen solve` or `cocogen compare` with it",
-        )
+    for system in systems.entries:
+        if name not in system.rules:
+            continue
+        if system.state is not None:
+            raise ConfigurationError(
+                f'mechanism = "{name}" states resources and trains nothing, so it cannot be deployed or run',
+                file=str(Path(path)),
+                hint="use `cocogen solve` or `cocogen compare` with it",
+            )
+        if (system.models, system.settlement) != ("shared", "pairwise"):
+            raise ConfigurationError(
+                f'mechanism = "{name}" has {system.models} models and settles in mode {system.settlement}, so it '
+                "cannot be deployed or run",
+                file=str(Path(path)),
+                hint="rounds train one shared model, and their contributions determine who pays whom",
+            )
     return consortium.load_consortium(path, accuracy=accuracy)

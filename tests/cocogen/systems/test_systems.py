@@ -75,6 +75,14 @@ def test_a_market_that_trains_nothing_is_not_a_consortium_to_run(load):
     assert "cocogen solve" in e.value.hint
 
 
+@pytest.mark.parametrize("change", [{"models": "personal"}, {"clear": lambda agreed, recorded: ()}])
+def test_a_system_whose_rounds_nobody_plays_is_not_taken_for_one_that_is_played(change):
+    systems = Systems((replace(COCOGEN, **change), TRADEFL))
+    with pytest.raises(ConfigurationError, match=r"clinics\.toml: .*(personal models|mode vector).*cannot be deployed"):
+        load_consortium(EXAMPLES / "clinics.toml", systems=systems)
+    assert load_consortium(EXAMPLES / "clinics.toml").names
+
+
 def test_a_system_that_settles_otherwise_than_its_terms_say_is_not_deployed():
     provider = MemoryProvider(7)
     stated = TRADEFL.state(load_terms(EXAMPLES / "tradefl.toml", SYSTEMS.table), provider)
