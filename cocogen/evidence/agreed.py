@@ -15,7 +15,7 @@ from cocogen.data.sources.base import Source
 from cocogen.data.sources.split import SplitSource
 from cocogen.evidence.bundle import require_loggable
 from cocogen.evidence.privacy import UpdatePrivacy
-from cocogen.learning.aggregation.server import ServerOptimizer
+from cocogen.learning.aggregation.individual import IndividualUpdates
 from cocogen.learning.generators import NoGenerator, build_generator
 from cocogen.learning.generators.base import Generator
 from cocogen.learning.generators.quality import LEAST_OF_A_CLASS
@@ -87,12 +87,9 @@ class Agreed:
         return UpdatePrivacy(agreed.clip, agreed.noise_multiplier, agreed.delta) if agreed else None
 
     @property
-    def server(self) -> ServerOptimizer:
-        """How the server steps from the average of a round's updates."""
-        server = self.learning.server
-        return ServerOptimizer(
-            server.optimizer, server.learning_rate, server.momentum, server.second_moment, server.adaptivity
-        )
+    def aggregation(self) -> IndividualUpdates:
+        """How the updates of a round become the next shared model."""
+        return IndividualUpdates.of(self.learning)
 
     @property
     def shares_generator(self) -> bool:

@@ -30,7 +30,7 @@ from cocogen.evidence.outliers import Comparison
 from cocogen.evidence.pooling import Pool
 from cocogen.evidence.replay import check_drawn, check_worth
 from cocogen.files import evidence_hash, measured_quality
-from cocogen.learning.aggregation.robust import Aggregation
+from cocogen.learning.aggregation.base import Aggregation
 from cocogen.learning.generators.quality import QualityMeter
 from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.training.scaffold import Variate, remembered
@@ -79,9 +79,7 @@ class Attester:
         self.registered = source.counts.sum(axis=1)
         self.classes = source.counts.shape[1]
         self.streams = agreed.streams
-        learning = agreed.learning
-        self.aggregation = Aggregation(learning.aggregation, learning.trim, learning.clip_norm)
-        self.server = agreed.server
+        self.aggregation: Aggregation = agreed.aggregation
         self.held = None if agreed.shares_generator else [np.flatnonzero(counts) for counts in source.counts]
         self.meter: QualityMeter | None = None
         if agreed.generates:
@@ -240,7 +238,7 @@ class Attester:
             for n, bundle in accepted.items()
         }
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
-        aggregated = self._remember(pool.step(self.server), accepted, credit, expectations)
+        aggregated = self._remember(pool.step(), accepted, credit, expectations)
         digest = aggregated.digest()
         evaluation = evaluate(self.classifier, aggregated.classifier, self.test.features, self.test.labels)
 
@@ -321,7 +319,7 @@ class Attester:
         clipped = self.aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
 
         def aggregate(states: Sequence[ModelState], shares: Sequence[int]) -> ModelState:
-            return self.server.step(base.classifier, self.aggregation.combine(states, shares), base.server)[0]
+            return self.aggregation.step(base.classifier, self.aggregation.combine(states, shares), base.server)[0]
 
         def measure(state: ModelState) -> float:
             with one_thread():

@@ -156,7 +156,7 @@ class Local:
                 self._real_works,
                 self.agreed.schedule,
                 rounds,
-                self.agreed.server,
+                self.agreed.aggregation.among_honest(),  # nobody lies here
                 self.members[0].device,
                 scaffold=self.agreed.learning.scaffold,
             )

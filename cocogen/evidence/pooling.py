@@ -1,7 +1,7 @@
 """What the accepted updates of a round make together, and what each of them adds to it.
 
-Left out: the rules of the average themselves (:mod:`cocogen.learning.aggregation.robust`), the optimizer of the server
-(:mod:`cocogen.learning.aggregation.server`), and the values of coalitions (:mod:`cocogen.contribution`).
+Left out: the rules of aggregation themselves (:mod:`cocogen.learning.aggregation`), and the values of coalitions
+(:mod:`cocogen.contribution`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.measurement import Credit
-from cocogen.learning.aggregation.robust import Aggregation
-from cocogen.learning.aggregation.server import ServerOptimizer, newest
+from cocogen.learning.aggregation.base import Aggregation
+from cocogen.learning.aggregation.server import newest
 from cocogen.learning.models.states import ModelState, SharedModel
 
 __all__ = ["Pool"]
@@ -55,8 +55,8 @@ class Pool:
             generator=combine([u.generator for u in chosen], data) if averaged else base.generator,
         )
 
-    def step(self, server: ServerOptimizer) -> SharedModel:
-        """The next shared model: the server's optimizer steps from the newest base towards the average.
+    def step(self) -> SharedModel:
+        """The next shared model: the server steps from the newest base towards the average.
 
         Without any weight the base stands: the newest that an optimizer made, or that of the first organization.
         """
@@ -64,7 +64,7 @@ class Pool:
         mean = self.aggregate(self.members, current)
         if not any(self._credit[n].weight for n in self.members):
             return SharedModel(mean.classifier, mean.generator, current.server)
-        classifier, remembered = server.step(current.classifier, mean.classifier, current.server)
+        classifier, remembered = self._aggregation.step(current.classifier, mean.classifier, current.server)
         return SharedModel(classifier, mean.generator, remembered)
 
     def gains(self, loss: Callable[[ModelState], float]) -> dict[int, float]:

@@ -10,41 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.errors import LearningError
-from cocogen.learning.models.states import ModelState, average
+from cocogen.learning.models.states import ModelState
 
-__all__ = ["Aggregation", "clip_updates", "trimmed_mean"]
+__all__ = ["clip_updates", "trimmed_mean"]
 
 _COLUMNS = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregation:
-    """How the updates of a round become one model, as the terms say.
-
-    ``rule``: "average" or "trimmed-mean"; ``trim``: the share trimmed at either end, in (0, 0.5). ``clip_norm``: in
-    multiples of the median update norm, above 0; None leaves updates as they are.
-    """
-
-    rule: Literal["average", "trimmed-mean"] = "average"
-    trim: float = 0.2
-    clip_norm: float | None = None
-
-    def clip(self, states: Sequence[ModelState], bases: Sequence[ModelState]) -> list[ModelState]:
-        """The models with their updates clipped, as :func:`clip_updates` does; unchanged where nothing is agreed."""
-        return list(states) if self.clip_norm is None else clip_updates(states, bases, self.clip_norm)
-
-    def combine(self, states: Sequence[ModelState], weights: Sequence[int]) -> ModelState:
-        """One model of several; LearningError when no weight is positive."""
-        if self.rule == "average":
-            return average(states, weights)
-        return trimmed_mean(states, weights, self.trim)
 
 
 def clip_updates(states: Sequence[ModelState], bases: Sequence[ModelState], multiple: float) -> list[ModelState]:

@@ -1,6 +1,6 @@
 """Evaluation of a shared classifier, and training that needs no evidence: together on real data only, or alone.
 
-Left out: aggregation (:func:`cocogen.learning.models.states.average`) with the weights that the attester measured.
+Left out: aggregation (:mod:`cocogen.learning.aggregation`) with the weights that the attester measured.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cocogen.learning.aggregation.server import ServerOptimizer
+from cocogen.learning.aggregation.base import Aggregation
+from cocogen.learning.aggregation.individual import IndividualUpdates
 from cocogen.learning.models.classifiers import Classifier
-from cocogen.learning.models.states import ModelState, SharedModel, average
+from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.training.local import CPU, LocalWork, Schedule, train
 from cocogen.learning.training.scaffold import Variate, remembered
 
@@ -63,7 +64,7 @@ def train_together(
     works: Callable[[int, ModelState], Sequence[LocalWork]],
     schedule: Schedule,
     rounds: int,
-    server: ServerOptimizer = ServerOptimizer(),  # noqa: B008  # frozen
+    aggregation: Aggregation = IndividualUpdates(),  # noqa: B008  # frozen
     device: torch.device = CPU,
     *,
     scaffold: bool = False,
@@ -72,8 +73,9 @@ def train_together(
 
     1. Every organization n trains the shared classifier θ on its own samples: θ_n
     (:mod:`cocogen.learning.training.local`).
-    2. Average the θ_n, weighted by samples (:func:`cocogen.learning.models.states.average`).
-    3. Step θ towards the average (:class:`~cocogen.learning.aggregation.server.ServerOptimizer`).
+    2. Aggregate the θ_n, weighted by samples (:class:`~cocogen.learning.aggregation.base.Aggregation`; by default their
+    average).
+    3. Step θ towards the aggregate, as the aggregation's server does; by default θ becomes it.
 
     With ``scaffold`` control variates correct every step of 1., and are averaged after it
     (:mod:`cocogen.learning.training.scaffold`); the server's optimizer is then to take the average.
@@ -87,8 +89,9 @@ def train_together(
             parts = [replace(p, correction=v.correction(shared)) for p, v in zip(parts, variates, strict=True)]
         results = train(classifier, parts, schedule, device)
         weights = [len(part.labels) for part in parts]
-        mean = average([result.state for result in results], weights)
-        state, memory = server.step(shared.classifier, mean, shared.server)
+        updated = aggregation.clip([result.state for result in results], [shared.classifier] * len(results))
+        mean = aggregation.combine(updated, weights)
+        state, memory = aggregation.step(shared.classifier, mean, shared.server)
         if scaffold:
             variates = [
                 variate.renewed(shared, result.state, len(result.trace.real), schedule.learning_rate, weight)

@@ -241,7 +241,7 @@ def test_the_servers_optimizer_steps_from_the_shared_model_and_is_part_of_the_ne
     quality = np.ones(4)
     attested = [attest(each, shared, bundles, quality) for each in (task, plain)]
     mean = attested[1].aggregated
-    expected = task.attester.server.step(shared.classifier, mean.classifier, shared.server)
+    expected = task.attester.aggregation.step(shared.classifier, mean.classifier, shared.server)
     assert attested[0].aggregated.classifier.digest() == expected[0].digest() != mean.classifier.digest()
     assert attested[0].aggregated.server.digest() == expected[1].digest()
     assert attested[0].aggregated.generator.digest() == mean.generator.digest()
@@ -365,3 +365,8 @@ def attest(task, shared, bundles: list, quality: np.ndarray, number: int = 1, va
     return task.attester.attest(
         number, shared, bundles, addresses, lambda *_: True, quality, caps, TERMS, variates=variates
     )
+
+
+def test_training_together_is_among_the_honest_and_neither_clips_nor_trims(build) -> None:
+    robust = build(aggregation="trimmed-mean", trim=0.3, clip_norm=0.5)
+    assert robust.train_together(2) == build().train_together(2)

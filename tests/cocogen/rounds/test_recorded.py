@@ -111,7 +111,7 @@ def test_a_coalition_is_worth_the_step_that_the_server_takes_with_it_alone(
             [bundles[n].classifier for n in coalition],
             [contributions[n].data + contributions[n].generated for n in coalition],
         )
-        stepped, _ = task.attester.server.step(newer.classifier, mean, newer.server)
+        stepped, _ = task.attester.aggregation.step(newer.classifier, mean, newer.server)
         assert game(coalition) == worth(stepped) != worth(mean)
     assert exact_shapley(game).values.sum() == pytest.approx(game.total)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cocogen.errors import LearningError
-from cocogen.learning.aggregation.robust import Aggregation, clip_updates, trimmed_mean
-from cocogen.learning.models.states import ModelState, average
+from cocogen.learning.aggregation.robust import clip_updates, trimmed_mean
+from cocogen.learning.models.states import ModelState
 
 
 def state(values) -> ModelState:
@@ -140,21 +140,3 @@ def test_updates_that_did_not_move_stay_where_they_are() -> None:
 def test_an_impossible_multiple_is_an_error(multiple: float) -> None:
     with pytest.raises(LearningError, match="clipped"):
         clip_updates(random_states(2), random_states(2), multiple)
-
-
-# What the terms choose
-
-
-def test_by_default_it_is_the_average_of_the_updates_as_they_are() -> None:
-    states = random_states(4)
-    assert Aggregation().clip(states, random_states(4, 1)) == states
-    assert Aggregation().combine(states, [1, 2, 3, 4]).digest() == average(states, [1, 2, 3, 4]).digest()
-
-
-def test_the_terms_choose_trimming_and_clipping() -> None:
-    states, bases = random_states(5), random_states(5, 1)
-    chosen = Aggregation("trimmed-mean", trim=0.4, clip_norm=0.5)
-    assert chosen.combine(states, [1] * 5).digest() == trimmed_mean(states, [1] * 5, 0.4).digest()
-    digests = [s.digest() for s in chosen.clip(states, bases)]
-    assert digests == [s.digest() for s in clip_updates(states, bases, 0.5)]
-    assert digests != [s.digest() for s in states]

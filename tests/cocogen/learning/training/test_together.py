@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cocogen.learning.aggregation.individual import IndividualUpdates
 from cocogen.learning.models.classifiers import build_classifier
 from cocogen.learning.models.states import ModelState
-from cocogen.learning.training.together import balanced_accuracy, evaluate
+from cocogen.learning.training.local import LocalWork, Schedule
+from cocogen.learning.training.together import balanced_accuracy, evaluate, train_together
 
 
 def identity() -> ModelState:
@@ -32,3 +34,37 @@ def test_loss_survives_extreme_logits() -> None:
 
 def test_balanced_accuracy_counts_only_classes_that_are_there() -> None:
     assert balanced_accuracy(np.array([2, 2, 1, 1]), np.array([2, 2, 2, 1])) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_training_together_takes_all_three_steps_from_the_aggregation_that_it_is_given() -> None:
+    """As a server would that doubles every update: clipped, combined, stepped, in that order and each round."""
+    called: list[str] = []
+
+    class Recording(IndividualUpdates):
+        def clip(self, states, bases):
+            called.append("clip")
+            return super().clip(states, bases)
+
+        def combine(self, states, weights):
+            called.append(f"combine {weights}")
+            return super().combine(states, weights)
+
+        def step(self, current, mean, server):
+            called.append("step")
+            return ModelState({k: current[k] + 2 * (mean[k] - current[k]) for k in current}), server
+
+    rng = np.random.default_rng(0)
+    classifier = build_classifier("logistic", shape=(2,), classes=2, hidden=1)
+    data = [(rng.normal(size=(size, 2)).astype(np.float32), rng.integers(0, 2, size)) for size in (30, 10)]
+    schedule, initial = Schedule(epochs=1, batch_size=8, learning_rate=0.1), identity()
+
+    def works(number, state):
+        return [LocalWork(state, *own, np.random.default_rng([number, n])) for n, own in enumerate(data)]
+
+    plain = train_together(classifier, initial, works, schedule, 1)
+    doubled = train_together(classifier, initial, works, schedule, 1, Recording())
+    for name in initial:
+        assert np.allclose(doubled[name] - initial[name], 2 * (plain[name] - initial[name]), atol=1e-6)
+    assert called == ["clip", "combine [30, 10]", "step"]
+    train_together(classifier, initial, works, schedule, 2, Recording())
+    assert called[3:] == 2 * called[:3]
