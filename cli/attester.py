@@ -9,7 +9,10 @@ import click
 
 from cli.options import common
 from cli.output import emit, progress, say, table
+from cocogen.errors import ConfigurationError
+from cocogen.files import parse_json, read_bounded
 from cocogen.operations.plain import plain_contribution
+from cocogen.rounds.wallets import add_attestations, unsigned_attestations
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -33,8 +36,6 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
     An attester that is a contract wallet cannot sign here: its owners sign the digests shown, and --signatures takes
     what they made.
     """
-    from cocogen.rounds.wallets import add_attestations, unsigned_attestations
-
     with request.opened() as session, progress() as bars:
         session.progress = bars
         if signatures is not None:
@@ -88,8 +89,6 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
 
 
 def _read_signatures(path: Path) -> dict[str, bytes]:
-    from cocogen.errors import ConfigurationError
-    from cocogen.files import parse_json, read_bounded
 
     try:
         content = parse_json(read_bounded(path))

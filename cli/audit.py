@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chain.audit import audit_deployment, incomplete
+from chain.audit import audit_export as audit_file
+from chain.encoding.codec import decode, encode
+from chain.encoding.terms import FIRST_LAYOUT
 from cli.options import common
 from cli.output import emit, note, progress, say, table, units
+from cocogen.errors import AuditError, ConfigurationError, LedgerError, WorkspaceError
+from cocogen.files import read_bounded
+from cocogen.operations.deployment import load_deployment
+from cocogen.operations.session import EMBEDDED, data_folders, deployed_folders, load_resolved
+from cocogen.operations.verdict import Verdict, audit_export
+from cocogen.operations.verdict import audit as audit_of
+from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
     from cli.request import Request
-    from cocogen.operations.verdict import Verdict
     from cocogen.rounds.loop import Progress
-    from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["EXIT_CODES", "audit", "print_audit"]
 
@@ -50,9 +59,6 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
         raise click.UsageError(
             f"--second-node is {second_node!r}; give a node's URL, for example http://127.0.0.1:8545"
         )
-    from chain.audit import incomplete
-    from cocogen.errors import AuditError, LedgerError
-    from cocogen.operations.verdict import Verdict
 
     with progress() as bars:
         try:
@@ -71,10 +77,6 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
 
 def _live(request: Request, second_node: str | None, bars: Progress) -> Verdict:
     """Audit the deployed consortium."""
-    from chain.audit import audit_deployment
-    from cocogen.errors import AuditError
-    from cocogen.operations.verdict import audit as audit_of
-
     if (missing := _missing_chain(request)) is not None:
         raise AuditError(f"there is no chain file {missing}", hint="restore it, or audit an exported ledger")
     with request.opened(reading=True) as session:
@@ -83,9 +85,6 @@ def _live(request: Request, second_node: str | None, bars: Progress) -> Verdict:
 
 def _missing_chain(request: Request) -> Path | None:
     """The file of the embedded chain if it is not there: opening it would begin a new one."""
-    from cocogen.operations.deployment import load_deployment
-    from cocogen.operations.session import EMBEDDED
-
     workspace = request.find_workspace()
     if not workspace.deployment.exists():
         return None
@@ -96,13 +95,6 @@ def _missing_chain(request: Request) -> Path | None:
 
 def _offline(request: Request, file: Path, terms_file: str | None, second_node: str | None, bars: Progress) -> Verdict:
     """Audit an exported ledger against resolved terms: two files, no chain."""
-    from chain.audit import audit_export as audit_file
-    from chain.encoding.codec import decode, encode
-    from cocogen.errors import WorkspaceError
-    from cocogen.operations.deployment import load_deployment
-    from cocogen.operations.session import data_folders, deployed_folders, load_resolved
-    from cocogen.operations.verdict import audit_export
-
     if not file.is_file():
         raise click.UsageError(f"there is no file {file}; `cocogen export` writes one")
     if terms_file is not None:
@@ -131,9 +123,6 @@ def _offline(request: Request, file: Path, terms_file: str | None, second_node: 
 
 
 def _resolved(path: Path) -> ResolvedTerms:
-    from cocogen.errors import ConfigurationError
-    from cocogen.files import read_bounded
-    from cocogen.terms.resolved import ResolvedTerms
 
     try:
         text = read_bounded(path).decode("utf-8")
@@ -170,8 +159,6 @@ def print_audit(data: dict[str, Any]) -> None:
 
 def _verdict(data: dict[str, Any]) -> str:
     """The status, with what it does not say of a file that no node has confirmed, and of an earlier contract."""
-    from chain.encoding.terms import FIRST_LAYOUT
-
     confirmed = any(check["name"] == "cross-check" and check["status"] == "PASS" for check in data["checks"])
     remarks = []
     if data.get("layout") == FIRST_LAYOUT:  # the report of an older run does not say

@@ -9,7 +9,10 @@ import click
 
 from cli.options import common, organization_option
 from cli.output import emit, units, word
+from cocogen.errors import ConfigurationError
+from cocogen.files import duration
 from cocogen.operations.plain import plain_receipt
+from cocogen.rounds.disputes import raise_dispute, resolve_dispute
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -48,10 +51,6 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 
     Locks the dispute bond of the terms, beyond the liability, until the arbiter has ruled. A round is disputed once.
     """
-    from cocogen.errors import ConfigurationError
-    from cocogen.files import duration
-    from cocogen.rounds.disputes import raise_dispute
-
     if (reason is None) == (reason_file is None):
         raise ConfigurationError("give either --reason TEXT or --reason-file FILE")
     try:
@@ -95,9 +94,6 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 @common()
 def resolve(request: Request, ruling: str | None, by_default: bool, advance: bool) -> None:
     """End the dispute of the current round: as the arbiter with RULING, or as anyone with --default."""
-    from cocogen.errors import ConfigurationError
-    from cocogen.rounds.disputes import resolve_dispute
-
     if (ruling is None) != by_default:
         raise ConfigurationError(
             "give a ruling, or --default",

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chain.contract.bytecode import in_layout_of, shipped_artifact
+from chain.encoding.codec import encode
+from chain.record.export import write_ledger
 from cli.options import common
 from cli.output import emit, progress, word
 
@@ -33,10 +36,6 @@ def export(request: Request, output: str) -> None:
     Whoever has it and the resolved terms can audit without a node:  cocogen audit --offline ledger.jsonl --terms
     resolved.json
     """
-    from chain.contract.bytecode import in_layout_of, shipped_artifact
-    from chain.encoding.codec import encode
-    from chain.record.export import write_ledger
-
     with request.opened(reading=True) as session, progress() as bars:
         bars("collecting the ledger", 0, 1)
         terms = session.resolved.settlement_terms()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
+from chain.backends.journal import Journal
+from chain.open import EPHEMERAL, open_ledger, storable
 from cli.options import common
 from cli.output import emit, note, progress, table, units
+from cli.request import ledger_location
+from cocogen.errors import ConfigurationError
+from cocogen.operations.deploy import make_way, put_on_ledger
+from cocogen.operations.session import stated_addresses
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -27,15 +34,6 @@ def deploy(request: Request) -> None:
     On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
     CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account.
     """
-    from contextlib import closing
-
-    from chain.backends.journal import Journal
-    from chain.open import EPHEMERAL, open_ledger, storable
-    from cli.request import ledger_location
-    from cocogen.errors import ConfigurationError
-    from cocogen.operations.deploy import make_way, put_on_ledger
-    from cocogen.operations.session import stated_addresses
-
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
     spec = request.ledger_specification()

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.memorization import describe, warn
 from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, say, table, units
+from cli.privacy import print_privacy
 from cli.repeats import once, yes_option
+from cli.silence import print_silence, silence_lines
+from cocogen.addresses import ADDRESS, is_address
+from cocogen.errors import ConfigurationError
+from cocogen.operations.agreement import disagreements
+from cocogen.operations.bonds import free_amount, top_up
+from cocogen.operations.leakage import inspect_round, privacy_spent
+from cocogen.operations.outlook import coming_round, coming_silence, plain_silence
 from cocogen.operations.plain import plain_contribution, plain_receipt
 from cocogen.operations.sent import once_by_state
+from cocogen.rounds.report import plan_to_dict
+from cocogen.rounds.wallets import add_evidence_signature, unsigned_evidence
+from cocogen.terms.roles import shared_roles
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -42,13 +54,6 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
     The bond covers the worst round that the terms allow (the liability); a member below it takes no part in a round.
     Whoever takes part and hands in nothing pays what the terms say, which is shown for the coming round.
     """
-    from cli.silence import silence_lines
-    from cocogen.errors import ConfigurationError
-    from cocogen.operations.agreement import disagreements
-    from cocogen.operations.bonds import top_up
-    from cocogen.operations.outlook import coming_silence
-    from cocogen.terms.roles import shared_roles
-
     with request.opened() as session:
         n = session.index(organization)
         if request.config is not None:
@@ -105,10 +110,6 @@ def plan(request: Request, organization: str | None) -> None:
     If everyone follows it, nobody gains by deviating alone; epsilon certifies by how much at most. A second table says
     what each would pay, and save, by handing in nothing.
     """
-    from cli.silence import print_silence
-    from cocogen.operations.outlook import coming_round, plain_silence
-    from cocogen.rounds.report import plan_to_dict
-
     with request.opened() as session:
         number, participants = coming_round(session)
         names = session.resolved.names
@@ -166,12 +167,6 @@ def train(request: Request, organization: str | None, signature: str | None) -> 
     An organization whose account is a contract wallet cannot sign here: its owners sign the digest shown, and
     --signature takes what they made.
     """
-    from cli.memorization import describe, warn
-    from cli.privacy import print_privacy
-    from cocogen.errors import ConfigurationError
-    from cocogen.operations.leakage import inspect_round, privacy_spent
-    from cocogen.rounds.wallets import add_evidence_signature, unsigned_evidence
-
     if signature is not None and (organization is None or not _is_hexadecimal(signature)):
         raise ConfigurationError("--signature takes 0x and hexadecimal digits, and goes with -o NAME")
     with request.opened() as session, progress() as bars:
@@ -267,10 +262,6 @@ def withdraw(
     then takes no part in rounds until it deposits again. An --amount that an interrupted command has paid already is
     shown first: a person is asked whether to pay it again, a script gives --yes.
     """
-    from cocogen.addresses import ADDRESS, is_address
-    from cocogen.errors import ConfigurationError
-    from cocogen.operations.bonds import free_amount
-
     if everything and amount is not None:
         raise ConfigurationError("give either --amount or --all")
     if to is not None and not is_address(to):

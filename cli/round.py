@@ -9,7 +9,9 @@ import click
 from cli.delivery import delivery_text
 from cli.options import common
 from cli.output import emit, note, say, table, units
+from cocogen.files import duration
 from cocogen.operations.plain import plain_receipt
+from cocogen.operations.status import delivery
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -26,8 +28,6 @@ def round_() -> None:
 @common()
 def open_(request: Request) -> None:
     """Open the next round (attester); local clocks jump over the agreed gap."""
-    from cocogen.files import duration
-
     with request.opened() as session:
         before = session.ledger.state()
         if before.phase == "idle" and before.next_round_from > before.now:
@@ -62,9 +62,6 @@ def open_(request: Request) -> None:
 @common()
 def record(request: Request, advance: bool) -> None:
     """Freeze the contributions of the round: when all are in, or after the deadline."""
-    from cocogen.files import duration
-    from cocogen.operations.status import delivery
-
     with request.opened() as session:
         receipt = session.loop.record(advance=advance)
         state = session.ledger.state()
@@ -106,8 +103,6 @@ def deliver(request: Request) -> None:
     `record` and `settle` do so too; this is for rounds that somebody else brought so far. Each member is handed its
     own files, models/NAME/ in the workspace, and no others.
     """
-    from cocogen.operations.status import delivery
-
     with request.opened() as session:
         written = session.loop.deliver()
         outcomes = [outcome for outcome in session.ledger.outcomes() if outcome.status != "open"]

@@ -10,6 +10,7 @@ from cli.delivery import delivery_text
 from cli.options import common
 from cli.output import emit, say, table, units
 from cocogen.files import duration
+from cocogen.operations.status import status as status_of
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -22,8 +23,6 @@ __all__ = ["status"]
 @common()
 def status(request: Request) -> None:
     """Show bonds, the running round and the next step."""
-    from cocogen.operations.status import status as status_of
-
     with request.opened(reading=True) as session:
         found = status_of(session)
         unit, bond = session.resolved.settlement.wei_per_unit, session.resolved.settlement.dispute_bond

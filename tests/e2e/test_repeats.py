@@ -101,7 +101,7 @@ def test_an_amount_that_follows_from_the_balance_counts_what_was_mined(deployed,
 
 @pytest.mark.slow
 def test_a_deployment_that_was_killed_is_gone_on_with(cocogen, killed, tmp_path):
-    killed(cocogen, "deploy clinics.toml", "cocogen.operations.deployment.save_deployment")
+    killed(cocogen, "deploy clinics.toml", "cocogen.operations.deploy.save_deployment")
     workspace = tmp_path / ".cocogen" / "clinics"
     (sent,) = json.loads((workspace / "sent.json").read_text())["transactions"]
     deployed = cocogen.json("deploy clinics.toml")
