@@ -7,6 +7,7 @@ storage they then say of the contract's, which is compared whenever a round ends
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from copy import copy
 from dataclasses import replace
@@ -40,20 +41,10 @@ T0 = 1_700_000_000
 STRANGER = address_of(development_key(SEED, "stranger"))
 ATTESTER_KEY = development_key(SEED, "attester")
 
-FUNCTIONS = {
-    "depositSubmit": "deposit_submit",
-    "roundOpen": "round_open",
-    "contributionSubmit": "contribution_submit",
-    "profileRecord": "profile_record",
-    "transfersSubmit": "transfers_submit",
-    "disputeRaise": "dispute_raise",
-    "disputeResolve": "dispute_resolve",
-    "payoffCalculate": "payoff_calculate",
-    "payoffTransfer": "payoff_transfer",
-    "withdraw": "withdraw",
-    "exitRequest": "exit_request",
-    "exitCancel": "exit_cancel",
-}
+
+def snake(function: str) -> str:
+    """The twin's name of a contract's function."""
+    return re.sub("(?=[A-Z])", "_", function).lower()
 
 
 class TwinSystem:
@@ -74,7 +65,7 @@ class TwinSystem:
 
     def call(self, function, *arguments, sender, value=None):
         paid = {} if value is None else {"value": value}
-        events = getattr(self.twin, FUNCTIONS[function])(*arguments, sender=sender, time=self.time, **paid)
+        events = getattr(self.twin, snake(function))(*arguments, sender=sender, time=self.time, **paid)
         self.now += 1
         return events
 
@@ -108,7 +99,7 @@ class ContractSystem(TwinSystem):
         paid, time = {} if value is None else {"value": value}, self.time
         account, contract, refusal = self.accounts[sender], self.stage.contract, None
         try:
-            events = getattr(self.twin, FUNCTIONS[function])(*arguments, sender=sender, time=time, **paid)
+            events = getattr(self.twin, snake(function))(*arguments, sender=sender, time=time, **paid)
         except ContractError as error:
             refusal = error
         if refusal is not None:

@@ -15,20 +15,6 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "clinics.toml"
 INCENTIVE = EXAMPLE.read_text().partition("[incentive]\n")[2].partition("\n[settlement]")[0]
 
 
-@pytest.fixture
-def altered(tmp_path):
-    """Write the example with one text replaced, and return the path."""
-
-    def write(old: str, new: str) -> Path:
-        text = EXAMPLE.read_text()
-        assert old in text
-        path = tmp_path / "terms.toml"
-        path.write_text(text.replace(old, new, 1))
-        return path
-
-    return write
-
-
 def test_the_example_is_valid():
     consortium = load_consortium(EXAMPLE)
     assert consortium.names == ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")

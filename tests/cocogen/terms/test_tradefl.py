@@ -19,20 +19,6 @@ from cocogen.terms.tradefl import load_data_market
 EXAMPLE = Path(__file__).parents[3] / "examples" / "tradefl.toml"
 
 
-@pytest.fixture
-def altered(tmp_path):
-    """Write the example with one text replaced, and return the path."""
-
-    def write(old: str, new: str) -> Path:
-        text = EXAMPLE.read_text()
-        assert old in text
-        path = tmp_path / "terms.toml"
-        path.write_text(text.replace(old, new, 1))
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("old", "new", "field"),
     [
