@@ -1,4 +1,5 @@
-"""What the tests of all packages share: what each of them costs, what the quick ones do without, and a node's programs.
+"""What the tests of all packages share: what each of them costs, what the quick ones do without, a node's programs, and
+folders that are made once.
 
 A test of more than ``LIMIT`` seconds of processor time carries ``slow`` or ``deep``: every run names those that carry
 neither, and with CI=true one of ``MARGIN`` times as much fails the session. Processor time counts work and not waiting,
@@ -9,12 +10,15 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+from filelock import FileLock
 
 LIMIT = float(os.environ.get("TEST_LIMIT", "5"))
 """Processor seconds of a test that need not say that it is slow, its fixtures apart."""
@@ -100,6 +104,38 @@ class Costs:
                 terminalreporter.line(f"{spent:.1f} s {test}")
         if self.too_slow:
             terminalreporter.line(f"ERROR: more than {MARGIN * LIMIT:g} s: mark them slow, or make them faster")
+
+
+class Once:
+    """Folders that one worker fills for all of a session: they are copied, and never changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(exist_ok=True)
+
+    def __call__(self, name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = self.root / name, self.root / f"{name}.done"
+        with FileLock(self.root / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that was killed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    @staticmethod
+    def copy(kept: Path, folder: Path) -> Path:
+        """Copy ``kept`` into ``folder``, which may be there; deployment records name absolute paths, which follow."""
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        for record in folder.rglob("deployment.json"):
+            record.write_text(record.read_text().replace(str(kept), str(folder)))
+        return folder
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    base = tmp_path_factory.getbasetemp()
+    return Once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once")
 
 
 @pytest.fixture(scope="session")

@@ -42,41 +42,37 @@ BESIDE = ("cross-check", "evidence")
 """Skipped here: no second node is asked, and nothing was trained."""
 
 
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def settled(once: Any) -> Path:
     """A deployed consortium after one round without training: made once, never changed."""
-    folder = tmp_path_factory.mktemp("settled")
-    (folder / "clinics.toml").write_text(EXAMPLE.read_text())
-    with contextlib.chdir(folder):
-        code, out, err = cocogen("deploy", "clinics.toml")
-        assert code == 0, out + err
-        with Request(None, None, None, as_json=False).opened() as session:
-            ledger = session.ledger
-            for n, liability in enumerate(ledger.decoded.liabilities):
-                ledger.deposit(n, 2 * liability)
-            ledger.open_round()
-            for n in range(len(ledger.terms.members)):
-                contribution = Contribution(10 + n, n, 0, EVIDENCE)
-                ledger.submit(n, contribution, ledger.attest(n, contribution))
-            ledger.record()
-            ledger.wait_until(ledger.state().deadline + 1)
-            ledger.settle()
-        code, out, err = cocogen("export", "-o", "exported.jsonl")
-        assert code == 0, out + err
-    return folder
+
+    def fill(folder: Path) -> None:
+        (folder / "clinics.toml").write_text(EXAMPLE.read_text())
+        with contextlib.chdir(folder):
+            code, out, err = cocogen("deploy", "clinics.toml")
+            assert code == 0, out + err
+            with Request(None, None, None, as_json=False).opened() as session:
+                ledger = session.ledger
+                for n, liability in enumerate(ledger.decoded.liabilities):
+                    ledger.deposit(n, 2 * liability)
+                ledger.open_round()
+                for n in range(len(ledger.terms.members)):
+                    contribution = Contribution(10 + n, n, 0, EVIDENCE)
+                    ledger.submit(n, contribution, ledger.attest(n, contribution))
+                ledger.record()
+                ledger.wait_until(ledger.state().deadline + 1)
+                ledger.settle()
+            code, out, err = cocogen("export", "-o", "exported.jsonl")
+            assert code == 0, out + err
+
+    return once("settled without training", fill)
 
 
 @pytest.fixture
-def folder(settled: Path) -> Iterator[Path]:
-    """The same folder, in which a test works and after which every file is what it was."""
-    kept = settled.with_name("kept")
-    shutil.copytree(settled, kept)
-    try:
-        with contextlib.chdir(settled):
-            yield settled
-    finally:
-        shutil.rmtree(settled)
-        kept.rename(settled)
+def folder(settled: Path, once: Any, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it, in which a test works."""
+    with contextlib.chdir(once.copy(settled, tmp_path / "folder")):
+        yield tmp_path / "folder"
 
 
 @pytest.fixture

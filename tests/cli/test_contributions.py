@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +15,23 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def finished(once) -> Path:
     """A folder with two settled rounds of the example, trained for a moment only."""
-    folder = tmp_path_factory.mktemp("finished")
-    edits = ("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")
-    edited(folder / "clinics.toml", *edits, *SHORT[1:])
-    with contextlib.chdir(folder):
-        assert typed("run", "clinics.toml", "--no-study")[0] == 0
-    return folder
+
+    def fill(folder: Path) -> None:
+        edits = ("rounds = 5", "rounds = 2"), ("local_epochs = 5", "local_epochs = 2")
+        edited(folder / "clinics.toml", *edits, *SHORT[1:])
+        with contextlib.chdir(folder):
+            assert typed("run", "clinics.toml", "--no-study")[0] == 0
+
+    return once("finished", fill)
 
 
 @pytest.fixture
-def workspace(finished, tmp_path, monkeypatch) -> Path:
+def workspace(finished, once, tmp_path, monkeypatch) -> Path:
     """A copy of it, to work and to break things in."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    once.copy(finished, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path / ".cocogen" / "clinics"
 

@@ -21,7 +21,7 @@ import pytest
 
 from cocogen.data.archive import write_arrays
 from cocogen.evidence.bundle import Bundle
-from tests.examples import SHORT, edited, typed
+from tests.examples import typed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
@@ -74,25 +74,24 @@ def altered(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def begun(opened, once) -> Path:
     """A consortium with an open round whose organizations have handed in evidence of little training."""
-    folder = tmp_path_factory.mktemp("begun")
-    edits = ("rounds = 5", "rounds = 1"), SHORT[0], ("pretraining_rounds = 30", "pretraining_rounds = 8")
-    edited(folder / "clinics.toml", *edits)
-    with contextlib.chdir(folder):
-        for command in ("deploy clinics.toml", *(f"deposit -o {name}" for name in NAMES), "round open", "train"):
-            code, out, err = typed(*command.split())
-            assert code == 0, out + err
-        code, out, err = typed("export", "-o", "ledger.jsonl")
-        assert code == 0, out + err
-    return folder
+
+    def fill(folder: Path) -> None:
+        once.copy(opened, folder)
+        with contextlib.chdir(folder):
+            for command in ("train", "export -o ledger.jsonl"):
+                code, out, err = typed(*command.split())
+                assert code == 0, out + err
+
+    return once("begun", fill)
 
 
 @pytest.fixture
-def here(begun, tmp_path, monkeypatch) -> Path:
+def here(begun, once, tmp_path, monkeypatch) -> Path:
     """A copy of it, to work in."""
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    once.copy(begun, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from dataclasses import replace
@@ -18,7 +17,7 @@ from cocogen.evidence.local import Local
 from cocogen.evidence.member import Member
 from cocogen.learning.generators.cvae import ConditionalVAE
 from cocogen.operations.leakage import inspect_run
-from tests.examples import SHORT, edited, typed
+from tests.examples import typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "clinics.toml"
 CLINICS = ["north", "harbor", "riverside", "hillside", "meadow", "lakeview"]
@@ -37,24 +36,10 @@ def as_json(command: str) -> tuple[dict, str]:
     return json.loads(out)["data"], err
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory) -> Path:
-    """A folder with an open round of the example, trained for a moment only; nobody has trained yet."""
-    folder = tmp_path_factory.mktemp("opened")
-    edits = ("rounds = 5", "rounds = 1"), SHORT[0], ("pretraining_rounds = 30", "pretraining_rounds = 8")
-    edited(folder / "clinics.toml", *edits)
-    with contextlib.chdir(folder):
-        cocogen("deploy clinics.toml")
-        for name in CLINICS:
-            cocogen(f"deposit -o {name}")
-        cocogen("round open")
-    return folder
-
-
 @pytest.fixture
-def here(opened, tmp_path, monkeypatch) -> Path:
+def here(opened, once, tmp_path, monkeypatch) -> Path:
     """A copy of it, to work in."""
-    shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
+    once.copy(opened, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Once
 from tests.examples import edited, typed
 
 NAMES = ("north", "harbor", "riverside", "hillside", "meadow", "lakeview")
@@ -87,38 +88,28 @@ def separate_cocogen(tmp_path, terms):
 
 
 class States:
-    """States of the walk that many tests start from: each is reached once, kept, and put back in place for a test.
+    """States of the walk that many tests start from: each is reached once in a session, kept, and copied for a test."""
 
-    The folder is always the same one, since deployment records name absolute paths.
-    """
+    def __init__(self, folder: Path, once: Once) -> None:
+        self.folder = folder
+        self.once = once
 
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "walk"
-        self.kept = root / "kept"
-        self.folder.mkdir()
-        self.kept.mkdir()
+    def __call__(self, name: str, reach: Callable[[CommandLine], object], *, after: str | None = None) -> CommandLine:
+        def fill(folder: Path) -> None:
+            if after is None:
+                write_terms(folder)
+            else:
+                self.once.copy(self.once.root / after, folder)
+            reach(CommandLine(folder))
 
-    def __call__(self, name: str, reach: Callable[[CommandLine], None], *, after: str | None = None) -> CommandLine:
-        kept = self.kept / name
-        if not kept.exists():
-            self.restore(after)
-            reach(CommandLine(self.folder))
-            shutil.copytree(self.folder, kept)
-        self.restore(name)
-        return CommandLine(self.folder)
-
-    def restore(self, name: str | None) -> None:
-        shutil.rmtree(self.folder)
-        if name is None:
-            self.folder.mkdir()
-            write_terms(self.folder)
-        else:
-            shutil.copytree(self.kept / name, self.folder)
+        kept = self.once(name, fill)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return CommandLine(self.once.copy(kept, self.folder))
 
 
 @pytest.fixture(scope="session")
-def states(tmp_path_factory):
-    return States(tmp_path_factory.mktemp("states"))
+def states(tmp_path_factory, once):
+    return States(tmp_path_factory.mktemp("states") / "walk", once)
 
 
 @pytest.fixture
