@@ -10,18 +10,9 @@ from cli.options import common
 from cli.output import emit, progress, say, table, units
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from cli.request import Request
-    from cocogen.contribution import Valuation
-    from cocogen.contribution.coalitions import Coalitions
-    from cocogen.operations.session import Session
-    from cocogen.rounds.loop import Progress
-    from cocogen.rounds.recorded import RecordedRound
 
 __all__ = ["contributions"]
-
-_PAID = ("calculated", "settled")
 
 
 @click.command(short_help="What each organization was worth in a finished round.")
@@ -81,111 +72,23 @@ def contributions(
     The resources are those that the ledger recorded, and the transfers rest on them alone. Leave-one-out and Shapley
     values measure the round's updates, aggregated again without some of them, on the attester's own data.
     """
-    from cocogen.contribution import leave_one_out, resources
-    from cocogen.rounds.recorded import recorded_round
+    from cocogen.operations.worth import worth
 
     with progress() as bars, request.opened() as session:
         session.progress = bars
-        bars("reading evidence", 0, 1)
-        played = recorded_round(session.loop.history, session.loop.attester, number, score)
-        bars("reading evidence", 1, 1)
-        decoded = session.ledger.decoded
-        counted = resources(
-            [played.contributions[n] for n in played.players],
-            generated_weight=decoded.generated_weight,
-            compute_weight=decoded.compute_weight,
+        found = worth(
+            session,
+            number,
+            score=score,
+            method=method,
+            evaluations=evaluations,
+            standard_error=standard_error,
+            tolerance=tolerance,
+            seed=seed,
+            progress=bars,
         )
-        alone = leave_one_out(played.game)
-        shared = _shapley(
-            played.game,
-            method,
-            evaluations,
-            standard_error,
-            tolerance,
-            [session.resolved.consortium.seed if seed is None else seed, played.number],
-            bars,
-        )
-        data = _data(session, played, score, counted, alone, shared)
+        data = found.plain()
     emit(data, lambda: _print(data), as_json=request.as_json)
-
-
-def _shapley(
-    game: Coalitions,
-    method: str,
-    evaluations: int,
-    standard_error: float | None,
-    tolerance: float,
-    seed: list[int],
-    bars: Progress,
-) -> Valuation:
-    import numpy as np
-
-    from cocogen.contribution import (
-        EXACT_UP_TO,
-        Budget,
-        Either,
-        StandardError,
-        StoppingRule,
-        exact_shapley,
-        guided_truncated,
-        truncated_monte_carlo,
-    )
-
-    if method == "exact" or (method == "auto" and game.players <= EXACT_UP_TO):
-        return exact_shapley(game, bars)
-    stop: StoppingRule = Budget(evaluations)
-    if standard_error is not None:
-        stop = Either(stop, StandardError(standard_error))
-    sample = truncated_monte_carlo if method == "monte-carlo" else guided_truncated
-    return sample(game, stop, np.random.default_rng(seed), tolerance=tolerance * abs(game.total), progress=bars)
-
-
-def _data(
-    session: Session, played: RecordedRound, score: str, counted: Valuation, alone: Valuation, shared: Valuation
-) -> dict[str, Any]:
-    resolved, outcome = session.resolved, played.outcome
-
-    rejected = session.loop.history.attested(played.number).rejected
-
-    def entry(n: int, name: str) -> dict[str, Any]:
-        paid = str(outcome.transfers[n]) if outcome.status in _PAID else None
-        if n not in played.players:
-            return {"contributed": False, "reason": rejected.get(name), "transfer": paid}
-        player, given = played.players.index(n), played.contributions[n]
-        return {
-            "contributed": True,
-            "data": given.data if given else 0,
-            "generated": given.generated if given else 0,
-            "compute": given.compute if given else 0,
-            "resources": float(counted.values[player]),
-            "resource_share": _share(counted.shares, player),
-            "leave_one_out": float(alone.values[player]),
-            "shapley": float(shared.values[player]),
-            "standard_error": float(shared.standard_errors[player]),
-            "shapley_share": _share(shared.shares, player),
-            "transfer": paid,
-        }
-
-    return {
-        "consortium": resolved.consortium.name,
-        "round": played.number,
-        "status": outcome.status,
-        "score": score,
-        "samples": played.samples,
-        "value_of_none": played.game(()),
-        "value_of_all": played.game(range(played.game.players)),
-        "method": shared.method,
-        "exact": shared.exact,
-        "evaluations": played.game.evaluations,
-        "permutations": shared.permutations,
-        "truncated": shared.truncated,
-        "wei_per_unit": str(resolved.settlement.wei_per_unit),
-        "organizations": {name: entry(n, name) for n, name in enumerate(resolved.names)},
-    }
-
-
-def _share(shares: np.ndarray[Any, Any] | None, player: int) -> float | None:
-    return None if shares is None else float(shares[player])
 
 
 def _print(data: dict[str, Any]) -> None:
