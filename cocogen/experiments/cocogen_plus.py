@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from cocogen.experiments.claims import (
     not_below,
     positive,
 )
-from cocogen.experiments.figures import bars, curves, peak_panels
+from cocogen.experiments.figures import Figure, bars, curves, peak_panels
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import above_first, sweep
@@ -32,9 +32,6 @@ from cocogen.mechanisms import automatic_incentive, build_game, mechanism
 from cocogen.report.style import colour, new_figure
 from cocogen.solvers import solve
 from cocogen.solvers.fixed_point import bracketing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = [
     "DIFFICULTY",

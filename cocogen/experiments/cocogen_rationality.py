@@ -9,14 +9,13 @@ middle.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cocogen.errors import NoRationalIncentive, NoRationalSharing
 from cocogen.experiments.claims import Claim, cocogen_says, positive
 from cocogen.experiments.cocogen_plus import MARKET, tuned_incentive
-from cocogen.experiments.figures import curves, legend_below, single
+from cocogen.experiments.figures import Figure, curves, legend_below, single
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
@@ -24,9 +23,6 @@ from cocogen.game.rationality import outside_options
 from cocogen.mechanisms import automatic_incentive, build_game
 from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.solvers.fixed_point import bracketing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["RATIONALITY"]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from cocogen.experiments.claims import Claim, Statement, cocogen_says, kendall_trends, positive
 from cocogen.experiments.cocogen_plus import MARKET, incentive_grid, tuned_incentive, welfare_at
 from cocogen.experiments.dilution import DilutedPowerLaw
-from cocogen.experiments.figures import curves, legend_below, single
+from cocogen.experiments.figures import Figure, curves, legend_below, single
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import peaks_by, sweep, welfare_map
@@ -17,9 +15,6 @@ from cocogen.experiments.table import Row, Table
 from cocogen.game.accuracy import AccuracyFunction, PowerLaw, mean_heterogeneity
 from cocogen.mechanisms import build_game
 from cocogen.solvers.fixed_point import bracketing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["COMPETITION", "COMPETITION_MAP", "COST_MAP", "HETEROGENEITY"]
 

@@ -9,14 +9,13 @@ factor together and is judged by its joint payoff; besides, the best joint devia
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cocogen.errors import GameError
 from cocogen.experiments.claims import Claim, Interval, Statement, not_below, positive
 from cocogen.experiments.cocogen_plus import tuned_incentive
-from cocogen.experiments.figures import curves, legend_below
+from cocogen.experiments.figures import Figure, curves, legend_below
 from cocogen.experiments.markets import cocogen_market, tradefl_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import largest
@@ -29,9 +28,6 @@ from cocogen.mechanisms import build_game
 from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers.fixed_point import bracketing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DEVIATION", "FACTORS", "MECHANISM_LABELS", "deviate", "gains", "planned_games"]
 

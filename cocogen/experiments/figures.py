@@ -18,8 +18,10 @@ from cocogen.report.style import colour, marker, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+else:  # matplotlib is an extra
+    Axes = Figure = Any
 
-__all__ = ["bars", "curves", "heat_map", "legend_below", "peak_panels", "single", "symmetric_log"]
+__all__ = ["Figure", "bars", "curves", "heat_map", "legend_below", "peak_panels", "single", "symmetric_log"]
 
 
 def single(title: str, x_label: str, y_label: str, *, size: tuple[float, float] = (6.0, 4.2)) -> tuple[Figure, Axes]:

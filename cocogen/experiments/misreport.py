@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cocogen.errors import GameError
 from cocogen.experiments.claims import Claim, Statement, not_below, positive
-from cocogen.experiments.figures import curves, legend_below
+from cocogen.experiments.figures import Figure, curves, legend_below
 from cocogen.experiments.markets import CoCoGenMarket, cocogen_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import largest
@@ -33,9 +33,6 @@ from cocogen.mechanisms.redistribution.optimal import optimal_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers import certify
 from cocogen.solvers.fixed_point import bracketing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["FACTORS", "MISREPORT", "misreported"]
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cocogen.experiments.claims import Claim, Finding, Statement, at_most, not_below, positive
 from cocogen.experiments.deviation import MECHANISM_LABELS, planned_games
-from cocogen.experiments.figures import bars
+from cocogen.experiments.figures import Figure, bars
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import largest
 from cocogen.experiments.table import Row, Table
@@ -26,9 +25,6 @@ from cocogen.game.coopetition import CoopetitionGame
 from cocogen.mechanisms.absence import least_strategies
 from cocogen.report.style import new_figure
 from cocogen.rounds.silence import settles
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["QUORUMS", "RULES", "SILENCE", "transfers_without"]
 

@@ -13,18 +13,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.experiments.claims import Claim
+from cocogen.experiments.figures import Figure
 from cocogen.experiments.table import Row, Table, stack
 from cocogen.files import write_atomically
 from cocogen.report.style import figure_style, require_matplotlib, save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = [
     "CLAIM_COLUMNS",

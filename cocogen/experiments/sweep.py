@@ -5,16 +5,11 @@ Left out: what is swept (the modules of each family), how a curve is judged (``c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from cocogen.experiments.figures import heat_map, single
+from cocogen.experiments.figures import Figure, heat_map, single
 from cocogen.experiments.table import Cell, Table
 from cocogen.game.arrays import Array
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["above_first", "largest", "peaks", "peaks_by", "sweep", "welfare_map"]
 

@@ -5,11 +5,10 @@ Comparisons with other schemes are in ``tradefl_comparison``, sweeps over parame
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from cocogen.experiments.claims import Claim, Statement, at_most, not_below, positive, tradefl_says
+from cocogen.experiments.figures import Figure
 from cocogen.experiments.markets import TradeFLMarket, tradefl_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
@@ -17,9 +16,6 @@ from cocogen.game.arrays import Array
 from cocogen.game.coopetition import CoopetitionGame
 from cocogen.report.style import colour, marker, new_figure
 from cocogen.solvers import Equilibrium, solve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = [
     "ALGORITHMS",

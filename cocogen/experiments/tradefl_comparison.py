@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cocogen.experiments.claims import Claim, Statement, not_below, positive, tradefl_says, up_to
-from cocogen.experiments.figures import bars, curves, legend_below
+from cocogen.experiments.figures import Figure, bars, curves, legend_below
 from cocogen.experiments.markets import tradefl_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.table import Row, Table
@@ -30,9 +29,6 @@ from cocogen.game.coopetition import CoopetitionGame
 from cocogen.mechanisms.baselines.tradefl import full_contribution, proportional_compute, without_redistribution
 from cocogen.report.style import new_figure
 from cocogen.solvers import solve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["DATA_AND_ACCURACY", "WELFARE_BY_SCHEME"]
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from cocogen.experiments.claims import Claim, Statement, contains, interior_peak, kendall_trends, positive, tradefl_says
-from cocogen.experiments.figures import curves, legend_below, peak_panels, single
+from cocogen.experiments.figures import Figure, curves, legend_below, peak_panels, single
 from cocogen.experiments.markets import tradefl_market
 from cocogen.experiments.study import Experiment
 from cocogen.experiments.sweep import above_first, peaks, peaks_by, sweep, welfare_map
 from cocogen.experiments.table import Row, Table
 from cocogen.experiments.tradefl import PAPER_INCENTIVE, TABLE_II, equilibrium, incentive_grid
 from cocogen.game.coopetition import CoopetitionGame
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["COMPETITION_MAP", "INCENTIVE_SWEEP", "OVERHEAD_MAP", "OVERHEAD_SWEEP"]
 
