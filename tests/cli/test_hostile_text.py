@@ -246,6 +246,7 @@ def test_a_reason_stays_harmless_to_the_end_of_the_round(here) -> None:
     assert {"attest", "contributions", "run"} <= set(showing), showing
 
 
+@pytest.mark.slow
 def test_an_attestation_of_somebody_else(here) -> None:
     assert typed("attest")[0] == 0
     in_json(ROUND / "attested.json", lambda content: content["rejected"].update({"north": LONG, EVIL: EVIL}))

@@ -74,6 +74,7 @@ def test_a_comparison_shows_every_scheme_and_who_loses(run, tmp_path):
     assert (tmp_path / "compared.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_comparison_reads_as_tables(run):
     text = run("compare", TRADEFL)
     for words in ("one round under every scheme", "surplus over going alone", "rational strengths", "price of anarchy"):

@@ -198,6 +198,7 @@ class TestSilentMember:
         assert [path.rpartition("models/")[2] for path in cocogen.json("round deliver")["files"]] == ["north/0001.npz"]
         assert cocogen("round deliver").out.endswith("0 new files\n")
 
+    @pytest.mark.slow
     def test_below_the_quorum_the_round_is_void_and_nothing_is_paid(self, attested):
         for name in NAMES[:4]:
             attested(f"submit -o {name}")
@@ -235,6 +236,7 @@ class TestWhatSilenceCosts:
         assert "nobody saves anything by silence; were the κ of its generator to fall to" in table
         assert max(len(line) for line in table.splitlines()) <= 80
 
+    @pytest.mark.slow
     def test_nobody_is_told_what_a_round_costs_that_it_sits_out(self, deployed):
         for name in NAMES:
             deployed(f"deposit -o {name}")

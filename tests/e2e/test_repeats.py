@@ -87,6 +87,7 @@ def test_a_person_is_asked(bonded, killed, monkeypatch, answer, times):
     assert len(asked) == 1, "what was answered is not asked again"
 
 
+@pytest.mark.slow
 def test_an_amount_that_follows_from_the_balance_counts_what_was_mined(deployed, killed):
     killed(deployed, "deposit -o north", "cli.organization.emit")
     held = balance(deployed)

@@ -68,6 +68,7 @@ def test_variates_follow_from_the_recorded_rounds_and_their_average_is_in_the_mo
     assert shared_variate(SharedModel.load(loop.workspace.model(2))).digest() == mean.digest()
 
 
+@pytest.mark.slow
 def test_another_process_comes_to_the_same_bytes(loop):
     loop.play()
     assert digests(again(loop).variates(2)) == digests(loop.variates(2))
