@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import cocogen.evidence.local  # noqa: F401  loads torch, which is no cost of the first test that trains
 from chain.twin.ledger import MemoryProvider
 from cocogen.operations.deploy import Deployed, deploy
 from cocogen.terms.consortium import Consortium, load_consortium
