@@ -22,7 +22,7 @@ from filelock import FileLock
 
 LIMIT = float(os.environ.get("TEST_LIMIT", "5"))
 """Processor seconds of a test that need not say that it is slow, its fixtures apart."""
-MARGIN = 2
+MARGIN = 4
 HEAVY = ("torch", "web3", "eth", "eth_tester")
 """What quick tests do without: they compute, and neither train nor run a chain."""
 

@@ -43,9 +43,9 @@ WORKER = ("-p", "xdist.plugin", "-n", "1")
 @pytest.mark.parametrize(
     ("limit", "ci", "workers", "code", "named"),
     [
-        pytest.param("0.05", "true", (), 1, ["test_long"], id="fails the session"),
-        pytest.param("0.05", "true", WORKER, 1, ["test_long"], id="fails the session in a worker"),
-        pytest.param("0.05", "", (), 0, ["test_long"], id="is named by a session of one's own"),
+        pytest.param("0.03", "true", (), 1, ["test_long"], id="fails the session"),
+        pytest.param("0.03", "true", WORKER, 1, ["test_long"], id="fails the session in a worker"),
+        pytest.param("0.03", "", (), 0, ["test_long"], id="is named by a session of one's own"),
         pytest.param("0.15", "true", (), 0, ["test_long"], id="has a margin"),
         pytest.param("5", "true", (), 0, [], id="is nothing to tell of"),
     ],
