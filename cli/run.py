@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chain.audit import audit_deployment
-from chain.backends.journal import Journal
-from chain.open import EPHEMERAL, open_ledger, storable
-from chain.twin.ledger import MemoryProvider
-from cli.audit import EXIT_CODES
-from cli.memorization import warn
 from cli.options import common, device_option
-from cli.outcome import show
 from cli.output import announced, emit, note, progress
-from cli.request import ledger_location
-from cocogen.operations.deploy import put_on_ledger
-from cocogen.operations.run import run as play_rounds
-from cocogen.operations.run import take_up
-from cocogen.operations.session import Session, load_resolved, stated_addresses
-from cocogen.rounds.workspace import Workspace
 
 if TYPE_CHECKING:
     from chain.keys.accounts import KeySource
     from cli.request import Request
+    from cocogen.operations.session import Session
     from cocogen.rounds.loop import Progress
+    from cocogen.rounds.workspace import Workspace
     from cocogen.terms.consortium import Consortium
 
 __all__ = ["run"]
@@ -62,6 +51,17 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
     an earlier finished run is kept beside the new one. What came out fits one screen; report.json in the workspace has
     every number.
     """
+    # the first line is shown before anything is loaded that takes its time
+    from chain.audit import audit_deployment
+    from chain.open import EPHEMERAL
+    from chain.twin.ledger import MemoryProvider
+    from cli.audit import EXIT_CODES
+    from cli.memorization import warn
+    from cli.outcome import show
+    from cocogen.operations.run import run as play_rounds
+    from cocogen.operations.session import stated_addresses
+    from cocogen.rounds.workspace import Workspace
+
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
     with contextlib.ExitStack() as stack:
@@ -120,6 +120,13 @@ def _session(
 
     ``played``: the run in the workspace is this command's own.
     """
+    from chain.backends.journal import Journal
+    from chain.open import open_ledger, storable
+    from cli.request import ledger_location
+    from cocogen.operations.deploy import put_on_ledger
+    from cocogen.operations.run import take_up
+    from cocogen.operations.session import Session, load_resolved
+
     record = take_up(workspace, consortium, own=played, note=note)
     if record is not None:
         recorded = str(record.details["ledger"])
@@ -156,6 +163,7 @@ def _play_on_flower(
     deadline: float,
 ) -> None:
     """Deploy if need be, let go of ledger and workspace, and leave them with all rounds played by Flower's server."""
+    from chain.open import storable
     from cli.flower.runtime import play
 
     rounds = consortium.consortium.rounds

@@ -31,14 +31,14 @@ class Spoiler(importlib.abc.MetaPathFinder):
         load = spec.loader.exec_module
         def exec_module(module):
             load(module)
-            train = module.Member.train
+            train = module.Node.train
             def spoiled(member, order):
                 if member.organization != "harbor":
                     return train(member, order)
                 if order.round == 1:
                     return b"PK" + bytes(5000)
                 time.sleep(3600)
-            module.Member.train = spoiled
+            module.Node.train = spoiled
         spec.loader.exec_module = exec_module
         return spec
 

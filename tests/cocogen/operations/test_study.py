@@ -50,6 +50,7 @@ def test_every_fold_is_played_three_ways_and_the_same_in_one_process_or_many(tmp
     assert again.result(settled=first.federated[0]) == first
 
 
+@pytest.mark.slow
 def test_all_rounds_are_played_and_a_named_mechanism_replaces_that_of_the_terms(tmp_path):
     consortium = load_consortium(short(tmp_path, rounds=2))
     task = Local(Agreed(consortium.learning, consortium.generation, consortium.names, 7))
