@@ -31,7 +31,7 @@ run: core ## run the main job: six clinics, real data, embedded chain, audit
 quick: install ## a minute: what computes, without torch, chain or process
 	$(PYTEST) --quick -m "not slow and not deep and not heavy" $(QUICK)
 
-test: install forge ## 4 minutes on two cores: the default suite on JOBS cores (all); with CI=true the slow tests too
+test: install forge ## 6 minutes on two cores: the default suite on JOBS cores (all); with CI=true the slow tests too
 	$(PYTEST) $(SLOW)
 
 # Nothing is skipped.

@@ -17,15 +17,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from cocogen.errors import LearningError
 from cocogen.learning.training.together import balanced_accuracy
@@ -92,7 +93,7 @@ class QualityMeter:
             )
         self._wide = features.shape[1] * classes > _WIDE
         self._projection: Any = None
-        with threadpool_limits(1):
+        with _threads().limit(limits=1):
             if self._wide and features.shape[1] > _COMPONENTS:
                 components = min(_COMPONENTS, *features.shape)
                 self._projection = PCA(components, svd_solver="full").fit(features)
@@ -166,7 +167,7 @@ class QualityMeter:
         """
         if not np.isfinite(panel).all():
             return QUALITY_FLOOR
-        with threadpool_limits(1):
+        with _threads().limit(limits=1):
             panel = self._reduced(panel)
             if known is not None and len(known) < len(self._recall):
                 return self._measure_known(panel, labels, known)
@@ -246,7 +247,7 @@ class QualityMeter:
         if not self._ranked:
             return balanced_accuracy(outputs, self._labels) - self._chance
         rows = parts or [np.arange(len(outputs))]
-        return float(np.mean([roc_auc_score(self._labels[part], outputs[part]) for part in rows])) - self._chance
+        return float(np.mean([_area(outputs[part], self._labels[part] == 1) for part in rows])) - self._chance
 
     def _recall_of(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         return np.array([(outputs[self._labels == c] == c).mean() for c in range(len(self._counts))])
@@ -271,6 +272,19 @@ class QualityMeter:
         if self._ranked:
             return np.asarray(model.decision_function(unseen)).round(_DECIMALS)
         return np.asarray(model.predict(unseen))
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Looking for the libraries that have threads takes as long as a regression, so it is done once."""
+    return ThreadpoolController()
+
+
+def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """The area under the ROC curve from ranks (Mann and Whitney's U, ties count half): scikit-learn's, checks apart."""
+    many = int(positive.sum())
+    above = float(rankdata(scores)[positive].sum()) - many * (many + 1) / 2
+    return above / (many * (len(scores) - many))
 
 
 def _spread(rows: NDArray[np.int64], wanted: int, shift: int) -> NDArray[np.int64]:
