@@ -37,9 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("hypothesispytest"):
         from hypothesis import settings
 
-        # The same examples every time, and no limit by the clock; deep runs draw others, and more where none is named.
+        # The same examples every time, and no limit by the clock; deep runs draw more where no number is named.
         settings.register_profile("everyday", derandomize=True, deadline=None, database=None)
-        settings.register_profile("deep", max_examples=1_000, derandomize=False, deadline=None, print_blob=True)
+        settings.register_profile("deep", max_examples=1_000, derandomize=True, deadline=None, database=None)
         settings.load_profile("everyday")
     if config.getoption("--quick"):
         sys.meta_path.insert(0, Absent())

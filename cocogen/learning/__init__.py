@@ -1,11 +1,6 @@
-"""Real data, real training and the evidence of it: what an organization contributes and how the attester knows.
+"""Models, how they are trained and made one, and generators: where torch is.
 
-Only this package imports torch, and it does so below :mod:`cocogen.evidence`, its facade: importing the package
-itself, or :mod:`cocogen.terms.datasets`, loads neither torch nor scikit-learn.
+Beside this package a member alone imports torch (:mod:`cocogen.evidence.member`). Importing the package itself loads
+nothing. Left out: who holds which samples (:mod:`cocogen.data`), and what is believed of training
+(:mod:`cocogen.evidence`).
 """
-
-from __future__ import annotations
-
-from cocogen.terms.datasets import known_datasets
-
-__all__ = ["known_datasets"]

@@ -1,9 +1,9 @@
 """One round's state goes in, a certified plan comes out; mechanisms by name.
 
-``base`` holds the protocols and their values, ``resources`` what can be contributed, ``planning`` the equilibrium and
-what mechanisms share, ``baselines`` the other rules. Redistributions are designed in ``redistribution``: ``incentive``
-(the strength of the published rule) and ``optimal`` (weights from ``implementation``, offsets from ``sharing``). What
-else belongs to a rule is said in ``cocogen.systems``.
+``base`` holds the protocol and its values, ``resources`` what can be contributed, ``planning`` what mechanisms share
+and the equilibrium's plan, ``baselines/`` the rules to compare with. ``redistribution/`` designs what is paid:
+``incentive`` (the strength of the published rule) and ``optimal`` (weights from ``implementation``, offsets from
+``sharing``).
 """
 
 from __future__ import annotations

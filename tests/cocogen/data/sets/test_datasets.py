@@ -11,8 +11,7 @@ import pytest
 from cocogen.data import sets as datasets
 from cocogen.data.sets import DataFolders
 from cocogen.errors import DatasetError
-from cocogen.learning import known_datasets
-from cocogen.terms.datasets import is_path
+from cocogen.terms.datasets import is_path, known_datasets
 
 SAMPLES = os.environ.get("COCOGEN_DATA", "")
 needs_samples = pytest.mark.skipif(
