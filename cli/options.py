@@ -18,7 +18,7 @@ format_option = click.option(
     "format_",
     type=click.Choice(["text", "json"]),
     default="text",
-    envvar="COCOGENformat_option",
+    envvar="COCOGEN_FORMAT",
     help="Text for people, or one JSON object.  [default: text]",
 )
 _KEYS = click.option(
