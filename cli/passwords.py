@@ -7,7 +7,6 @@ file or from standard input: neither is ever an argument, and neither is ever pr
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chain.errors.keys import KeystoreError, PasswordMissing
+from chain.keys.private import check_private
 from cli.output import word
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ def key_source(path: str | None, password_file: str | None, addresses: Mapping[s
 
 
 def password_of(keystore: Keystore | None, password_file: str | None) -> str:
-    """The password of a keystore, or of one that is about to be created (None)."""
-    from chain.errors.keys import PasswordMissing
+    """The password of a keystore, or of one that is about to be created (None).
+
+    A keystore that others can reach is refused before anybody is asked.
+    """
+    if keystore is not None:
+        check_private(keystore.path)
 
     if password_file is not None:
         password = (secret_of(password_file).splitlines() or [""])[0]
@@ -65,19 +70,12 @@ def password_of(keystore: Keystore | None, password_file: str | None) -> str:
 
 
 def secret_of(path: str) -> str:
-    """The text of a file that nobody else may read, or of standard input."""
-    from chain.errors.keys import KeystoreError
-
+    """The text of a file that nobody else can reach, or of standard input."""
     try:
         if path == "-":
             return sys.stdin.read()
         with Path(path).open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
-                raise KeystoreError(
-                    f"others can read {path}, which holds a secret (its mode is {stat.S_IMODE(mode):o})",
-                    hint=f"make it yours alone: chmod 600 {path}; if others use this machine, change the secret, too",
-                )
+            check_private(path, file.fileno())
             return file.read()
     except OSError as error:
         raise KeystoreError(f"{path} cannot be read: {error.strerror}", hint="check the path") from error

@@ -9,6 +9,7 @@ from cocogen.errors import CoCoGenError
 
 __all__ = [
     "DevelopmentKeyRefused",
+    "ExposedSecret",
     "KeystoreError",
     "KeystoreExists",
     "MalformedKey",
@@ -23,6 +24,10 @@ class KeystoreError(CoCoGenError):
     """A key folder, a keystore or a password cannot be used as asked. No message ever holds a key or a password."""
 
     exit_code = 2
+
+
+class ExposedSecret(KeystoreError):
+    """A file that holds a password or a key can be reached by others than its owner."""
 
 
 class KeystoreExists(KeystoreError):

@@ -22,6 +22,7 @@ from chain.abi import WORD, keccak256
 from chain.encoding.signatures import address_of
 from chain.errors.keys import KeystoreError, KeystoreExists, MalformedKey, MalformedKeystore, UnknownKeystore
 from chain.keys.keystore_file import decrypted, read_keystore
+from chain.keys.private import check_private
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -180,6 +181,8 @@ class KeyFolder:
 
         Raises
         ------
+        ExposedSecret
+            Others than the owner can reach the file.
         WrongPassword
             The password does not open it.
         MalformedKeystore
@@ -188,6 +191,7 @@ class KeyFolder:
         from eth_account import Account
 
         stated, document = read_keystore(keystore.path)
+        check_private(keystore.path)
         account: LocalAccount = Account.from_key(decrypted(document, password, keystore.path))
         if stated not in (None, account.address):
             raise MalformedKeystore(

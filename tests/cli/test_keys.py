@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import click
 import pytest
 from eth_account import Account
 
+from chain.errors.keys import ExposedSecret
 from cli.main import cocogen
-from cli.passwords import key_folder
+from cli.passwords import key_folder, password_of
 from tests.examples import typed
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
@@ -92,7 +94,9 @@ class TestCommands:
     def test_keystore_of_another_client_is_imported_under_its_own_password(self, run, client):
         Path("known.txt").write_text("correct horse")
         Path("known.txt").chmod(0o600)
-        file = Path(__file__).parents[1] / "fixtures" / "keystores" / f"{client}.json"
+        file = Path("theirs.json")
+        file.write_bytes((Path(__file__).parents[1] / "fixtures" / "keystores" / f"{client}.json").read_bytes())
+        file.chmod(0o600)
         kept = data(run(f"keys import north --keystore {file} --keys k --password-file known.txt --format json"))
         assert kept["address"] == ADDRESS
         assert run("keys show north --keys k")[0].strip() == ADDRESS
@@ -107,6 +111,7 @@ class TestCommands:
         client = Path(__file__).parents[1] / "fixtures" / "keystores" / "cast.json"
         Path("k").mkdir()
         Path("k/north.json").write_text(client.read_text())
+        Path("k/north.json").chmod(0o600)
         Path("k/broken.json").write_text("{}")
         Path("known.txt").write_text("correct horse")
         Path("known.txt").chmod(0o600)
@@ -116,15 +121,32 @@ class TestCommands:
         assert data(run("keys list --keys k --format json"))["keys"][0]["address"] is None
         assert run("keys show north --keys k --password-file known.txt")[0].strip() == ADDRESS
 
-    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+    @pytest.mark.skipif(os.name != "posix", reason="no such modes")
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o602, 0o601])
     @pytest.mark.parametrize("secret", ["key.txt", "password.txt"])
-    def test_secret_that_others_can_read_is_refused(self, run, secret, mode):
+    def test_secret_that_others_can_reach_is_refused(self, run, secret, mode):
         Path(secret).chmod(mode)
         command = "keys import north --private-key-file key.txt --keys k --password-file password.txt --format json"
         refused = json.loads(run(command, code=2)[0])["error"]
-        assert f"others can read {secret}" in refused["message"]
+        assert refused["code"] == "ExposedSecret"
+        assert f"others can {'read' if mode & 0o044 else 'change or run'} {secret}" in refused["message"]
         assert f"chmod 600 {secret}" in refused["hint"]
         assert not Path("k").exists()
+
+    @pytest.mark.skipif(os.name != "posix", reason="no such modes")
+    def test_password_file_of_the_environment_is_held_to_the_same(self, run, monkeypatch):
+        Path("password.txt").chmod(0o644)
+        monkeypatch.setenv("COCOGEN_PASSWORD_FILE", "password.txt")
+        error = run("keys import north --private-key-file key.txt --keys k", code=2)[1]
+        assert "others can read password.txt" in error
+        assert "chmod 600 password.txt" in error
+
+    @pytest.mark.skipif(os.name != "posix", reason="no such modes")
+    def test_keystore_that_others_can_reach_is_refused_before_its_password_is_asked_for(self, run, imported):
+        Path("k/north.json").chmod(0o644)
+        assert run("keys show north --keys k")[0].strip() == ADDRESS
+        with pytest.raises(ExposedSecret, match=r"others can read k/north\.json"):
+            password_of(key_folder("k").get("north"), None)
 
     def test_key_is_never_an_argument(self, run):
         error = run(f"keys import north {KEY} --keys k --password-file password.txt", code=2)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from chain.encoding.signatures import address_of
 from chain.errors.chain import MissingKey
 from chain.errors.keys import (
     DevelopmentKeyRefused,
+    ExposedSecret,
     KeystoreError,
     KeystoreExists,
     MalformedKey,
@@ -44,6 +46,11 @@ def keystore(folder):
 
 def files(folder: KeyFolder) -> list[str]:
     return [path.name for path in folder.path.iterdir()]
+
+
+def written(path: Path, content: str) -> None:
+    path.write_text(content)
+    path.chmod(0o600)
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -91,7 +98,7 @@ class TestKeystore:
             "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
             "version": 3,
         }
-        (folder.path / "vector.json").write_text(json.dumps(vector))
+        written(folder.path / "vector.json", json.dumps(vector))
         account = folder.load(folder.get("vector"), "testpassword")
         assert account.key.hex() == "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
 
@@ -99,6 +106,18 @@ class TestKeystore:
         assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
         assert stat.S_IMODE(keystore.path.stat().st_mode) == 0o600
         assert files(folder) == ["north.json"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="no such modes")
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601])
+    def test_file_that_others_can_reach_is_listed_but_not_opened(self, folder, keystore, mode):
+        keystore.path.chmod(mode)
+        assert folder.list() == (keystore,)
+        with pytest.raises(ExposedSecret, match=rf"others can .* {keystore.path}.* \(its mode is {mode:o}\)") as caught:
+            folder.load(keystore, PASSWORD)
+        assert f"chmod 600 {keystore.path}" in caught.value.hint
+        assert caught.value.exit_code == 2
+        keystore.path.chmod(0o400)
+        assert bytes(folder.load(keystore, PASSWORD).key) == KEY
 
     def test_nothing_is_ever_overwritten(self, folder, keystore):
         before = keystore.path.read_bytes()
@@ -273,7 +292,7 @@ class TestOtherClients:
     @pytest.mark.parametrize("client", ["cast", "ethers", "ox", "ox-pbkdf2"])
     def test_keystore_of_another_client_is_listed_and_opens(self, folder, client):
         folder.path.mkdir(parents=True)
-        (folder.path / "north.json").write_text((CLIENTS / f"{client}.json").read_text())
+        written(folder.path / "north.json", (CLIENTS / f"{client}.json").read_text())
         (listed,) = folder.list()
         assert listed.address == (address_of(KEY) if client == "ethers" else None)
         assert bytes(folder.load(folder.get("north"), PASSWORD).key) == KEY
@@ -283,7 +302,7 @@ class TestOtherClients:
     @pytest.mark.parametrize("client", ["cast", "ethers", "ox"])
     def test_it_signs_for_its_name_and_for_the_address_that_the_terms_state(self, folder, client):
         folder.path.mkdir(parents=True)
-        (folder.path / "north.json").write_text((CLIENTS / f"{client}.json").read_text())
+        written(folder.path / "north.json", (CLIENTS / f"{client}.json").read_text())
         for addresses in ({}, {"north": address_of(KEY)}):
             asked = Asked(folder, **addresses)
             accounts = Accounts(SEED, local=False, source=asked.source)
@@ -293,14 +312,14 @@ class TestOtherClients:
 
     def test_it_does_not_sign_for_an_address_that_is_not_its_own(self, folder):
         folder.path.mkdir(parents=True)
-        (folder.path / "north.json").write_text((CLIENTS / "cast.json").read_text())
+        written(folder.path / "north.json", (CLIENTS / "cast.json").read_text())
         asked = Asked(folder, north=address_of(OTHER))
         with pytest.raises(MissingKey, match="north"):
             Accounts(SEED, local=False, source=asked.source).signer("north")
 
     def test_file_that_states_the_address_goes_before_one_that_does_not(self, folder):
         folder.path.mkdir(parents=True)
-        (folder.path / "north.json").write_text((CLIENTS / "cast.json").read_text())
+        written(folder.path / "north.json", (CLIENTS / "cast.json").read_text())
         other = folder.add("mine", OTHER, PASSWORD, cost=CHEAP)
         assert folder.find("north", address_of(OTHER)) == other
 
