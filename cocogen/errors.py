@@ -23,6 +23,8 @@
     │   └── SentBefore              an earlier command sent the same
     ├── LearningError           data, training or generation failed       exit code 4
     │   ├── DatasetError            a data set is missing or malformed
+    │   │   └── SiteError           an organization's own data are not what the terms ask for
+    │   ├── RegistrationRefused     a registration is not one that the consortium can take
     │   └── EvidenceRejected        the attester does not sign this bundle
     └── AuditError              the audit itself could not be carried out exit code 5
 
@@ -58,8 +60,10 @@ __all__ = [
     "NoImplementingWeight",
     "NoRationalIncentive",
     "NoRationalSharing",
+    "RegistrationRefused",
     "SentBefore",
     "SettlementRefused",
+    "SiteError",
     "SolverError",
     "TermsDoNotFit",
     "UnstableMarket",
@@ -217,6 +221,43 @@ class LearningError(CoCoGenError):
 
 class DatasetError(LearningError):
     """A data set is missing, malformed or too small for what is asked of it."""
+
+
+class SiteError(DatasetError):
+    """An organization's own data or its site file are not what the schema or the terms ask for.
+
+    ``file``, and where it is one of a table ``row`` (the first is 1, without the header), ``column`` and ``value``
+    say where: for the site's own screen, never to be sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str = "",
+        row: int | None = None,
+        column: str | None = None,
+        value: str | None = None,
+        hint: str = "",
+    ) -> None:
+        self.file, self.row, self.column = file, row, column
+        self.value = None if value is None else shorten(value, _FIELD)
+        place = ", ".join(
+            part for part in (file, f"row {row}" if row else "", f"column {column!r}" if column else "") if part
+        )
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+
+
+class RegistrationRefused(LearningError):
+    """A registration is not one that this consortium can take: another schema, key or consortium, altered, or twice.
+
+    ``organization``: whose it claims to be.
+    """
+
+    def __init__(self, organization: str, reason: str, *, hint: str = "") -> None:
+        self.organization = shorten(organization, _FIELD)
+        self.reason = shorten(reason, REASON_LIMIT)
+        super().__init__(f"registration of {self.organization} refused: {self.reason}", hint=hint)
 
 
 class EvidenceRejected(LearningError):

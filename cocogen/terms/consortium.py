@@ -22,8 +22,10 @@ from cocogen.terms.checks import check_market, check_names, check_rule, load_com
 from cocogen.terms.reading import read_terms, validate_terms
 from cocogen.terms.sections import (
     HOUR,
+    OWN,
     AccuracyTerms,
     Address,
+    Attestation,
     CalibratedTerms,
     ConsortiumSection,
     Generation,
@@ -58,6 +60,7 @@ class Consortium(TermsSection):
     market: Market
     incentive: Incentive = Incentive()
     settlement: Settlement = Settlement()
+    attestation: Attestation = Attestation()
     organization: tuple[Organization, ...]
     _source: bytes = PrivateAttr(default=b"")
     _file: str = PrivateAttr(default="")
@@ -168,9 +171,11 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
     for index, organization in enumerate(terms.organization):
         if organization.address is not None and int(organization.address, 16) == 0:
             problems.append(FieldProblem(f"organization[{index}].address", organization.address, "must not be zero"))
-    if terms.learning.dataset not in known_datasets() and not is_path(terms.learning.dataset):
-        valid = f'one of {", ".join(sorted(known_datasets()))}; or a path, such as "./scans/" or "table.npz"'
+    if terms.learning.dataset not in (OWN, *known_datasets()) and not is_path(terms.learning.dataset):
+        names = ", ".join(sorted(known_datasets()))
+        valid = f'"own" with a schema; one of {names}; or a path, such as "./scans/" or "table.npz"'
         problems.append(FieldProblem("learning.dataset", repr(terms.learning.dataset), valid))
+    problems += _check_schema(terms)
     problems += _check_incentive(terms)
     problems += _check_calibration(terms)
     sizes = terms.learning.partition.sizes
@@ -186,6 +191,39 @@ def _cross_check(terms: Consortium) -> list[FieldProblem]:
             if (value := getattr(settlement, name)) < HOUR:
                 valid = "at least 1 hour, unless settlement.test = true"
                 problems.append(FieldProblem(f"settlement.{name}", f"{value} seconds", valid))
+    return problems
+
+
+def _check_schema(terms: Consortium) -> list[FieldProblem]:
+    """Own data have a schema, named data sets none; and what else follows from who brings the data."""
+    learning, schema = terms.learning, terms.learning.schema_
+    problems = []
+    if learning.dataset != OWN:
+        if schema is not None:
+            valid = f'none, unless learning.dataset = "{OWN}"'
+            problems.append(FieldProblem("learning.schema", f'beside dataset = "{learning.dataset}"', valid))
+        if terms.attestation.openings:
+            valid = f'0, unless learning.dataset = "{OWN}": only registered rows can be opened'
+            problems.append(FieldProblem("attestation.openings", str(terms.attestation.openings), valid))
+        return problems
+    if schema is None:
+        valid = f'required with dataset = "{OWN}": kind, label, classes and features; docs/own-data.md has one'
+        return [FieldProblem("learning.schema", "nothing", valid)]
+    said = [
+        name
+        for name in ("samples", "partition")
+        if getattr(learning, name) != type(learning).model_fields[name].default
+    ]
+    problems += [
+        FieldProblem(f"learning.{name}", "there", f'none with dataset = "{OWN}": every organization brings its own')
+        for name in said
+    ]
+    images = schema.kind == "images"
+    if learning.model in ("lenet", "resnet18") and not images:
+        problems.append(FieldProblem("learning.model", f'"{learning.model}"', '"logistic" or "mlp" for a table'))
+    if learning.metric == "auroc" and len(schema.classes) != 2:
+        valid = f'for two classes; "balanced-accuracy" serves {len(schema.classes)}'
+        problems.append(FieldProblem("learning.metric", '"auroc"', valid))
     return problems
 
 

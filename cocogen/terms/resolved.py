@@ -26,6 +26,7 @@ from cocogen.terms.consortium import Consortium
 from cocogen.terms.reading import field_problems
 from cocogen.terms.sections import (
     AccuracyTerms,
+    Attestation,
     ConsortiumSection,
     Generation,
     GenerationCost,
@@ -39,6 +40,7 @@ __all__ = ["ResolvedOrganization", "ResolvedSettlement", "ResolvedTerms"]
 
 
 _Part = Annotated[int, Field(ge=0, lt=2**64, strict=True)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ResolvedOrganization(TermsSection):
@@ -47,6 +49,8 @@ class ResolvedOrganization(TermsSection):
     ``quality``: κ, None where nobody generates, so that nothing was measured.
     ``stand_in``: data, generated and compute that count against it when it takes part in a round and hands in nothing;
     None where it is then masked.
+    ``registration``: SHA-256 of the registration that it signed for its own data; None where one data set was shared
+    out.
     """
 
     name: str
@@ -64,6 +68,7 @@ class ResolvedOrganization(TermsSection):
     score_weight: float
     score_offset: float
     stand_in: tuple[_Part, _Part, _Part] | None = None
+    registration: Sha256 | None = None
 
 
 class ResolvedSettlement(Settlement):
@@ -82,6 +87,8 @@ class ResolvedTerms(TermsSection):
 
     ``heterogeneity``: δ̄ of the consortium, mean of the organizations' δ_n weighted by local samples.
     ``incentive``: currency per unit of score difference. Floats are those that the ledger's integers decode to.
+    ``holdout``: SHA-256 of the registration that the attester signed for its own data; None where there is one data
+    set for all.
     """
 
     schema_version: Literal[1] = 1
@@ -101,6 +108,8 @@ class ResolvedTerms(TermsSection):
     incentive_rule: Incentive
     attester: Address
     arbiter: Address
+    attestation: Attestation = Attestation()
+    holdout: Sha256 | None = None
     organization: tuple[ResolvedOrganization, ...]
 
     @property
@@ -124,9 +133,18 @@ class ResolvedTerms(TermsSection):
         # What an older version did not know has no place in its text, whose digest is on a ledger.
         if self.settlement.absence is None:
             del content["settlement"]["absence"]
+        if self.attestation == Attestation():
+            del content["attestation"]
+        if self.holdout is None:
+            del content["holdout"]
+        if self.learning.metric == "accuracy":
+            del content["learning"]["metric"]
+        if self.learning.schema_ is None:
+            del content["learning"]["schema"]
         for organization in content["organization"]:
-            if organization["stand_in"] is None:
-                del organization["stand_in"]
+            for name in ("stand_in", "registration"):
+                if organization[name] is None:
+                    del organization[name]
         return json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -171,7 +189,7 @@ class ResolvedTerms(TermsSection):
         measurement can tell (samples, label mixes, κ) is not compared, nor what is computed from it: see
         :func:`cocogen.operations.registration.rule_disagreements`.
         """
-        sections = ("consortium", "learning", "generation")
+        sections = ("consortium", "learning", "generation", "attestation")
         found = [name for name in sections if getattr(self, name) != getattr(consortium, name)]
         if self._settlement_differs(consortium.settlement):
             found.append("settlement")

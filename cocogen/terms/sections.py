@@ -18,11 +18,14 @@ from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
 from cocogen.terms.checks import MAXIMUM_ORGANIZATIONS
 from cocogen.terms.competition import competition_source, is_number
+from cocogen.terms.schema import Schema
 
 __all__ = [
     "HOUR",
+    "OWN",
     "AccuracyTerms",
     "Address",
+    "Attestation",
     "CalibratedTerms",
     "ConsortiumSection",
     "Count",
@@ -33,6 +36,7 @@ __all__ = [
     "Learning",
     "LossTerms",
     "Market",
+    "Metric",
     "Partition",
     "PowerLawTerms",
     "Privacy",
@@ -48,6 +52,8 @@ __all__ = [
 _DURATION = re.compile(r"[ \t]*([0-9]{1,12})[ \t]*(second|minute|hour|day|week)s?[ \t]*")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 HOUR, _YEAR = 3_600, 365 * 86_400
+OWN = "own"
+"""What ``learning.dataset`` is called where every organization brings its own data."""
 
 
 def parse_duration(value: object) -> object:
@@ -79,6 +85,8 @@ def _floats(value: object) -> Iterator[float]:
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Metric = Literal["accuracy", "balanced-accuracy", "auroc"]
+"""The unit of P(Ω) and of every report; all lie in [0, 1]."""
 
 
 class TermsSection(BaseModel):
@@ -163,7 +171,11 @@ class Server(TermsSection):
 class Learning(TermsSection):
     """``[learning]``: the shared model and how it is trained.
 
-    ``dataset``: a name of :func:`cocogen.terms.datasets.known_datasets`, or a path relative to the terms file.
+    ``dataset``: a name of :func:`cocogen.terms.datasets.known_datasets`, or a path relative to the terms file: a
+    rehearsal, in which one data set is shared out. Or "own": every organization brings its own data, all of them read
+    by ``schema``; then ``samples``, ``partition``, ``splits`` and ``holdout_fraction`` say nothing.
+    ``metric``: the unit of P(Ω) and of every report; "balanced-accuracy" where classes are of different size (mean
+    recall of the classes), "auroc" for two classes (area under the ROC curve, which no threshold enters).
     ``samples``: use at most so many of its samples, drawn with the mix of classes of the whole; all when absent.
     ``aggregation``: of the attested updates; "trimmed-mean" drops the share ``trim`` at either end of each coordinate.
     ``clip_norm``: longest update, in multiples of the round's median; none when absent.
@@ -173,7 +185,12 @@ class Learning(TermsSection):
     made private.
     """
 
+    # The field is called as the section of the file; as an attribute pydantic has that name itself.
+    model_config = ConfigDict(serialize_by_alias=True)
+
     dataset: str
+    metric: Metric = "accuracy"
+    schema_: Annotated[Schema | None, Field(alias="schema")] = None
     samples: Count | None = None
     model: Literal["logistic", "mlp", "lenet", "resnet18"] = "mlp"
     hidden: Annotated[int, Field(ge=1, le=4096, strict=True)] = 32
@@ -220,6 +237,16 @@ class Learning(TermsSection):
         if wanted := [need for present, need in obstacles if present]:
             raise ValueError(f"needs {'; '.join(wanted)}")
         return scaffold
+
+
+class Attestation(TermsSection):
+    """``[attestation]``: what the attester may ask of members beyond their evidence.
+
+    ``openings``: k used rows of every member that are opened to the attester in each round, drawn after all evidence is
+    in; 0 opens none. With k openings a share f of leaves without a row behind them is caught with 1 − (1 − f)^k.
+    """
+
+    openings: Annotated[int, Field(ge=0, le=1_000, strict=True)] = 0
 
 
 class Generation(TermsSection):
