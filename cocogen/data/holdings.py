@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cocogen.data.samples import Samples
-from cocogen.data.sources.base import Reserved, Source
+from cocogen.data.sources.base import RegisteredRows, Reserved, Source
 
 __all__ = ["Holdings"]
 
@@ -22,6 +22,7 @@ class Holdings:
 
     ``own``: the samples of each organization. ``test``: seen by nobody in training. ``holdout``: the attester's.
     ``shape``: that of one sample, before it was flattened. ``counts``: (N, C), samples of each organization and class.
+    ``rows``: what each organization registered of its own data.
     """
 
     own: tuple[Samples, ...]
@@ -29,17 +30,23 @@ class Holdings:
     holdout: Samples
     shape: tuple[int, ...]
     counts: NDArray[np.int64]
+    rows: tuple[RegisteredRows | None, ...]
 
     @classmethod
     def of(cls, source: Source) -> Holdings:
         """All samples of ``source``; those of holdings are shared, not copied."""
         reserved, counts = source.of_attester(), source.counts
         own = tuple(source.of_member(n) for n in range(len(counts)))
-        return cls(own, reserved.test, reserved.holdout, source.shape, counts)
+        rows = tuple(source.registered(n) for n in range(len(counts)))
+        return cls(own, reserved.test, reserved.holdout, source.shape, counts, rows)
 
     def of_member(self, n: int) -> Samples:
         """The own samples of organization ``n``."""
         return self.own[n]
+
+    def registered(self, n: int) -> RegisteredRows | None:
+        """What organization ``n`` registered of its own data; None where one data set was shared out."""
+        return self.rows[n]
 
     def of_attester(self) -> Reserved:
         """Holdout and test fold."""

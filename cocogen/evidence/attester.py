@@ -59,6 +59,7 @@ class Attester:
     Attributes
     ----------
     meter : measures κ; None where nobody generates: then the holdout need not be one on which it can be measured.
+    rows : what each organization registered of its own data, None where one data set was shared out.
     held : the classes of each organization if each trains its own generator alone: κ is then that of these classes, the
         shared generator stays as it is, and how far theirs moved says nothing. None else.
 
@@ -78,6 +79,7 @@ class Attester:
         self.holdout, self.test = source.of_attester()
         self.registered = source.counts.sum(axis=1)
         self.classes = source.counts.shape[1]
+        self.rows = [source.registered(n) for n in range(len(agreed.names))]
         self.streams = agreed.streams
         self.aggregation: Aggregation = agreed.aggregation
         self.held = None if agreed.shares_generator else [np.flatnonzero(counts) for counts in source.counts]
@@ -193,6 +195,7 @@ class Attester:
                 schedule=agreed.schedule,
                 privacy=agreed.privacy,
                 variate=known[n] if agreed.learning.scaffold else None,
+                leaves=None if (rows := self.rows[n]) is None else rows.training,
             )
             for n, name in enumerate(names)
         ]

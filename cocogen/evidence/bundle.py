@@ -1,6 +1,7 @@
 """What a member hands to the attester for one round: a signed manifest and the arrays that it names by digest.
 
-The real samples never leave the member; each is represented by a salted commitment. Everything else that a claim
+The real samples never leave the member; each is represented by a salted commitment, or where organizations registered
+their own data, by the registered leaf. Everything else that a claim
 rests on is in the bundle: the classifier and the generator after local training, the synthetic samples that were
 trained on, a panel to measure the generator by, and the log of the training. Files hold plain arrays (no pickle)
 and are read within limits, since the reader does not trust the writer. Left out: judgement
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cocogen.data.archive import read_arrays, write_arrays
 from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected, LearningError
+from cocogen.evidence.leaves import count
 from cocogen.files import canonical_json
 from cocogen.learning.models.states import ModelState, pack, unpack
 from cocogen.learning.training.local import TrainingTrace
@@ -46,6 +48,7 @@ _MAXIMUM_SIGNATURE = 8_192
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Measure = Annotated[float, Field(ge=0.0)]
+Bitmap = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
 
 
 class _Record(BaseModel):
@@ -94,6 +97,7 @@ class Manifest(_Record):
     """What the member signs. Digests are SHA-256 as hexadecimal text.
 
     ``base``: digest of the shared model it started from. ``commitments``: one for each real sample used, sorted.
+    ``leaves``: instead of them, the bitmap of the registered rows used (:mod:`.leaves`) of own data.
     ``raw``: synthetic samples trained on. ``update_norm``, ``generator_update_norm``: Euclidean distance of the
     classifier and the generator from those of ``base``. ``control_variate``: digest of the organization's own one,
     which corrected its gradients; only where the terms say SCAFFOLD.
@@ -114,6 +118,12 @@ class Manifest(_Record):
     generator_update_norm: Measure
     training: TrainingLog
     control_variate: Digest | None = None
+    leaves: Bitmap | None = None
+
+    @property
+    def real(self) -> int:
+        """Real samples that it claims to have used."""
+        return len(self.commitments) if self.leaves is None else count(self.leaves)
 
     def encode(self) -> bytes:
         """Canonical JSON, the bytes that are hashed and signed."""

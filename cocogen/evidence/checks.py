@@ -15,6 +15,7 @@ import numpy as np
 from cocogen.data.samples import Samples
 from cocogen.errors import EvidenceRejected
 from cocogen.evidence.bundle import Bundle
+from cocogen.evidence.leaves import check_leaves
 from cocogen.evidence.privacy import UpdatePrivacy
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.models.states import SharedModel
@@ -34,7 +35,8 @@ class Expectation:
     ``registered``: real samples of the terms. ``maximum``: synthetic samples it may generate. ``base``: the shared
     model that it was given. ``inputs``, ``classes``, ``panel``: shape of a sample, number of classes, panel samples
     of each class. ``schedule``: local training of the classifier. ``privacy``: of its update, None when not agreed.
-    ``variate``: what SCAFFOLD keeps of the organization, None when not agreed.
+    ``variate``: what SCAFFOLD keeps of the organization, None when not agreed. ``leaves``: training rows that it
+    registered of its own data, None where one data set was shared out.
     """
 
     organization: str
@@ -50,6 +52,7 @@ class Expectation:
     schedule: Schedule
     privacy: UpdatePrivacy | None = None
     variate: Variate | None = None
+    leaves: int | None = None
 
 
 def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str, bytes, bytes], bool]) -> None:
@@ -105,20 +108,14 @@ def check_arrays(bundle: Bundle, expected: Expectation) -> None:
 
 
 def check_log(bundle: Bundle, expected: Expectation) -> None:
-    """Counts re-derived: distinct commitments and synthetic rows are what the logged batches went through.
+    """Counts re-derived: distinct real samples and synthetic rows are what the logged batches went through.
 
     Every epoch visits each sample once, in full batches but for the last, so steps, batch sizes and epochs follow
     from the two counts.
     """
     name, manifest, schedule = expected.organization, bundle.manifest, expected.schedule
     log = manifest.training
-    real, raw = len(set(manifest.commitments)), len(bundle.synthetic.labels)
-    if real != len(manifest.commitments):
-        raise EvidenceRejected(
-            name,
-            f"it counts {len(manifest.commitments)} real samples, but only {real} are distinct",
-            hint="commit to each sample once",
-        )
+    real, raw = _count_real(bundle, expected), len(bundle.synthetic.labels)
     if real > expected.registered:
         raise EvidenceRejected(
             name, f"it claims {real} real samples, but registered {expected.registered}", hint="use registered samples"
@@ -157,6 +154,33 @@ def check_log(bundle: Bundle, expected: Expectation) -> None:
                 f"{sum(log.synthetic[part])} synthetic samples in batches {batches}, but {real} and {raw} are claimed",
                 hint="visit every sample once an epoch",
             )
+
+
+def _count_real(bundle: Bundle, expected: Expectation) -> int:
+    """Distinct real samples: commitments, or registered leaves where the data are the members' own."""
+    name, manifest = expected.organization, bundle.manifest
+    if expected.leaves is not None:
+        if manifest.leaves is None or manifest.commitments:
+            raise EvidenceRejected(
+                name,
+                f"it names {len(manifest.commitments)} commitments, and {'no' if manifest.leaves is None else 'also'} "
+                "registered rows",
+                hint="registered rows alone count where organizations bring their own data",
+            )
+        check_leaves(name, manifest.leaves, expected.leaves)
+        return manifest.real
+    if manifest.leaves is not None:
+        raise EvidenceRejected(
+            name, "it names registered rows, but no data were registered", hint="commit to each sample"
+        )
+    real = len(set(manifest.commitments))
+    if real != len(manifest.commitments):
+        raise EvidenceRejected(
+            name,
+            f"it counts {len(manifest.commitments)} real samples, but only {real} are distinct",
+            hint="commit to each sample once",
+        )
+    return real
 
 
 def check_update(bundle: Bundle, expected: Expectation) -> None:

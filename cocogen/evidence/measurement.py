@@ -54,7 +54,7 @@ def credit_of(bundle: Bundle, quality: float, caps: Caps, planned: int | None = 
     if planned is not None:
         generated = min(generated, planned)
     return Credit(
-        data=min(len(bundle.manifest.commitments), caps.data_cap),
+        data=min(bundle.manifest.real, caps.data_cap),
         generated=generated,
         compute=min(len(bundle.manifest.training.real), caps.compute_cap),
     )

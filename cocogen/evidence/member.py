@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from cocogen.data.samples import Samples
 from cocogen.data.sources.base import Source
-from cocogen.errors import LearningError
+from cocogen.errors import DatasetError, LearningError
 from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.bundle import Bundle, Manifest, TrainingLog, commitments
+from cocogen.evidence.leaves import bitmap
 from cocogen.evidence.privacy import noise_stream, withheld
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.memorization import Memorization, memorization
@@ -52,7 +53,8 @@ class Member:
     Parameters
     ----------
     salt : the secret that hides its real samples behind their commitments. Derived from the agreed seed when absent,
-        which hides nothing from whoever knows the seed and may guess samples: for local runs.
+        which hides nothing from whoever knows the seed and may guess samples: for local runs. Rows that it registered
+        are named by their leaves and need none; with differential privacy it must be given.
     device : where its classifier trains, as :func:`cocogen.learning.training.devices.choose_device` reads it.
     models : those of ``agreed`` for this source, where they are built already.
 
@@ -60,13 +62,15 @@ class Member:
     ----------
     own : its samples.
     registered : how many they are.
+    rows : what it registered of its own data, None where one data set was shared out.
 
     Raises
     ------
     DatasetError
-        When its samples cannot be read.
+        When its samples cannot be read, or are not as many as were registered.
     LearningError
-        When there is no such device, or local training takes more steps than evidence may log.
+        When there is no such device, local training takes more steps than evidence may log, or updates of own data
+        would be protected by noise that others can draw.
     """
 
     def __init__(
@@ -86,11 +90,27 @@ class Member:
         self.models = models or agreed.models(source)
         self.own = source.of_member(index)
         self.registered = len(self.own.labels)
+        self.rows = source.registered(index)
         counts = source.counts
+        self._check_registered(salt)
         self._classes = counts.shape[1]
         self._mix = counts.sum(axis=0) / counts.sum()
         self._salt = salt or agreed.streams.get(Purpose.SALT, 0, index).bytes(32)
         self._start: ModelState | None = None
+
+    def _check_registered(self, salt: bytes | None) -> None:
+        if self.rows is None:
+            return
+        if self.rows.training != self.registered:
+            raise DatasetError(
+                f"{self.name} has {self.registered} samples to train on, but registered {self.rows.training}",
+                hint="give back the data as they were registered",
+            )
+        if self.agreed.privacy is not None and salt is None:
+            raise LearningError(
+                f"the noise on the updates of {self.name} would follow from the public seed",
+                hint="pass the organization's secret",
+            )
 
     def train(
         self,
@@ -177,11 +197,13 @@ class Member:
         variate: Variate | None,
     ) -> Bundle:
         """The signed evidence of a round, for the ``chosen`` of its samples and what came of training."""
-        sealed = commitments(self._salt, chosen.tolist(), self.own.features[chosen], self.own.labels[chosen])
+        sealed: tuple[str, ...] = ()
+        if self.rows is None:
+            sealed = commitments(self._salt, chosen.tolist(), self.own.features[chosen], self.own.labels[chosen])
         panel, privacy = self.panel(generator, round_number), self.agreed.privacy
         state, log = result.state, TrainingLog.of(result.trace, self.agreed.learning.local_epochs)
         if privacy is not None:
-            used = len(sealed), len(synthetic.labels)
+            used = len(chosen), len(synthetic.labels)
             noise = noise_stream(self._salt, terms_hash, round_number, base.digest(), *used)
             state, log = privacy.protect(state, base.classifier, noise), withheld(log)
         manifest = Manifest(
@@ -199,6 +221,7 @@ class Member:
             generator_update_norm=generator.distance(base.generator),
             training=log,
             control_variate=None if variate is None else variate.state.digest(),
+            leaves=None if self.rows is None else bitmap(chosen, self.rows.training),
         )
         return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(self.name, digest))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from cocogen.data.samples import Samples
 
-__all__ = ["Reserved", "Source"]
+__all__ = ["RegisteredRows", "Reserved", "Source"]
 
 
 class Reserved(NamedTuple):
@@ -17,6 +18,17 @@ class Reserved(NamedTuple):
 
     holdout: Samples
     test: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredRows:
+    """What an organization registered of its own data, as far as whoever asks may know it.
+
+    ``training``: leaves 0 to ``training`` - 1 of its tree are the rows that it may train on, in the order of its
+    samples; those after them it never trains on.
+    """
+
+    training: int
 
 
 class Source(Protocol):
@@ -34,6 +46,10 @@ class Source(Protocol):
 
     def of_member(self, n: int) -> Samples:
         """The own samples of organization ``n``: for that member alone."""
+        ...
+
+    def registered(self, n: int) -> RegisteredRows | None:
+        """What organization ``n`` registered of its own data; None where one data set was shared out."""
         ...
 
     def of_attester(self) -> Reserved:

@@ -17,7 +17,7 @@ from cocogen.data.partition import dirichlet_partition, equal_sizes, iid_partiti
 from cocogen.data.samples import Samples
 from cocogen.data.scaling import federated_scale
 from cocogen.data.sets import DataFolders, load
-from cocogen.data.sources.base import Reserved
+from cocogen.data.sources.base import RegisteredRows, Reserved
 from cocogen.data.splits import Split, limit_samples, stratified_split
 from cocogen.errors import DatasetError, LearningError
 from cocogen.streams import Purpose, Streams
@@ -73,6 +73,10 @@ class SplitSource:
     def of_member(self, n: int) -> Samples:
         """The own samples of organization ``n``."""
         return _shifted(self._learning, self._samples(self._owned[n]), n, len(self._owned), self._streams)
+
+    def registered(self, n: int) -> RegisteredRows | None:  # noqa: ARG002 - the protocol's signature
+        """Nothing: anybody who has the data set and the seed can cut it again."""
+        return None
 
     def of_attester(self) -> Reserved:
         """Holdout and test fold."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cocogen.data.samples import Samples
-from cocogen.data.sources.base import Reserved, Source
+from cocogen.data.sources.base import RegisteredRows, Reserved, Source
 from cocogen.errors import LearningError
 from cocogen.evidence.attester import Attester
 from cocogen.evidence.member import Assignment, Member
@@ -38,6 +38,9 @@ class Folder:
         assert n == self.holder, "somebody else's samples"
         self.asked.append(n)
         return self.source.of_member(n)
+
+    def registered(self, n: int) -> RegisteredRows | None:
+        return self.source.registered(n)
 
     def of_attester(self) -> Reserved:
         assert self.holder is None, "the attester's samples"
