@@ -13,6 +13,7 @@ from cocogen.errors import ConfigurationError
 from cocogen.files import parse_json, read_bounded
 from cocogen.operations.plain import plain_contribution
 from cocogen.rounds.wallets import add_attestations, unsigned_attestations
+from cocogen.terms.metrics import metric_field, metric_words
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -44,7 +45,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
             attested = add_attestations(session.workspace, number, session.resolved.names, given)
         else:
             attested = session.loop.attest([Path(bundle) for bundle in bundles] or None)
-        names = session.resolved.names
+        names, metric = session.resolved.names, session.resolved.learning.metric
         digests = unsigned_attestations(attested, session.ledger, names)
     unsigned = {name: "0x" + digest.hex() for name, digest in digests.items()}
     data = {
@@ -74,7 +75,7 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
             f"{session.resolved.consortium.name}, round {attested.round}: attested contributions",
             ["organization", "real", "effective synthetic", "next κ", "verdict"],
             rows,
-            caption=f"aggregated model: accuracy {attested.evaluation['accuracy']:.4f} on the test fold",
+            caption=f"aggregated model: {_measured(attested.evaluation, metric)} on the test fold",
         )
 
         for name, reason in attested.rejected.items():
@@ -86,6 +87,11 @@ def attest(request: Request, bundles: tuple[str, ...], signatures: Path | None) 
             say('next: `cocogen attest --signatures FILE` with {"NAME": "0x…", …}')
 
     emit(data, text, as_json=request.as_json)
+
+
+def _measured(evaluation: dict[str, float], metric: str) -> str:
+    between = f" ({evaluation['low']:.3f} to {evaluation['high']:.3f} at 95 %)" if "low" in evaluation else ""
+    return f"{metric_words(metric)} {evaluation[metric_field(metric)]:.4f}{between}"
 
 
 def _read_signatures(path: Path) -> dict[str, bytes]:

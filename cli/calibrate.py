@@ -13,6 +13,7 @@ import click
 
 from cli.options import common, device_option
 from cli.output import emit, note, progress, say, table
+from cocogen.terms.metrics import metric_words
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -46,7 +47,8 @@ __all__ = ["calibrate"]
 def calibrate(
     request: Request, output: Path | None, points: int, repeats: int, rounds: int | None, figure: Path | None
 ) -> None:
-    """Measure accuracy in real federated runs on CONFIG's data and model, and fit an accuracy function to it.
+    """Measure accuracy, or what learning.metric is, in real federated runs on CONFIG's data and model, and fit an
+    accuracy function to it.
 
     The runs cross numbers of samples with label skews and repeats. If it is interrupted, the same command goes on
     where it stopped; more --repeats or other --points use what is there. Then put into the terms:
@@ -178,6 +180,7 @@ def _print(data: dict[str, Any], folder: Path) -> None:
         ]
         for cell in data["cells"]
     ]
+    words = metric_words(data["accuracy"].get("metric", "accuracy"))
     least, most = data["samples"]
     spread = data["repeat_deviation"]
     noise = "" if spread is None else f"; repeats alone differ by {spread:.4f}"
@@ -187,8 +190,8 @@ def _print(data: dict[str, Any], folder: Path) -> None:
         else f"measured for {least:,.0f} to {most:,.0f} samples, as far as the terms reach"
     )
     table(
-        f"accuracy of {data['accuracy']['model']} on {data['accuracy']['dataset']}",
-        ["samples", "alpha", "heterogeneity", "accuracy", "deviation", "fitted"],
+        f"{words} of {data['accuracy']['model']} on {data['accuracy']['dataset']}",
+        ["samples", "alpha", "heterogeneity", words.replace(" ", "\n"), "deviation", "fitted"],
         rows,
         caption=f"RMSE {data['rmse']:.4f} over {data['runs']} runs{noise}; {beyond}",
     )

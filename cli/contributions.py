@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import common
 from cli.output import emit, progress, say, table, units
+from cocogen.terms.metrics import metric_words
 
 if TYPE_CHECKING:
     from cli.request import Request
+    from cocogen.evidence.attester import Score
 
 __all__ = ["contributions"]
 
@@ -21,10 +23,10 @@ __all__ = ["contributions"]
 )
 @click.option(
     "--score",
-    type=click.Choice(["loss", "accuracy"]),
+    type=click.Choice(["loss", "accuracy", "balanced-accuracy", "auroc"]),
     default="loss",
     show_default=True,
-    help="What a coalition's aggregate is worth on the attester's data: minus its loss in nats, or its accuracy.",
+    help="What a coalition's aggregate is worth on the attester's data: minus its loss in nats, or a metric.",
 )
 @click.option(
     "--method",
@@ -60,7 +62,7 @@ __all__ = ["contributions"]
 def contributions(
     request: Request,
     number: int | None,
-    score: Literal["loss", "accuracy"],
+    score: Score,
     method: str,
     evaluations: int,
     standard_error: float | None,
@@ -114,7 +116,7 @@ def _print(data: dict[str, Any]) -> None:
                 transfer,
             ]
         )
-    kind = "minus the loss in nats" if data["score"] == "loss" else "accuracy"
+    kind = "minus the loss in nats" if data["score"] == "loss" else metric_words(data["score"])
     table(
         f"{data['consortium']}: what round {data['round']} owes to whom ({data['method']})",
         ["organization", "real", "synthetic", "of resources", "leave-one-out", "Shapley", "±", "transfer"],

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.output import say, table, units, word
+from cli.output import say, table, units, word, wrapped
+from cocogen.terms.metrics import metric_field, metric_words
 
 __all__ = ["WIDTH", "show", "summary"]
 
@@ -112,18 +113,20 @@ def _left_out(data: dict[str, Any]) -> list[str]:
 
 
 def _accuracy(data: dict[str, Any]) -> list[str]:
-    study = data["study"]
+    study, metric = data["study"], data.get("metric", "accuracy")
+    field, words = metric_field(metric), metric_words(metric)
     if study is not None:
         mean = study["mean"]
         without = f"{mean['no_generation']:.4f} without generation"
         return [
-            f"accuracy: {mean['federated']:.4f} together ({without}), {mean['alone']:.4f} alone",
-            f"          on test data, the mean of {study['splits']} folds",
+            f"{words}: {mean['federated']:.4f} together ({without}), {mean['alone']:.4f} alone",
+            f"{'':{len(words)}}  on test data, the mean of {study['splits']} folds",
         ]
-    last = next((entry["accuracy"] for entry in reversed(data["rounds"]) if entry["accuracy"] is not None), None)
+    last = next((entry for entry in reversed(data["rounds"]) if entry[field] is not None), None)
     if last is None:
-        return ["accuracy: no round was evaluated"]
-    return [f"accuracy: {last:.4f} together, on test data; alone: not compared (--no-study)"]
+        return [f"{words}: no round was evaluated"]
+    between = f" ({last['interval'][0]:.3f} to {last['interval'][1]:.3f} at 95 %)" if last.get("interval") else ""
+    return wrapped(f"{words}: {last[field]:.4f} together, on test data{between}; alone: not compared (--no-study)")
 
 
 def _verdict(data: dict[str, Any]) -> list[str]:
@@ -178,14 +181,15 @@ def _details(data: dict[str, Any]) -> None:
     from cli.memorization import describe
 
     names = list(data["organizations"])
-    unit = int(data["wei_per_unit"])
+    unit, metric = int(data["wei_per_unit"]), data.get("metric", "accuracy")
+    field = metric_field(metric)
     table(
         f"{data['consortium']}: {len(data['rounds'])} rounds of {data['mechanism']}, incentive {data['incentive']:.4g}",
-        ["round", "accuracy", "loss", "generated", "money moved", "sum", "epsilon"],
+        ["round", metric_words(metric).replace(" ", "\n"), "loss", "generated", "money moved", "sum", "epsilon"],
         [
             [
                 str(entry["round"]),
-                "-" if entry["accuracy"] is None else f"{entry['accuracy']:.4f}",
+                "-" if entry[field] is None else f"{entry[field]:.4f}",
                 "-" if entry["loss"] is None else f"{entry['loss']:.4f}",
                 str(sum(c["generated"] for c in entry["contributions"].values() if c)),
                 units(sum(max(0, int(wei)) for wei in entry["transfers"].values()), unit),
@@ -245,7 +249,7 @@ def _details(data: dict[str, Any]) -> None:
             "alone": "alone (mean)",
         }
         table(
-            f"test accuracy over {study['splits']} stratified folds",
+            f"test {metric_words(metric)} over {study['splits']} stratified folds",
             ["training", "mean", *(f"fold {k + 1}" for k in range(study["splits"]))],
             [
                 [label, f"{study['mean'][key]:.4f}", *(f"{value:.4f}" for value in study[key])]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from cli.flower.apps import outcome_file
 from cli.output import note
 from cocogen.errors import ConfigurationError, LearningError
+from cocogen.terms.metrics import metric_field, metric_words
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -86,10 +87,11 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
     outcome = outcome_file(workspace)
     outcome.unlink(missing_ok=True)
     done = _attested(workspace, rounds)
+    names, metric = _agreed(workspace)
     environment = _environment(request, workspace, home / "home", ledger)
     with contextlib.ExitStack() as stack:
         link, address = _superlink(stack, home, environment)
-        nodes = {name: _supernode(stack, home, environment, name, address) for name in _names(workspace)}
+        nodes = {name: _supernode(stack, home, environment, name, address) for name in names}
         connection = f'[superlink]\ndefault = "local"\n[superlink.local]\naddress = "{address}"\ninsecure = true\n'
         (home / "home" / "config.toml").write_text(connection, encoding="utf-8")
         settings = f"deadline={float(deadline)} patience={_patience(deadline)}"
@@ -97,7 +99,7 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
         run = str(started["run-id"])
         asked, gone = time.monotonic(), set[str]()
         while not outcome.exists():
-            done = _report(workspace, rounds, done)
+            done = _report(workspace, rounds, done, metric)
             bars("rounds on Flower", len(done), rounds)
             for name, node in nodes.items():
                 if node.poll() is not None and name not in gone:
@@ -113,7 +115,7 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
                     raise _failure(home, f"the server ended without a result ({status})")
             time.sleep(_LOOK)
         _keep_log(environment, run, home)
-    _report(workspace, rounds, done)
+    _report(workspace, rounds, done, metric)
     ended = workspace.read_json(outcome)
     if ended["status"] != "ok":
         raise LearningError(f"the run on Flower ended with {ended['code']}: {ended['message']}", hint=ended["hint"])
@@ -128,19 +130,21 @@ def _attested(workspace: Workspace, rounds: int) -> set[int]:
     return {number for number in range(1, rounds + 1) if workspace.attested(number).exists()}
 
 
-def _report(workspace: Workspace, rounds: int, known: set[int]) -> set[int]:
+def _report(workspace: Workspace, rounds: int, known: set[int], metric: str = "accuracy") -> set[int]:
     """Say how each round went that has been attested since ``known``; return all that are."""
     attested = _attested(workspace, rounds)
     for number in sorted(attested - known):
-        accuracy = float(workspace.read_json(workspace.attested(number))["evaluation"]["accuracy"])
-        note(f"round {number} attested, accuracy {accuracy:.4f}")
+        found = float(workspace.read_json(workspace.attested(number))["evaluation"][metric_field(metric)])
+        note(f"round {number} attested, {metric_words(metric)} {found:.4f}")
     return attested
 
 
-def _names(workspace: Workspace) -> tuple[str, ...]:
+def _agreed(workspace: Workspace) -> tuple[tuple[str, ...], str]:
+    """The organizations, and the metric of the terms."""
     from cocogen.operations.session import load_resolved
 
-    return load_resolved(workspace).names
+    resolved = load_resolved(workspace)
+    return resolved.names, resolved.learning.metric
 
 
 def _programs() -> str:

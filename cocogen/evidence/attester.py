@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +32,22 @@ from cocogen.evidence.replay import check_drawn, check_worth
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.learning.aggregation.base import Aggregation
 from cocogen.learning.generators.quality import QualityMeter
+from cocogen.learning.metrics import Evaluation, require_measurable
 from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.training.scaffold import Variate, remembered
 from cocogen.learning.training.threads import one_thread
-from cocogen.learning.training.together import Evaluation, evaluate
+from cocogen.learning.training.together import evaluate
 from cocogen.ledger import Contribution
+from cocogen.terms.sections import Metric
 
-__all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Agreed", "Attester"]
+__all__ = ["GAIN_TOLERANCE", "SUSPECT_TOLERANCE", "Agreed", "Attester", "Score"]
 
 # Nats; measured on honest rounds (docs/evidence.md), with a margin.
 GAIN_TOLERANCE = 1.0
 SUSPECT_TOLERANCE = 0.1
+
+Score: TypeAlias = Literal["loss"] | Metric
+"""What a coalition's model is judged by."""
 
 
 class Attester:
@@ -80,6 +85,8 @@ class Attester:
         self.registered = source.counts.sum(axis=1)
         self.classes = source.counts.shape[1]
         self.rows = [source.registered(n) for n in range(len(agreed.names))]
+        self.metric = agreed.learning.metric
+        require_measurable(self.metric, self.test.labels, self.classes, "the test fold")
         self.streams = agreed.streams
         self.aggregation: Aggregation = agreed.aggregation
         self.held = None if agreed.shares_generator else [np.flatnonzero(counts) for counts in source.counts]
@@ -243,7 +250,7 @@ class Attester:
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
         aggregated = self._remember(pool.step(), accepted, credit, expectations)
         digest = aggregated.digest()
-        evaluation = evaluate(self.classifier, aggregated.classifier, self.test.features, self.test.labels)
+        evaluation = self._judge(aggregated.classifier)
 
         in_force = measured_quality(quality)
         found = dict(zip(measured, measured_quality(measured.values()), strict=True))
@@ -290,9 +297,12 @@ class Attester:
             return self.meter.measure(panel.features, panel.labels, known)
 
     def evaluate(self, shared: SharedModel) -> Evaluation:
-        """The classifier on the test fold."""
+        """The classifier on the test fold, in the metric of the terms."""
         with one_thread():
-            return evaluate(self.classifier, shared.classifier, self.test.features, self.test.labels)
+            return self._judge(shared.classifier)
+
+    def _judge(self, state: ModelState) -> Evaluation:
+        return evaluate(self.classifier, state, self.test.features, self.test.labels, self.metric)
 
     def coalition_utility(
         self,
@@ -300,14 +310,14 @@ class Attester:
         bases: Sequence[SharedModel],
         weights: Sequence[int],
         base: SharedModel,
-        score: Literal["loss", "accuracy"] = "loss",
+        score: Score = "loss",
     ) -> Utility:
         """What a coalition of a round's accepted organizations is worth: how its aggregate does on the holdout.
 
         ``updates``, ``bases``, ``weights``: of each accepted organization the models it handed in, those it started
         from, and its data + generated as attested. ``base``: the model that the server stepped from, with what its
         optimizer remembered (:func:`cocogen.learning.aggregation.server.newest`); the worth of nobody. ``score``: minus
-        the mean cross-entropy in nats, or the accuracy.
+        the mean cross-entropy in nats, or a metric.
 
         A coalition's model is that which the server would have made of it alone: its average, clipped as in the
         round, and one step of the server's optimizer. Hence v(all) is the worth of the recorded model; with
@@ -317,8 +327,13 @@ class Attester:
         Raises
         ------
         LearningError
-            When what ``base`` remembers is not of the optimizer of the terms.
+            When what ``base`` remembers is not of the optimizer of the terms, or the area under the ROC curve is asked
+            of a holdout of one class.
+        ConfigurationError
+            When it is asked of other than two classes.
         """
+        metric: Metric = "accuracy" if score == "loss" else score
+        require_measurable(metric, self.holdout.labels, self.classes, "the attester's holdout")
         clipped = self.aggregation.clip([u.classifier for u in updates], [b.classifier for b in bases])
 
         def aggregate(states: Sequence[ModelState], shares: Sequence[int]) -> ModelState:
@@ -326,8 +341,8 @@ class Attester:
 
         def measure(state: ModelState) -> float:
             with one_thread():
-                evaluation = evaluate(self.classifier, state, self.holdout.features, self.holdout.labels)
-            return evaluation.accuracy if score == "accuracy" else -evaluation.loss
+                evaluation = evaluate(self.classifier, state, self.holdout.features, self.holdout.labels, metric)
+            return -evaluation.loss if score == "loss" else evaluation.value
 
         return reaggregated(clipped, weights, base.classifier, measure, aggregate)
 

@@ -25,11 +25,12 @@ from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.member import Assignment, Member, Progress, first_panels, pretrain, train_members
 from cocogen.learning.generators.memorization import Memorization
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
+from cocogen.learning.metrics import Evaluation
 from cocogen.learning.models.states import ModelState, SharedModel, average
 from cocogen.learning.training.local import LocalWork, train
 from cocogen.learning.training.scaffold import Variate
 from cocogen.learning.training.threads import one_thread
-from cocogen.learning.training.together import Evaluation, evaluate, train_alone, train_together
+from cocogen.learning.training.together import evaluate, train_alone, train_together
 from cocogen.streams import Purpose
 
 __all__ = ["Agreed", "Assignment", "Local", "Progress", "SharedModel"]
@@ -214,4 +215,4 @@ class Local:
 
     def _judge(self, state: ModelState) -> Evaluation:
         test = self.attester.test
-        return evaluate(self.attester.classifier, state, test.features, test.labels)
+        return evaluate(self.attester.classifier, state, test.features, test.labels, self.attester.metric)

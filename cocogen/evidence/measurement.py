@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.checks import Expectation
 from cocogen.game.effective import effective_samples
+from cocogen.learning.metrics import Evaluation
 from cocogen.learning.models.states import SharedModel
-from cocogen.learning.training.together import Evaluation
 from cocogen.ledger import Contribution
 
 __all__ = ["Caps", "Credit", "Measurement", "RoundEvidence", "credit_of"]
@@ -96,7 +96,7 @@ class Measurement:
             "terms_hash": expected.terms_hash.hex(),
             "base_model": expected.base.digest(),
             "aggregated_model": aggregated,
-            "evaluation": asdict(evaluation),
+            "evaluation": evaluation.to_dict(),
             "rejected": dict(rejected),
             "measurement": asdict(self),
         }

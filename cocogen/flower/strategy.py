@@ -22,6 +22,7 @@ from cocogen.flower.messages import Order, identity_digest, read_evidence, read_
 from cocogen.flower.timing import ANSWER
 from cocogen.rounds.loop import RoundLoop, Work
 from cocogen.rounds.report import RoundReport
+from cocogen.terms.metrics import metric_field
 
 if TYPE_CHECKING:
     from cocogen.learning.models.states import SharedModel
@@ -118,7 +119,7 @@ class SettledRounds(Strategy):
         server_round: int,  # noqa: ARG002  # the ledger says which round it is
         replies: Iterable[Message],
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Steps 5 and 6: the aggregated classifier, and its accuracy and loss as the attester measured them.
+        """Steps 5 and 6: the aggregated classifier, and its metric and loss as the attester measured them.
 
         Flower keeps it on the server; nodes are sent what they hold, with their next order. None for a void round.
         """
@@ -132,7 +133,9 @@ class SettledRounds(Strategy):
         from cocogen.learning.models.states import SharedModel
 
         aggregated = SharedModel.load(self.loop.workspace.model(report.round))
-        metrics = {name: float(report.evaluation[name]) for name in ("accuracy", "loss")}
+        metrics = {
+            name: float(report.evaluation[name]) for name in (metric_field(self.loop.resolved.learning.metric), "loss")
+        }
         return _arrays(aggregated), MetricRecord({**metrics})
 
     def configure_evaluate(

@@ -1,4 +1,5 @@
-"""Measure accuracy in real federated runs, over the number of samples and the label skew of the organizations.
+"""Measure the metric of the terms in real federated runs, over the number of samples and the label skew of the
+organizations.
 
 Each run trains the model of the terms for all their rounds on a subset of the real training data, without synthetic
 samples, and is evaluated on a test fold. The design crosses sample counts (geometric) with label skews and repeats;
@@ -19,6 +20,7 @@ from cocogen.errors import DatasetError
 from cocogen.evidence.local import Agreed, Local, Progress
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
+from cocogen.terms.metrics import metric_words
 from cocogen.terms.sections import Generation, Partition
 
 __all__ = ["ALPHAS", "Design", "Run", "measure", "plan_design"]
@@ -113,15 +115,16 @@ def measure(
     """
     found = {Run(point.samples, point.alpha, point.repeat): point for point in known}
     runs = design.runs()
+    measuring = f"measuring {metric_words(task.learning.metric)} in federated runs"
     for done, run in enumerate(runs):
         if progress is not None:
-            progress("measuring accuracy in federated runs", done, len(runs))
+            progress(measuring, done, len(runs))
         if run not in found:
             found[run] = _measure(task, run, folders)
             if keep is not None:
                 keep([found[each] for each in runs if each in found])
     if progress is not None:
-        progress("measuring accuracy in federated runs", len(runs), len(runs))
+        progress(measuring, len(runs), len(runs))
     return [found[run] for run in runs]
 
 
@@ -130,7 +133,7 @@ def _measure(task: CalibrationTask, run: Run, folders: DataFolders | None) -> Me
     partition = Partition(kind="dirichlet", alpha=run.alpha, sizes=sizes)
     learning = _learning_task(task, run.repeat, partition, folders)
     heterogeneity = mean_heterogeneity(learning.heterogeneity, learning.registered)
-    accuracy = learning.train_together(task.rounds).accuracy
+    accuracy = learning.train_together(task.rounds).value
     return MeasuredAccuracy(
         samples=run.samples, alpha=run.alpha, repeat=run.repeat, heterogeneity=heterogeneity, accuracy=accuracy
     )

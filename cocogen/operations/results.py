@@ -16,6 +16,7 @@ from cocogen.operations.study import Study
 from cocogen.operations.verdict import Verdict
 from cocogen.rounds.report import RoundReport
 from cocogen.systems import SYSTEMS
+from cocogen.terms.metrics import metric_field
 from cocogen.terms.resolved import ResolvedTerms
 
 __all__ = ["OrganizationResult", "RoundResult", "RunResult", "Welfare", "result_of"]
@@ -27,7 +28,8 @@ class RoundResult:
     transfers in wei (positive when received).
 
     ``accuracy`` in [0, 1] and ``loss`` are those of the shared model on the attester's test samples; None where nothing
-    was attested, or the round is void. ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer
+    was attested, or the round is void. Where the ``metric`` of the terms is another, ``value`` is in it, between the
+    ends of its ``interval`` at 95 %. ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer
     profile, in currency. ``contributions`` and ``payoffs`` are None for whoever did not contribute; ``rejected`` says
     why evidence was refused.
     """
@@ -44,15 +46,19 @@ class RoundResult:
     payoffs: dict[str, float | None]
     transfers: dict[str, int]
     rejected: dict[str, str]
+    metric: str = "accuracy"
+    value: float | None = None
+    interval: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, report: RoundReport, names: Sequence[str]) -> RoundResult:
-        """The result of a round by its report."""
+    def of(cls, report: RoundReport, names: Sequence[str], metric: str = "accuracy") -> RoundResult:
+        """The result of a round by its report, in the ``metric`` of the terms."""
+        found = report.evaluation
         return cls(
             round=report.round,
             status=report.status,
-            accuracy=report.evaluation.get("accuracy"),
-            loss=report.evaluation.get("loss"),
+            accuracy=found.get("accuracy"),
+            loss=found.get("loss"),
             strategies={name: float(g) for name, g in zip(names, report.plan.strategies, strict=True)},
             epsilon=float(report.plan.epsilon),
             epsilon_executed=float(report.plan.epsilon_executed),
@@ -61,6 +67,9 @@ class RoundResult:
             payoffs=dict(zip(names, report.payoffs, strict=True)),
             transfers=dict(zip(names, report.transfers, strict=True)),
             rejected=report.rejected,
+            metric=metric,
+            value=found.get(metric_field(metric)),
+            interval=(found["low"], found["high"]) if "low" in found else None,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -69,6 +78,7 @@ class RoundResult:
             "round": self.round,
             "status": self.status,
             "accuracy": self.accuracy,
+            **self._in_the_metric(),
             "loss": self.loss,
             "strategies": self.strategies,
             "epsilon": self.epsilon,
@@ -82,6 +92,11 @@ class RoundResult:
             "transfers": {name: str(wei) for name, wei in self.transfers.items()},
             "rejected": self.rejected,
         }
+
+    def _in_the_metric(self) -> dict[str, Any]:
+        if self.metric == "accuracy":
+            return {}
+        return {metric_field(self.metric): self.value, "interval": None if self.interval is None else [*self.interval]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +163,8 @@ class RunResult:
 
     ``incentive`` is currency per effective sample. ``privacy``: what updates have spent of it, None where none was
     agreed; ``memorization``: synthetic samples that repeat training samples (:mod:`cocogen.operations.leakage`).
-    ``study``: the comparison over test folds, None where it was left out or no round was settled.
+    ``study``: the comparison over test folds, in the ``metric`` of the terms, None where it was left out or no round
+    was settled.
     """
 
     consortium: str
@@ -164,12 +180,14 @@ class RunResult:
     study: Study | None
     memorization: dict[str, Any]
     audit: Verdict
+    metric: str = "accuracy"
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values, wei as strings."""
         return {
             "consortium": self.consortium,
             "mechanism": self.mechanism,
+            **({} if self.metric == "accuracy" else {"metric": self.metric}),
             "workspace": str(self.workspace),
             "ledger": plain_deployment(self.deployment),
             "incentive": self.incentive,
@@ -195,7 +213,7 @@ def result_of(
 ) -> RunResult:
     """Put together what came out of the rounds of an opened consortium."""
     resolved, state = session.resolved, session.ledger.state()
-    names = resolved.names
+    names, metric = resolved.names, resolved.learning.metric
     organizations = {}
     for n, name in enumerate(names):
         given = [c for report in reports if (c := report.contributions[n]) is not None]
@@ -218,13 +236,14 @@ def result_of(
         deployment=session.deployment,
         incentive=resolved.incentive,
         wei_per_unit=resolved.settlement.wei_per_unit,
-        rounds=tuple(RoundResult.of(report, names) for report in reports),
+        rounds=tuple(RoundResult.of(report, names, metric) for report in reports),
         organizations=organizations,
         privacy=privacy,
         welfare=Welfare.of(reports, resolved),
         study=study,
         memorization=memorization,
         audit=audit,
+        metric=metric,
     )
 
 

@@ -22,6 +22,7 @@ from cocogen.operations.verdict import Auditor, audit
 from cocogen.rounds.workspace import Workspace
 from cocogen.systems import load_consortium
 from cocogen.terms.consortium import Consortium
+from cocogen.terms.metrics import metric_field, metric_words
 
 __all__ = ["run", "take_up"]
 
@@ -94,6 +95,8 @@ def run(
     tell = progress or _untold
     loop, rounds = session.loop, session.resolved.consortium.rounds
     loop.progress = progress or loop.progress
+    metric = session.resolved.learning.metric
+    field, words = metric_field(metric), metric_words(metric)
     with contextlib.ExitStack() as stack:
         comparison = None
         if study_ledger is not None:
@@ -111,7 +114,7 @@ def run(
             if state.phase == "idle":
                 once_by_state(session.journal, loop.bond, note)
             report = loop.play()
-            found = f", accuracy {report.evaluation['accuracy']:.4f}" if report.evaluation else ""
+            found = f", {words} {report.evaluation[field]:.4f}" if report.evaluation else ""
             note(f"round {report.round} of {rounds} {report.status}{found}")
         loop.deliver()
         reports = [loop.report(number) for number in range(1, rounds + 1)]
@@ -121,7 +124,7 @@ def run(
         tell("comparing synthetic with training samples", 0, 1)
         looked_at = inspect_run(session, rounds)
         tell("comparing synthetic with training samples", 1, 1)
-        settled = next((r.evaluation["accuracy"] for r in reversed(reports) if r.evaluation), None)
+        settled = next((r.evaluation[field] for r in reversed(reports) if r.evaluation), None)
         compared = None
         if comparison is not None and settled is not None:
             compared = comparison.result(settled=settled, progress=progress)

@@ -29,6 +29,7 @@ from cocogen.rounds.loop import RoundLoop
 from cocogen.rounds.report import RoundReport
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium
+from cocogen.terms.metrics import metric_field
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -42,8 +43,8 @@ __all__ = ["Study", "StudyRun", "play_rounds"]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Test accuracy per fold, each in [0, 1]: ``federated`` as planned, ``no_generation``, ``alone`` (the mean over
-    the organizations), and ``alone_by_organization`` (folds × organizations).
+    """The metric per test fold, each in [0, 1]: ``federated`` as planned, ``no_generation``, ``alone`` (the
+    mean over the organizations), and ``alone_by_organization`` (folds × organizations).
     """
 
     federated: tuple[float, ...]
@@ -53,7 +54,7 @@ class Study:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean accuracy over the folds."""
+        """Means over the folds."""
         return {
             "federated": float(np.mean(self.federated)),
             "no_generation": float(np.mean(self.no_generation)),
@@ -130,7 +131,7 @@ class StudyRun:
             self._pool = None
 
     def result(self, *, settled: float | None = None, progress: Progress | None = None) -> Study:
-        """Wait for all folds; ``settled`` is the final accuracy of the first fold's run if the caller played it.
+        """Wait for all folds; ``settled`` is how the first fold's run ended if the caller played it.
 
         Raises
         ------
@@ -157,7 +158,7 @@ class StudyRun:
         if None in federated:
             raise LearningError("the first fold was left to the caller, who gave no result for it")
         return Study(
-            tuple(accuracy for accuracy in federated if accuracy is not None),
+            tuple(value for value in federated if value is not None),
             tuple(fold.no_generation for fold in folds),
             tuple(float(np.mean(fold.alone)) for fold in folds),
             tuple(fold.alone for fold in folds),
@@ -185,18 +186,19 @@ def _fold(
     agreed = Agreed.of(consortium, split)
     task = Local(agreed, agreed.source(folders))
     registration = register(consortium, provider(), task)
+    field = metric_field(consortium.learning.metric)
 
     def final(registration: Registration, task: Local, rule: str | None = None) -> float:
         reports = play_rounds(registration, provider(), task, split=split, mechanism_name=rule)
-        found = next((report.evaluation["accuracy"] for report in reversed(reports) if report.evaluation), None)
+        found = next((report.evaluation[field] for report in reversed(reports) if report.evaluation), None)
         # Rounds that were voided left nobody another model.
-        return task.attester.evaluate(registration.shared).accuracy if found is None else found
+        return task.attester.evaluate(registration.shared).value if found is None else found
 
     plain = task.without_generation()
     return _Fold(
         final(registration, task) if first_fold or split > 0 else None,
         final(registration.without_generation(plain.initial_state()), plain, "vcfl"),
-        tuple(evaluation.accuracy for evaluation in task.train_alone(consortium.consortium.rounds)),
+        tuple(evaluation.value for evaluation in task.train_alone(consortium.consortium.rounds)),
     )
 
 

@@ -7,7 +7,7 @@ measure the round's updates, aggregated again without some of them, on the attes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from cocogen.contribution import (
     truncated_monte_carlo,
 )
 from cocogen.contribution.coalitions import Coalitions
+from cocogen.evidence.attester import Score
 from cocogen.operations.registration import Progress
 from cocogen.operations.session import Session
 from cocogen.rounds.recorded import RecordedRound, recorded_round
@@ -39,7 +40,7 @@ _PAID = ("calculated", "settled")
 class Worth:
     """A finished round and three measures of what its contributors were worth, in the order of ``played.players``.
 
-    ``score``: what a coalition's model is judged by, "accuracy" or "loss" (its negative, in nats). ``rejected``: why
+    ``score``: what a coalition's model is judged by, a metric or "loss" (its negative, in nats). ``rejected``: why
     evidence was refused, by name.
     """
 
@@ -96,7 +97,7 @@ def worth(
     session: Session,
     number: int | None = None,
     *,
-    score: Literal["loss", "accuracy"] = "loss",
+    score: Score = "loss",
     method: str = "auto",
     evaluations: int = 2000,
     standard_error: float | None = None,
@@ -115,7 +116,9 @@ def worth(
     WorkspaceError
         No round was attested, or a file of it was altered.
     LearningError
-        The attester's data are not there.
+        The attester's data are not there, or are of one class where the score is the area under the ROC curve.
+    ConfigurationError
+        There are not two classes where it is.
     """
     progress("reading evidence", 0, 1)
     played = recorded_round(session.loop.history, session.loop.attester, number, score)

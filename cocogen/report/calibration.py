@@ -9,6 +9,7 @@ import numpy as np
 from cocogen.game.calibrated import Calibrated
 from cocogen.report.style import colour, figure_style, marker, new_figure
 from cocogen.terms.accuracy import CalibrationRecord
+from cocogen.terms.metrics import metric_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,16 +57,16 @@ def calibration_figure(record: CalibrationRecord, reach: float) -> Figure:
             ]
             right.plot(*zip(*points, strict=True), marker(index), color=colour(index), alpha=0.6, markersize=3.5)
         _draw_curves(left, function, reach)
-        task = record.task
+        task, words = record.task, metric_words(record.fitted.metric)
         where = f"{task.learning.model} on {task.learning.dataset}"
         left.set_title(f"{where}: {task.organizations} organizations, {task.rounds} rounds")
-        left.set_ylabel("accuracy on the test fold (mean; bars: least to largest)")
+        left.set_ylabel(f"{words} on the test fold (mean; bars: least to largest)")
         left.legend(loc="lower right")
         right.axhline(0.0, color="black", lw=0.8)
         for bound in (-record.fitted.rmse, record.fitted.rmse):
             right.axhline(bound, color="black", lw=0.8, ls=":")
         right.set_title(f"Residuals, RMSE {record.fitted.rmse:.4f} (dotted)")
-        right.set_ylabel("measured − fitted accuracy")
+        right.set_ylabel(f"measured − fitted {words}")
         _sample_axis(left, [*counts, reach])
         _sample_axis(right, counts)
     return figure

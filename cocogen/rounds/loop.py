@@ -11,7 +11,7 @@ ends the round with :meth:`RoundLoop.finish`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -241,7 +241,7 @@ class RoundLoop:
             ),
             rejected=evidence.rejected,
             quality=measured_quality(evidence.quality_next),
-            evaluation=asdict(evidence.evaluation),
+            evaluation=evidence.evaluation.to_dict(),
             documents=tuple(evidence.documents),
         )
         if self.resolved.learning.scaffold and bundles is not None:

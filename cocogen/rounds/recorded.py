@@ -7,11 +7,10 @@ recorded model for everybody, and the evaluations ask for everybody else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from cocogen.contribution.coalitions import Coalitions
 from cocogen.errors import WorkspaceError
-from cocogen.evidence.attester import Attester
+from cocogen.evidence.attester import Attester, Score
 from cocogen.learning.aggregation.server import newest
 from cocogen.learning.models.states import SharedModel
 from cocogen.ledger import Contribution, RoundOutcome
@@ -38,7 +37,7 @@ class RecordedRound:
 
 
 def recorded_round(
-    history: History, attester: Attester, number: int | None = None, score: Literal["loss", "accuracy"] = "loss"
+    history: History, attester: Attester, number: int | None = None, score: Score = "loss"
 ) -> RecordedRound:
     """Round ``number`` of a workspace, by default the last one that was attested, worth what the ``attester`` measures.
 

@@ -49,7 +49,8 @@ class CalibrationTask(TermsSection):
 
 
 class MeasuredAccuracy(TermsSection):
-    """One federated run: ``accuracy`` on the test fold after all rounds, on ``samples`` real samples.
+    """One federated run on ``samples`` real samples: ``accuracy`` on the test fold after all rounds, or what the metric
+    of the terms is.
 
     ``heterogeneity`` is δ̄ of the partition, ``alpha`` the concentration of its Dirichlet label skew, ``repeat`` the
     number of the test fold and draw.
@@ -133,6 +134,7 @@ def fit_record(task: CalibrationTask, runs: Sequence[MeasuredAccuracy]) -> Calib
         kind="calibrated",
         dataset=task.learning.dataset,
         model=task.learning.model,
+        metric=task.learning.metric,
         floor=function.floor,
         skew=function.skew,
         losses=tuple(LossTerms(**loss._asdict()) for loss in function.losses),

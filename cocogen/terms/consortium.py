@@ -231,7 +231,7 @@ def _check_calibration(terms: Consortium) -> list[FieldProblem]:
     accuracy, learning = terms.market.accuracy, terms.learning
     if not isinstance(accuracy, CalibratedTerms):
         return []
-    pairs = {"dataset": (accuracy.dataset, learning.dataset), "model": (accuracy.model, learning.model)}
+    pairs = {name: (getattr(accuracy, name), getattr(learning, name)) for name in ("dataset", "model", "metric")}
     return [
         FieldProblem("market.accuracy.file", f"measured with {name} {found!r}", f"the terms have {name} {needed!r}")
         for name, (found, needed) in pairs.items()

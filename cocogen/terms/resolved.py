@@ -137,10 +137,6 @@ class ResolvedTerms(TermsSection):
             del content["attestation"]
         if self.holdout is None:
             del content["holdout"]
-        if self.learning.metric == "accuracy":
-            del content["learning"]["metric"]
-        if self.learning.schema_ is None:
-            del content["learning"]["schema"]
         for organization in content["organization"]:
             for name in ("stand_in", "registration"):
                 if organization[name] is None:

@@ -11,7 +11,17 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from cocogen.addresses import Address
 from cocogen.errors import InvalidAccuracy
@@ -238,6 +248,16 @@ class Learning(TermsSection):
             raise ValueError(f"needs {'; '.join(wanted)}")
         return scaffold
 
+    @model_serializer(mode="wrap")
+    def _leaves_out_what_older_terms_did_not_know(self, as_it_is: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Resolved terms, whose digest is on ledgers, and calibrations of before keep their bytes."""
+        plain: dict[str, Any] = as_it_is(self)
+        if self.metric == "accuracy":
+            del plain["metric"]
+        if self.schema_ is None:
+            del plain["schema"]
+        return plain
+
 
 class Attestation(TermsSection):
     """``[attestation]``: what the attester may ask of members beyond their evidence.
@@ -309,13 +329,14 @@ class CalibratedTerms(TermsSection):
     """P(Ω) = 1 - floor - skew·δ̄ - Σ losses, fitted to measured accuracies (:mod:`cocogen.game.calibrated`).
 
     A terms file names the ``file`` that ``cocogen calibrate`` wrote; loading puts its content here, so that the
-    resolved terms hold the function itself. ``dataset``, ``model``: what it was measured on. ``samples``,
-    ``heterogeneity``: least and largest Ω and δ̄ measured. ``rmse``: of the fit, in accuracy.
+    resolved terms hold the function itself. ``dataset``, ``model``, ``metric``: what it was measured on, and in.
+    ``samples``, ``heterogeneity``: least and largest Ω and δ̄ measured. ``rmse``: of the fit, in the metric.
     """
 
     kind: Literal["calibrated"]
     dataset: str
     model: str
+    metric: Metric = "accuracy"
     floor: Annotated[float, Field(ge=0, le=1)]
     skew: Annotated[float, Field(ge=0, le=1)]
     losses: Annotated[tuple[LossTerms, ...], Field(max_length=200)]
@@ -330,6 +351,14 @@ class CalibratedTerms(TermsSection):
         except InvalidAccuracy as error:
             raise ValueError(str(error)) from error
         return self
+
+    @model_serializer(mode="wrap")
+    def _says_the_metric_unless_it_is_the_accuracy(self, as_it_is: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Files and resolved terms of before there were others keep their bytes."""
+        plain: dict[str, Any] = as_it_is(self)
+        if self.metric == "accuracy":
+            del plain["metric"]
+        return plain
 
     def function(self) -> Calibrated:
         """The accuracy function, without heterogeneity."""

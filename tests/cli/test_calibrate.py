@@ -209,7 +209,7 @@ def test_runs_in_which_accuracy_does_not_grow_are_kept_and_explained(terms, monk
 
 
 class _Constant:
-    accuracy = 0.9
+    value = 0.9
 
 
 def test_help_shows_the_line_for_the_terms():

@@ -86,6 +86,12 @@ def test_sampled_values_agree_with_the_exact_ones(workspace, method: str) -> Non
         assert entry["standard_error"] > 0
 
 
+def test_a_score_is_named_as_the_metric_that_it_is(workspace) -> None:
+    code, out, _ = run("--round", "1", "--score", "auroc")
+    assert code == 0
+    assert "Values are AUROC on" in " ".join(out.split())
+
+
 @pytest.mark.slow
 def test_samples_follow_from_the_seed(workspace) -> None:
     options = ("--round", "1", "--method", "guided", "--evaluations", "60")

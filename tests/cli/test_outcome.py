@@ -127,6 +127,22 @@ def test_without_the_study_or_an_accounting_it_says_so():
     assert "no round was evaluated" in "\n".join(screen(data))
 
 
+@pytest.mark.parametrize(
+    ("metric", "field", "words"),
+    [("auroc", "auroc", "AUROC"), ("balanced-accuracy", "balanced_accuracy", "balanced accuracy")],
+)
+def test_the_screen_and_its_details_are_in_the_metric_of_the_terms(metric, field, words):
+    data = finished() | {"metric": metric}
+    assert f"{words}: 0.9684 together (0.9666 without generation), 0.8560 alone" in screen(data)
+    for entry in data["rounds"]:
+        entry |= {field: 0.8125, "interval": [0.75, 0.875]}
+    text = " ".join(" ".join(screen(data | {"study": None})).split())
+    assert f"{words}: 0.8125 together, on test data (0.750 to 0.875 at 95 %); alone: not compared" in text
+    for entry in data["rounds"]:
+        entry[field] = None
+    assert f"{words}: no round was evaluated" in screen(data | {"study": None})
+
+
 def test_a_failed_check_and_a_void_round_are_said_before_anything_is_recommended():
     data = finished()
     data["rounds"][3]["status"] = "void"

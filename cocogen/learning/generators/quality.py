@@ -22,14 +22,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 from threadpoolctl import ThreadpoolController
 
 from cocogen.errors import LearningError
-from cocogen.learning.training.together import balanced_accuracy
+from cocogen.learning.metrics import area_under_roc, balanced_accuracy
 
 __all__ = ["LEAST_OF_A_CLASS", "QUALITY_FLOOR", "QualityMeter", "panel_labels"]
 
@@ -247,7 +246,7 @@ class QualityMeter:
         if not self._ranked:
             return balanced_accuracy(outputs, self._labels) - self._chance
         rows = parts or [np.arange(len(outputs))]
-        return float(np.mean([_area(outputs[part], self._labels[part] == 1) for part in rows])) - self._chance
+        return float(np.mean([area_under_roc(outputs[part], self._labels[part] == 1) for part in rows])) - self._chance
 
     def _recall_of(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         return np.array([(outputs[self._labels == c] == c).mean() for c in range(len(self._counts))])
@@ -278,13 +277,6 @@ class QualityMeter:
 def _threads() -> ThreadpoolController:
     """Looking for the libraries that have threads takes as long as a regression, so it is done once."""
     return ThreadpoolController()
-
-
-def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """The area under the ROC curve from ranks (Mann and Whitney's U, ties count half): scikit-learn's, checks apart."""
-    many = int(positive.sum())
-    above = float(rankdata(scores)[positive].sum()) - many * (many + 1) / 2
-    return above / (many * (len(scores) - many))
 
 
 def _spread(rows: NDArray[np.int64], wanted: int, shift: int) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ Left out: aggregation (:mod:`cocogen.learning.aggregation`) with the weights tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,48 +14,25 @@ from numpy.typing import NDArray
 
 from cocogen.learning.aggregation.base import Aggregation
 from cocogen.learning.aggregation.individual import IndividualUpdates
+from cocogen.learning.metrics import Evaluation, judge
 from cocogen.learning.models.classifiers import Classifier
 from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.training.local import CPU, LocalWork, Schedule, train
 from cocogen.learning.training.scaffold import Variate, remembered
+from cocogen.terms.sections import Metric
 
-__all__ = ["Evaluation", "balanced_accuracy", "evaluate", "train_alone", "train_together"]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """``accuracy`` and ``balanced_accuracy`` in [0, 1], mean cross-entropy ``loss`` in nats, over ``samples``."""
-
-    accuracy: float
-    balanced_accuracy: float
-    loss: float
-    samples: int
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain JSON values by field name."""
-        return asdict(self)
+__all__ = ["Evaluation", "evaluate", "train_alone", "train_together"]
 
 
 def evaluate(
-    classifier: Classifier, state: ModelState, features: NDArray[np.float32], labels: NDArray[np.int64]
+    classifier: Classifier,
+    state: ModelState,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    metric: Metric = "accuracy",
 ) -> Evaluation:
-    """How ``state`` does on labelled samples; parameters too large for float32 sums give a loss that is not finite."""
-    logits = classifier.logits(state, features).astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinite logits
-        shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    predicted = logits.argmax(axis=1)
-    return Evaluation(
-        accuracy=float((predicted == labels).mean()),
-        balanced_accuracy=balanced_accuracy(predicted, labels),
-        loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
-        samples=len(labels),
-    )
-
-
-def balanced_accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-    """Mean over the classes that are there of the share predicted right, in [0, 1]."""
-    return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
+    """How ``state`` does on labelled samples (:func:`cocogen.learning.metrics.judge`)."""
+    return judge(classifier.logits(state, features), labels, metric)
 
 
 def train_together(

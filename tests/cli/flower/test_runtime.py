@@ -69,7 +69,7 @@ print("log line" if sys.argv[1] == "log" else json.dumps(answers[sys.argv[1]]))
 @pytest.fixture
 def play(tmp_path, monkeypatch):
     """Plays one round with stand-ins for Flower's programs, of which only the exchange with us is under test."""
-    monkeypatch.setattr(runtime, "_names", lambda workspace: ("north", "harbor"))
+    monkeypatch.setattr(runtime, "_agreed", lambda workspace: (("north", "harbor"), "accuracy"))
     monkeypatch.setattr(runtime, "_ASK", 0.0)
     monkeypatch.setattr(runtime, "_LOOK", 0.05)
 
@@ -138,6 +138,13 @@ def test_rounds_of_an_earlier_run_are_not_announced_again(tmp_path, capsys):
         workspace.write_json(workspace.attested(number), {"evaluation": {"accuracy": number / 4}})
     assert runtime._report(workspace, 3, {1}) == {1, 2}
     assert capsys.readouterr().err == "round 2 attested, accuracy 0.5000\n"
+
+
+def test_a_round_is_announced_in_the_metric_of_the_terms(tmp_path, capsys):
+    workspace = Workspace(tmp_path)
+    workspace.write_json(workspace.attested(1), {"evaluation": {"accuracy": 0.9, "auroc": 0.75}})
+    runtime._report(workspace, 3, set(), "auroc")
+    assert capsys.readouterr().err == "round 1 attested, AUROC 0.7500\n"
 
 
 def test_a_refused_run_says_what_flower_said(play):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from cocogen.data.samples import Samples
-from cocogen.evidence.attester import SUSPECT_TOLERANCE
+from cocogen.data.sources.base import Reserved
+from cocogen.errors import ConfigurationError, LearningError
+from cocogen.evidence.attester import SUSPECT_TOLERANCE, Attester
 from cocogen.evidence.member import Assignment
 from cocogen.evidence.outliers import UPDATE_FACTOR
 from cocogen.files import canonical_json
@@ -489,3 +493,56 @@ def drawn_by(task, state: ModelState, bundle) -> tuple[Samples, Samples]:
         rng = task.agreed.streams.get(purpose, 1, N)
         drawn.append(Samples(task.attester.generator.sample(state, part.labels, rng), part.labels))
     return drawn[0], drawn[1]
+
+
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "auroc"])
+def test_a_round_is_measured_and_signed_in_the_metric_of_the_terms(scene, build, metric: str) -> None:
+    task = build(metric=metric)
+    evidence, plain = replace(scene, task=task).attest(), scene.attest()
+    test = task.attester.test
+    logits = task.attester.classifier.logits(evidence.aggregated.classifier, test.features).astype(np.float64)
+    if metric == "auroc":
+        expected = roc_auc_score(test.labels, logits[:, 1] - logits[:, 0])
+    else:
+        expected = balanced_accuracy_score(test.labels, logits.argmax(axis=1))
+    found = evidence.evaluation
+    assert found.value == pytest.approx(expected)
+    assert found.bounds.low < found.value <= found.bounds.high
+    assert evidence.aggregated.digest() == plain.aggregated.digest()
+    more = {"low": found.bounds.low, "high": found.bounds.high} | ({"auroc": found.value} if metric == "auroc" else {})
+    for document, without in zip(evidence.documents, plain.documents, strict=True):
+        assert list(without["evaluation"]) == ["accuracy", "balanced_accuracy", "loss", "samples"]
+        assert document == without | {"evaluation": without["evaluation"] | more}
+
+
+@pytest.mark.parametrize("score", ["accuracy", "balanced-accuracy", "auroc"])
+def test_a_coalition_is_worth_its_score_on_the_holdout(scene, score: str) -> None:
+    attester = scene.task.attester
+    worth = attester.coalition_utility([], [], [], scene.shared, score)(())
+    logits = attester.classifier.logits(scene.shared.classifier, attester.holdout.features).astype(np.float64)
+    labels, predicted = attester.holdout.labels, logits.argmax(axis=1)
+    expected = {
+        "accuracy": accuracy_score(labels, predicted),
+        "balanced-accuracy": balanced_accuracy_score(labels, predicted),
+        "auroc": roc_auc_score(labels, logits[:, 1] - logits[:, 0]),
+    }
+    assert worth == pytest.approx(expected[score])
+
+
+def test_a_metric_that_the_test_fold_cannot_tell_is_refused_before_anything_is_trained(scene) -> None:
+    """Of one class, or of three."""
+    agreed = replace(scene.task.agreed, generates=False)
+    agreed = replace(agreed, learning=agreed.learning.model_copy(update={"metric": "auroc"}))
+    reserved = scene.task.attester.holdout, scene.task.attester.test
+
+    def source(classes: int, keep: np.ndarray) -> SimpleNamespace:
+        test = Samples(reserved[1].features[keep], reserved[1].labels[keep])
+        counts = np.full((4, classes), 9)
+        nobody = {"of_attester": lambda: Reserved(reserved[0], test), "registered": lambda n: None}
+        return SimpleNamespace(shape=(30,), counts=counts, **nobody)
+
+    with pytest.raises(LearningError, match=r"only class 1 is among the \d+ samples of the test fold"):
+        Attester(agreed, source(2, reserved[1].labels == 1))
+    with pytest.raises(ConfigurationError, match=r"learning\.metric"):
+        Attester(agreed, source(3, reserved[1].labels >= 0))
+    assert Attester(agreed, source(2, reserved[1].labels >= 0)).metric == "auroc"

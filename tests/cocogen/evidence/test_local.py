@@ -370,3 +370,13 @@ def attest(task, shared, bundles: list, quality: np.ndarray, number: int = 1, va
 def test_training_together_is_among_the_honest_and_neither_clips_nor_trims(build) -> None:
     robust = build(aggregation="trimmed-mean", trim=0.3, clip_norm=0.5)
     assert robust.train_together(2) == build().train_together(2)
+
+
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "auroc"])
+def test_training_together_and_alone_is_judged_in_the_metric_of_the_terms(build, metric: str) -> None:
+    task, plain = build(metric=metric), build()
+    own = [task.train_together(1), *task.train_alone(1)]
+    other = [plain.train_together(1), *plain.train_alone(1)]
+    assert [found.metric for found in own] == [metric] * 5
+    assert [found.loss for found in own] == [found.loss for found in other]
+    assert [found.value for found in own] != [found.value for found in other]

@@ -63,6 +63,19 @@ def test_a_measured_accuracy_is_that_of_the_learning_task_itself(measured):
     assert found.heterogeneity == mean_heterogeneity(direct.heterogeneity, direct.registered)
 
 
+def test_what_is_measured_is_the_metric_of_the_terms():
+    task = task_of()
+    task = task.model_copy(update={"learning": task.learning.model_copy(update={"metric": "auroc"})})
+    said: list[str] = []
+    found = measure(task, Design((90,), (0.1,), 1), progress=lambda *step: said.append(step[0]))
+    sizes = Partition(alpha=0.1, sizes=(30, 30, 30))
+    learning = task.learning.model_copy(update={"partition": sizes})
+    direct = Local(Agreed(learning, Generation(), ("0", "1", "2"), seed=7))
+    together = direct.train_together(2)
+    assert found[0].accuracy == together.auroc != together.accuracy
+    assert set(said) == {"measuring AUROC in federated runs"}
+
+
 def test_training_together_goes_on_from_the_average_of_the_round_before():
     direct = Local(Agreed(task_of().learning, Generation(), ("0", "1", "2"), seed=7))
     losses = [direct.train_together(rounds).loss for rounds in (1, 2, 4)]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from chain.audit import audit_deployment
 from chain.twin.ledger import MemoryProvider
+from cli import outcome
 from cocogen.errors import LearningError, WorkspaceError
 from cocogen.operations import run as running
+from cocogen.operations.deploy import deploy
 from cocogen.operations.run import run, take_up
 from cocogen.operations.session import open_consortium
 from cocogen.operations.study import Study
 from cocogen.rounds.workspace import Workspace
+from cocogen.terms.consortium import load_consortium
+from tests.examples import edited
 
 SEED = 7
 
@@ -99,6 +104,29 @@ def test_the_comparison_over_folds_is_begun_first_and_given_up_when_the_rounds_f
     assert study["federated"] == [last]
     assert study["alone_by_organization"]["north"] == [0.4]
     assert list(study) == ["splits", "federated", "no_generation", "alone", "alone_by_organization", "mean"]
+
+
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "auroc"])
+def test_another_metric_takes_the_place_of_accuracy_and_is_named(clinics, memory, tmp_path, metric):
+    terms = edited(
+        tmp_path / "terms.toml", ("[learning]\n", f'[learning]\nmetric = "{metric}"\n'), example=Path(clinics.file)
+    )
+    deployed = deploy(load_consortium(terms), memory, tmp_path / "clinics")
+    said: list[str] = []
+    with open_consortium(deployed.workspace, memory) as consortium:
+        result = run(consortium, audit_deployment, note=said.append)
+    words, field = ("AUROC", "auroc") if metric == "auroc" else ("balanced accuracy", "balanced_accuracy")
+    plain = result.plain()
+    assert plain["metric"] == metric
+    for number, entry in enumerate(plain["rounds"], 1):
+        assert said[number - 1] == f"round {number} of 2 settled, {words} {entry[field]:.4f}"
+        low, high = entry["interval"]
+        assert low < entry[field] <= high
+        assert 0 < entry["accuracy"] <= 1
+    assert result.audit.status == "PASS"
+    summary = "\n".join(outcome.summary(plain, "clinics.toml", kept=True))
+    last = plain["rounds"][-1]
+    assert f"{words}: {last[field]:.4f} together, on test data ({last['interval'][0]:.3f} to" in summary
 
 
 class TestTakingUp:

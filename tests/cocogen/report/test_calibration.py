@@ -47,7 +47,8 @@ def test_all_runs_both_fits_and_the_extrapolation_are_drawn_and_named():
     ]
     assert left.get_title(loc="left") == "mlp on diagnostic: 6 organizations, 5 rounds"
     assert "samples" in left.get_xlabel()
-    assert "accuracy" in left.get_ylabel()
+    assert left.get_ylabel() == "accuracy on the test fold (mean; bars: least to largest)"
+    assert right.get_ylabel() == "measured − fitted accuracy"
     points = [line for line in right.lines if line.get_marker() not in ("None", None, "")]
     assert sum(len(line.get_xdata()) for line in points) == 12
     dashed = [line for line in left.lines if line.get_linestyle() == "--" and len(line.get_xdata())]

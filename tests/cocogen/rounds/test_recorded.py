@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,7 +47,7 @@ class Recorded(History):
                 (None,) * 4,
                 self.evidence.rejected,
                 measured_quality(self.evidence.quality_next),
-                asdict(self.evidence.evaluation),
+                self.evidence.evaluation.to_dict(),
                 self.evidence.documents,
             )
         )

@@ -65,6 +65,26 @@ def test_a_record_survives_the_file_exactly(tmp_path):
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced-accuracy", "auroc"])
+def test_a_record_and_its_function_say_the_metric_unless_it_is_the_accuracy(tmp_path, metric):
+    record = fit_record(task_of(metric=metric), runs_of())
+    assert record.fitted.metric == metric
+    write_record(tmp_path / "a.json", record)
+    assert read_record(tmp_path / "a.json") == record
+    written = json.loads((tmp_path / "a.json").read_text())
+    said = {} if metric == "accuracy" else {"metric": metric}
+    assert {key: written["accuracy"][key] for key in written["accuracy"] if key == "metric"} == said
+    assert {
+        key: written["task"]["learning"][key] for key in ("metric", "schema") if key in written["task"]["learning"]
+    } == said
+
+
+def test_an_accuracy_that_was_measured_does_not_stand_for_another_metric(terms):
+    path, _ = terms
+    path.write_text(path.read_text().replace("[learning]\n", '[learning]\nmetric = "auroc"\n'))
+    assert "market.accuracy.file = measured with metric 'accuracy': the terms have metric 'auroc'" in str(refusal(path))
+
+
 def test_a_record_says_what_was_run_and_how_well_the_fit_matches_each_run():
     record = fit_record(task_of(), runs_of())
     function = record.fitted.function()
@@ -207,8 +227,10 @@ def test_a_statement_that_names_no_file_properly_is_refused(terms, new, found):
     assert found in str(refusal(path))
 
 
-@pytest.mark.parametrize(("field", "value"), [("dataset", "digits"), ("model", "logistic")])
-def test_a_calibration_of_another_data_set_or_model_is_refused(terms, field, value):
+@pytest.mark.parametrize(
+    ("field", "value"), [("dataset", "digits"), ("model", "logistic"), ("metric", "balanced-accuracy")]
+)
+def test_a_calibration_of_another_data_set_model_or_metric_is_refused(terms, field, value):
     path, target = terms
     target.write_text(_with(target.read_text(), field, value))
     error = refusal(path)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from cocogen.data.sets import load
 from cocogen.errors import LearningError
-from cocogen.learning.generators.quality import QUALITY_FLOOR, QualityMeter, _area, panel_labels
+from cocogen.learning.generators.quality import QUALITY_FLOOR, QualityMeter, panel_labels
 
 
 @pytest.fixture(scope="module")
@@ -239,12 +239,3 @@ def test_a_single_known_class_is_measured_beside_the_holdouts_other(meter: Quali
     other = features.copy()
     other[labels == known] = features[labels != known]
     assert meter.measure(other, labels, np.array([known])) < 0.6
-
-
-@pytest.mark.parametrize("decimals", [0, 1, 6])
-def test_the_area_under_the_curve_is_that_of_scikit_learn_with_ties_and_without(decimals):
-    rng = np.random.default_rng(3)
-    for _ in range(50):
-        positive = rng.permutation(np.arange(40) < rng.integers(1, 40))
-        scores = rng.normal(size=40).round(decimals)
-        assert _area(scores, positive) == pytest.approx(roc_auc_score(positive, scores), abs=1e-12)

@@ -7,7 +7,7 @@ from cocogen.learning.aggregation.individual import IndividualUpdates
 from cocogen.learning.models.classifiers import build_classifier
 from cocogen.learning.models.states import ModelState
 from cocogen.learning.training.local import LocalWork, Schedule
-from cocogen.learning.training.together import balanced_accuracy, evaluate, train_together
+from cocogen.learning.training.together import evaluate, train_together
 
 
 def identity() -> ModelState:
@@ -30,10 +30,6 @@ def test_loss_survives_extreme_logits() -> None:
     classifier = build_classifier("logistic", shape=(2,), classes=2, hidden=1)
     result = evaluate(classifier, identity(), np.array([[1e30, -1e30]], dtype=np.float32), np.array([1]))
     assert np.isfinite(result.loss)
-
-
-def test_balanced_accuracy_counts_only_classes_that_are_there() -> None:
-    assert balanced_accuracy(np.array([2, 2, 1, 1]), np.array([2, 2, 2, 1])) == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_training_together_takes_all_three_steps_from_the_aggregation_that_it_is_given() -> None:
