@@ -1,0 +1,68 @@
+"""Tables and images as a site's file becomes them: drawn, with every kind of feature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cocogen.data.own.table import Images, Table
+from cocogen.terms.schema import ImageSchema, TableSchema
+
+FEATURES: tuple[dict[str, Any], ...] = (
+    {"name": "age", "kind": "number", "minimum": 0.0, "maximum": 120.0},
+    {"name": "sex", "kind": "category", "levels": ["f", "m"]},
+    {"name": "glucose", "kind": "number", "minimum": -3.5, "maximum": 1e6, "missing": "mean"},
+    {"name": "stage", "kind": "category", "levels": ["I", "II", "III"], "missing": "level"},
+    {"name": "pressure", "kind": "number", "minimum": 1e-3, "maximum": 0.3, "missing": "indicator"},
+)
+SECRET = bytes(range(32))
+
+
+def schema(minimum_cell: int = 0, features: tuple[dict[str, Any], ...] = FEATURES, classes: int = 2) -> TableSchema:
+    return TableSchema.model_validate(
+        {
+            "kind": "table",
+            "label": "outcome",
+            "classes": [f"class {n}" for n in range(classes)],
+            "minimum_cell": minimum_cell,
+            "feature": features,
+        }
+    )
+
+
+def table(rows: int = 200, seed: int = 0, *, of: TableSchema | None = None, missing: float = 0.1) -> Table:
+    """``missing``: the share of missing values where the schema allows them."""
+    rng = np.random.default_rng(seed)
+    found = schema() if of is None else of
+    numbers = np.zeros((rows, len(found.numbers)))
+    clipped = np.zeros(len(found.numbers), dtype=np.int64)
+    for column, number in enumerate(found.numbers):
+        width = number.maximum - number.minimum
+        drawn = number.minimum + width * rng.normal(0.5, 0.3, rows)
+        clipped[column] = np.sum((drawn < number.minimum) | (drawn > number.maximum))
+        numbers[:, column] = np.clip(drawn, number.minimum, number.maximum)
+        if number.missing != "refuse":
+            numbers[rng.random(rows) < missing, column] = np.nan
+    levels = np.zeros((rows, len(found.categories)), dtype=np.int32)
+    for column, category in enumerate(found.categories):
+        levels[:, column] = rng.integers(0, len(category.levels), rows)
+        if category.missing != "refuse":
+            levels[rng.random(rows) < missing, column] = -1
+    return Table(found, numbers, levels, rng.integers(0, len(found.classes), rows), clipped)
+
+
+def part(whole: Table, rows: np.ndarray) -> Table:
+    return Table(whole.schema, whole.numbers[rows], whole.levels[rows], whole.labels[rows], whole.clipped * 0)
+
+
+def images(count: int = 40, seed: int = 0, shape: tuple[int, int, int] = (3, 4, 5), minimum_cell: int = 0) -> Images:
+    rng = np.random.default_rng(seed)
+    found = ImageSchema.model_validate(
+        {"kind": "images", "shape": shape, "classes": ["cat", "dog"], "minimum_cell": minimum_cell}
+    )
+    return Images(found, rng.integers(0, 256, (count, found.pixels), dtype=np.uint8), rng.integers(0, 2, count))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
