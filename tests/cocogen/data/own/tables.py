@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cocogen.data.own.table import Images, Table
 from cocogen.terms.schema import ImageSchema, TableSchema
+from tests.examples import CLINICS
 
 FEATURES: tuple[dict[str, Any], ...] = (
     {"name": "age", "kind": "number", "minimum": 0.0, "maximum": 120.0},
@@ -66,3 +69,22 @@ def images(count: int = 40, seed: int = 0, shape: tuple[int, int, int] = (3, 4, 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def terms_of(path: Path, found: TableSchema | ImageSchema, *edits: tuple[str, str]) -> Path:
+    """Write terms of six clinics that bring their own data; ``edits`` replace texts."""
+    text = CLINICS.read_text()
+    start, end = text.index("[learning]"), text.index("[generation]")
+    plain = found.model_dump(mode="json")
+    features = "".join(f"[[learning.schema.feature]]\n{_section(one)}" for one in plain.pop("feature", []))
+    section = f'[learning]\ndataset = "own"\nmodel = "logistic"\n[learning.schema]\n{_section(plain)}{features}\n'
+    text = text[:start] + section + text[end:]
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path.write_text(text)
+    return path
+
+
+def _section(values: dict[str, Any]) -> str:
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
