@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chain.backends.base import BACKENDS, open_backend
 from chain.backends.urls import is_url, masked
+from cocogen.amounts import parse_amount
 from cocogen.errors import ConfigurationError, FieldProblem
 from cocogen.ledger import LedgerProvider
 
@@ -21,6 +22,8 @@ LEDGERS = {"memory": "the contract's twin in memory, without chain or gas", **BA
 
 EPHEMERAL = ("memory", "tester", "anvil", "ganache")
 """Ledgers that end with the process that opened them."""
+
+_FEE_LIMIT = "COCOGEN_FEE_LIMIT"
 
 
 def storable(specification: str) -> str:
@@ -43,7 +46,7 @@ def open_ledger(
 
     On a real node the environment variable COCOGEN_CONFIRMATIONS says how many blocks must follow a transaction's
     block before it counts, 0 to 1000 (default 1), and COCOGEN_FEE_LIMIT how many wei the gas of one transaction may
-    cost (default 10^18).
+    cost (default 1ether; 0.5ether and 30000gwei say their unit).
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def open_ledger(
     confirmations = _number("COCOGEN_CONFIRMATIONS", 1, 1000, "number of confirmations") if is_url(specification) else 0
     from chain.contract.provider import ChainProvider
 
-    fee_limit = _number("COCOGEN_FEE_LIMIT", 10**18, 10**24, "wei for the gas of one transaction")
+    fee_limit = parse_amount(os.environ.get(_FEE_LIMIT, "1ether"), 1, field=_FEE_LIMIT)
     backend = open_backend(specification, lock_timeout=lock_timeout, confirmations=confirmations)
     if not backend.local:
         backend.fee_limit = fee_limit

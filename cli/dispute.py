@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.consent import Consent, Purchase, spends
 from cli.options import common, organization_option
 from cli.output import emit, units, word
 from cocogen.errors import ConfigurationError
@@ -46,8 +47,9 @@ def dispute() -> None:
     help="The same, as a file.",
 )
 @common()
-def raise_(request: Request, organization: str, reason: str | None, reason_file: Path | None) -> None:
-    """Object to the recorded round within its dispute window.
+@spends
+def raise_(request: Request, organization: str, reason: str | None, reason_file: Path | None, consent: Consent) -> None:
+    """Object to the recorded round within its dispute window; on a node's chain it shows the fee and asks first.
 
     Locks the dispute bond of the terms, beyond the liability, until the arbiter has ruled. A round is disputed once.
     """
@@ -61,6 +63,7 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
         raise ConfigurationError("the reason is empty", hint="say what is wrong with the round, for the arbiter")
     with request.opened() as session:
         n = session.index(organization)
+        consent.watch(session.provider, Purchase("objection", organization))
         receipt, path = raise_dispute(session.ledger, session.workspace, n, document)
         state = session.ledger.state()
         settlement = session.resolved.settlement
@@ -92,8 +95,12 @@ def raise_(request: Request, organization: str, reason: str | None, reason_file:
 )
 @click.option("--advance", is_flag=True, help="With --default, on local chains: jump to the end of that window.")
 @common()
-def resolve(request: Request, ruling: str | None, by_default: bool, advance: bool) -> None:
-    """End the dispute of the current round: as the arbiter with RULING, or as anyone with --default."""
+@spends
+def resolve(request: Request, ruling: str | None, by_default: bool, advance: bool, consent: Consent) -> None:
+    """End the dispute of the current round: as the arbiter with RULING, or as anyone with --default.
+
+    On a node's chain it shows the fee and asks first.
+    """
     if (ruling is None) != by_default:
         raise ConfigurationError(
             "give a ruling, or --default",
@@ -103,7 +110,10 @@ def resolve(request: Request, ruling: str | None, by_default: bool, advance: boo
         raise ConfigurationError("--advance goes with --default: the arbiter rules within its window")
     with request.opened() as session:
         chosen: Any = ruling or session.resolved.settlement.dispute_default
-        receipt = resolve_dispute(session.ledger, chosen, as_arbiter=not by_default, advance=advance)
+        consent.watch(session.provider, Purchase("ruling", "operator" if by_default else "arbiter"))
+        receipt = resolve_dispute(
+            session.ledger, chosen, as_arbiter=not by_default, advance=advance and not consent.dry_run
+        )
         outcome = session.ledger.outcomes()[-1]
         unit = session.resolved.settlement.wei_per_unit
         names = session.resolved.names

@@ -9,6 +9,7 @@ import click
 
 from chain.backends.journal import Journal
 from chain.open import EPHEMERAL, open_ledger, storable
+from cli.consent import Consent, Purchase, spends
 from cli.options import common
 from cli.output import emit, note, progress, table, units
 from cli.request import ledger_location
@@ -19,20 +20,23 @@ from cocogen.operations.session import stated_addresses
 if TYPE_CHECKING:
     from cli.request import Request
     from cocogen.ledger import LedgerProvider
+    from cocogen.terms.consortium import Consortium
 
 __all__ = ["deploy"]
 
 
 @click.command(short_help="Resolve the terms and put them on the ledger.")
 @common(config_argument=True)
-def deploy(request: Request) -> None:
+@spends
+def deploy(request: Request, consent: Consent) -> None:
     """Measure what CONFIG leaves open, choose the incentive and deploy the contract.
 
     Counts every organization's registered samples, pretrains the generator, lets the attester measure its quality,
     and writes the resolved terms beside the deployment record; their digest is part of what members accept.
 
     On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
-    CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account.
+    CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account. On a node's chain
+    it shows the fee, by the gas that deployments of this size take, and asks before it measures anything.
     """
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
@@ -55,6 +59,7 @@ def deploy(request: Request) -> None:
             wanted = storable(spec) if request.ledger else None
             make_way(workspace, wanted, lambda record: ledger(request.deployed_ledger(workspace, record)), note)
         with ledger(spec) as provider, progress() as bars:
+            _agree(provider, consortium, consent)
             deployed = put_on_ledger(
                 consortium,
                 workspace,
@@ -90,3 +95,10 @@ def deploy(request: Request) -> None:
         note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
 
     emit(deployed.plain(), text, as_json=request.as_json)
+
+
+def _agree(provider: LedgerProvider, consortium: Consortium, consent: Consent) -> None:
+    """Have the deployment agreed to before minutes are spent on it: by the gas that is known, not yet estimated."""
+    gas = provider.gas(len(consortium.organization), token=consortium.settlement.token is not None)
+    if (spending := provider.spending("deploy", "operator", gas.deploy)) is not None:
+        consent.ask(Purchase("deployment", "operator"), spending)

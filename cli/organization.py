@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.consent import Consent, amount_of, bonded, spends
 from cli.memorization import describe, warn
 from cli.options import common, device_option, organization_option
 from cli.output import emit, note, progress, say, table, units
 from cli.privacy import print_privacy
-from cli.repeats import once, yes_option
+from cli.repeats import again_option, once
 from cli.silence import print_silence, silence_lines
 from cocogen.addresses import ADDRESS, is_address
+from cocogen.amounts import MAX
 from cocogen.errors import ConfigurationError
 from cocogen.operations.agreement import disagreements
 from cocogen.operations.bonds import free_amount, top_up
@@ -39,15 +41,20 @@ def _receipt_text(receipt: Receipt) -> str:
 @click.command(short_help="Accept the terms and add to the bond.")
 @organization_option("The organization that deposits.")
 @click.option(
-    "--amount", type=click.IntRange(min=0), metavar="WEI", help="Wei to add.  [default: up to twice the bond needed]"
+    "--amount",
+    metavar="AMOUNT",
+    help="What to add: 250 (the consortium's currency), 0.25ether or 250wei.  [default: up to twice the bond needed]",
 )
-@yes_option
+@again_option
 @common()
-def deposit(request: Request, organization: str, amount: int | None, yes: bool) -> None:
-    """Accept the deployed terms and add AMOUNT wei to the organization's bond.
+@spends
+def deposit(request: Request, organization: str, amount: str | None, again: bool, consent: Consent) -> None:
+    """Accept the deployed terms and add AMOUNT to the organization's bond.
+
+    On a node's chain it shows amount, fee, sender and what is left, and asks first; a script gives --yes.
 
     Without --amount nothing is sent where the balance covers two worst rounds already. With it, a deposit that an
-    interrupted command made already is shown first: a person is asked whether to make another, a script gives --yes.
+    interrupted command made already is shown first: a person is asked whether to make another, a script gives --again.
 
     With --config FILE it first compares the deployed terms with the organization's own copy of the terms file.
 
@@ -67,11 +74,14 @@ def deposit(request: Request, organization: str, amount: int | None, yes: bool) 
                 )
         for warning in shared_roles(session.resolved):
             note(f"warning: {warning}")
+        wei = None if amount is None else amount_of(session, amount)
         session.journal.deferred = True
-        if amount is None:
+        consent.watch(session.provider, bonded(session, n, "deposit", 1))
+        if wei is None and not consent.dry_run:
             receipt, added = once_by_state(session.journal, lambda: top_up(session, n), note)
         else:
-            made = once(session.journal, lambda: top_up(session, n, amount), yes=yes, ask=not request.as_json)
+            again = again or (consent.yes and session.provider.local)
+            made = once(session.journal, lambda: top_up(session, n, wei), again=again, ask=not request.as_json)
             receipt, added = made or (None, 0)
         state = session.ledger.state()
         number, silent = coming_silence(session, n)
@@ -248,37 +258,57 @@ def submit(request: Request, organization: str, sender: str | None) -> None:
 
 @click.command(short_help="Take money out of the bond.")
 @organization_option("The organization that withdraws.")
-@click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="Wei to take.  [default: all above the bond]")
+@click.option(
+    "--amount",
+    metavar="AMOUNT",
+    help="What to take: 250 (the consortium's currency), 0.25ether, 250wei, or max as --all.  "
+    "[default: all above the bond]",
+)
 @click.option("--all", "everything", is_flag=True, help="Take the bond too; without it no round is joined.")
 @click.option("--to", metavar="ADDRESS", help="Recipient.  [default: the organization's own account]")
-@yes_option
+@again_option
 @common()
+@spends
 def withdraw(
-    request: Request, organization: str, amount: int | None, everything: bool, to: str | None, yes: bool
+    request: Request,
+    organization: str,
+    amount: str | None,
+    everything: bool,
+    to: str | None,
+    again: bool,
+    consent: Consent,
 ) -> None:
-    """Withdraw wei from the organization's balance: by default what the bond does not need.
+    """Withdraw from the organization's balance: by default what the bond does not need.
+
+    On a node's chain it shows amount, fee, sender and what is left, and asks first; a script gives --yes.
 
     During a round the bond stays whatever is asked for. Between rounds --all takes everything, and the organization
     then takes no part in rounds until it deposits again. An --amount that an interrupted command has paid already is
-    shown first: a person is asked whether to pay it again, a script gives --yes.
+    shown first: a person is asked whether to pay it again, a script gives --again.
     """
+    if amount is not None and amount.strip().lower() == MAX:
+        amount, everything = None, True
     if everything and amount is not None:
         raise ConfigurationError("give either --amount or --all")
     if to is not None and not is_address(to):
         raise ConfigurationError(f"--to {to} is not an address", hint=f"give {ADDRESS}")
     with request.opened() as session:
         n = session.index(organization)
+        stated = None if amount is None else amount_of(session, amount, smallest=1)
         session.journal.deferred = True
+        own = to is None or to.lower() == session.resolved.organization[n].address.lower()
+        consent.watch(session.provider, bonded(session, n, "withdrawal", -1, returned=own))
 
         def take() -> tuple[Receipt, int]:
-            wei = free_amount(session, n, everything=everything) if amount is None else amount
+            wei = free_amount(session, n, everything=everything) if stated is None else stated
             return session.ledger.withdraw(n, wei, to=to), wei
 
         made: tuple[Receipt, int] | None
-        if amount is None:
+        if stated is None and not consent.dry_run:
             made = once_by_state(session.journal, take, note)
         else:
-            made = once(session.journal, take, yes=yes, ask=not request.as_json)
+            again = again or (consent.yes and session.provider.local)
+            made = once(session.journal, take, again=again, ask=not request.as_json)
         receipt, taken = made or (None, 0)
         state = session.ledger.state()
         balance = state.balances[n]

@@ -14,19 +14,19 @@ from cocogen.errors import SentBefore
 if TYPE_CHECKING:
     from cocogen.operations.sent import Journal
 
-__all__ = ["once", "yes_option"]
+__all__ = ["again_option", "once"]
 
 Result = TypeVar("Result")
 
 
-def yes_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--yes``."""
-    return click.option("--yes", is_flag=True, help="Go on where an interrupted command has sent the same already.")(
-        function
-    )
+def again_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--again``, which ``--yes`` implies on local chains alone: a script gives that every time on any other."""
+    return click.option(
+        "--again", is_flag=True, help="Send it once more where an interrupted command has sent the same already."
+    )(function)
 
 
-def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool) -> Result | None:
+def once(journal: Journal, action: Callable[[], Result], *, again: bool, ask: bool) -> Result | None:
     """Do what moves a stated amount; where that was sent already, only if it is wanted once more.
 
     With ``ask`` a person at a terminal decides, and None says that once was enough; else the error is the answer.
@@ -35,10 +35,10 @@ def once(journal: Journal, action: Callable[[], Result], *, yes: bool, ask: bool
         try:
             return action()
         except SentBefore as error:
-            wanted = yes
-            if not yes and not (ask and sys.stdin is not None and sys.stdin.isatty()):
+            wanted = again
+            if not again and not (ask and sys.stdin is not None and sys.stdin.isatty()):
                 raise
-            if not yes:
+            if not again:
                 note(str(error))
                 wanted = click.confirm("Send it once more?", default=False, err=True)
             journal.forget(error.intents)

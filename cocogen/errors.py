@@ -5,6 +5,7 @@
     CoCoGenError
     ├── ConfigurationError      a file or an argument is wrong            exit code 2
     ├── WorkspaceError          the working folder is unusable            exit code 2
+    ├── NotAgreed               nobody agreed to what would be sent       exit code 2
     ├── GameError               the market admits no well-posed game      exit code 2
     │   ├── UnstableMarket          a potential weight z_n is not positive
     │   ├── InvalidAccuracy         an accuracy function is not concave and increasing
@@ -60,6 +61,7 @@ __all__ = [
     "NoImplementingWeight",
     "NoRationalIncentive",
     "NoRationalSharing",
+    "NotAgreed",
     "RegistrationRefused",
     "SentBefore",
     "SettlementRefused",
@@ -132,6 +134,12 @@ class ConfigurationError(CoCoGenError):
 
 class WorkspaceError(CoCoGenError):
     """The working folder holds something else than expected, or cannot be written."""
+
+
+class NotAgreed(CoCoGenError):
+    """What was about to be sent was shown, and nobody agreed to it; nothing was sent."""
+
+    exit_code = 2
 
 
 class GameError(CoCoGenError):

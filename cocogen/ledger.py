@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.fees import Paying
+
 __all__ = [
     "PHASES",
     "RULINGS",
@@ -354,8 +356,8 @@ class Ledger(Protocol):
         ...
 
 
-class LedgerProvider(Protocol):
-    """A settlement system before any terms are on it."""
+class LedgerProvider(Paying, Protocol):
+    """A settlement system before any terms are on it, and what it costs to use it."""
 
     def account(self, name: str) -> str:
         """The address of an organization or of a role ("attester", "arbiter", "operator")."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from chain.backends.journal import Journal
+    from cocogen.fees import Agreement
 
 __all__ = ["BACKENDS", "Backend", "open_backend"]
 
@@ -52,6 +53,8 @@ class Backend(Protocol):
         Blocks that must follow a transaction's block before it counts.
     journal
         What was sent and nobody was told of yet; whoever has a place for it puts one there that lasts.
+    agreement
+        Told what is about to be sent, which is not sent if it raises; None asks nobody.
     """
 
     @property
@@ -65,6 +68,7 @@ class Backend(Protocol):
 
     fee_limit: int
     journal: Journal
+    agreement: Agreement | None
 
     @property
     def confirmations(self) -> int: ...
@@ -89,6 +93,10 @@ class Backend(Protocol):
 
     def fund(self, address: str, minimum: int) -> None:
         """See to it that ``address`` holds at least ``minimum`` wei; LedgerError on a chain that is not local."""
+        ...
+
+    def assume(self, address: str, minimum: int) -> None:
+        """See to it as :meth:`fund` does, for calls and estimates alone: no transaction is sent for it."""
         ...
 
     def close(self) -> None:

@@ -114,6 +114,7 @@ class LocalEvm(PyEVMBackend):  # type: ignore[misc]  # eth-tester is untyped
     def __init__(self, chain: LocalChain) -> None:
         self.chain = chain
         self.account_keys = (FAUCET_KEY,)
+        self._assumed: dict[Address, int] = {}
 
     # -- time and blocks
 
@@ -184,7 +185,14 @@ class LocalEvm(PyEVMBackend):  # type: ignore[misc]  # eth-tester is untyped
 
     def _next_state(self) -> StateAPI:
         """The state on which the next block builds, under its time and with free gas."""
-        return self.chain.get_vm(self.chain.header.copy(base_fee_per_gas=0)).state
+        state = self.chain.get_vm(self.chain.header.copy(base_fee_per_gas=0)).state
+        for account, minimum in self._assumed.items():
+            state.set_balance(account, max(minimum, state.get_balance(account)))
+        return state
+
+    def assume(self, address: str, minimum: int) -> None:
+        """Let calls and estimates see at least ``minimum`` wei in an account (0x…); blocks are built without."""
+        self._assumed[Address(bytes.fromhex(address[2:]))] = minimum
 
     def _spoofed(self, transaction: dict[str, Any], block_number: Any) -> SpoofTransaction:
         complete = {"gas": self.chain.header.gas_limit, **transaction}

@@ -94,7 +94,7 @@ class AlreadySent(SentBefore):
         }
         super().__init__(
             f"{reason}. Nothing was sent now",
-            hint="`cocogen status` shows the balances; to do it once more, give --yes to the same command",
+            hint="`cocogen status` shows the balances; to do it once more, give --again to the same command",
         )
 
 

@@ -10,6 +10,7 @@ from chain.backends.connection import Connection
 from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
+from cocogen.fees import Agreement
 
 __all__ = ["LocalBackend"]
 
@@ -20,6 +21,7 @@ class LocalBackend(MovableClock, Connection):
     local = True
     confirmations = 0
     fee_limit = 1 << 256
+    agreement: Agreement | None = None
 
     def __init__(self, evm: LocalEvm, kind: str, location: str) -> None:
         self.kind = kind
@@ -39,6 +41,10 @@ class LocalBackend(MovableClock, Connection):
 
     def _mine_at(self, timestamp: int) -> None:
         self._evm.mine_at(timestamp)
+
+    def assume(self, address: str, minimum: int) -> None:
+        """Let calls and estimates of this process see at least ``minimum`` wei in the account."""
+        self._evm.assume(address, minimum)
 
     def fund(self, address: str, minimum: int) -> None:
         """Fill the account up to ``minimum`` wei from the faucet that every local chain starts with."""

@@ -20,6 +20,7 @@ from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
 from chain.backends.provider import NodeProvider
 from chain.errors.chain import ChainUnavailable, NotALocalChain
+from cocogen.fees import Agreement
 
 __all__ = ["CONFIRMATIONS", "FEE_LIMIT", "RpcBackend"]
 
@@ -56,6 +57,7 @@ class RpcBackend(Connection):
 
     local = False
     kind = "rpc"
+    agreement: Agreement | None = None
 
     def __init__(self, provider: NodeProvider, *, confirmations: int = CONFIRMATIONS) -> None:
         self.location = provider.location
@@ -100,6 +102,10 @@ class RpcBackend(Connection):
             f"{address} cannot be given {minimum} wei on {self.location}: it is no local chain",
             hint="send ether to this address first",
         )
+
+    def assume(self, address: str, minimum: int) -> None:
+        """As :meth:`fund`: a development node is told a balance without any transaction."""
+        self.fund(address, minimum)
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""

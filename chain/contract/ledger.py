@@ -18,6 +18,7 @@ from chain.backends.failures import node_errors
 from chain.contract.client import ConsortiumContract, Mined
 from chain.contract.collect import REORGANIZATIONS, collect_record, is_past, reorganized
 from chain.contract.funding import FundedAccounts
+from chain.contract.price import Purpose
 from chain.contract.token import Token
 from chain.contract.transactions import ContractWallet, Sender
 from chain.contract.wallets import is_contract, wallet_accepts
@@ -27,6 +28,7 @@ from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, ru
 from chain.encoding.terms import EncodedTerms
 from chain.errors.chain import MissingKey, UnknownRevert
 from chain.errors.contract import TransferFailed
+from chain.gas import measured_gas
 from chain.record.outcomes import round_outcomes
 from chain.record.values import Event, LedgerRecord
 from cocogen.ledger import (
@@ -182,7 +184,15 @@ class ChainLedger(EncodedLedger):
             self._contract.call("depositSubmit", *arguments, sender=account.address)
         except (TransferFailed, UnknownRevert):
             token = Token(self._contract.backend, self._encoded.scalars.token)
-            token.allow(self._contract.address, amount, account=account)
+            purpose = Purpose("depositSubmit", amount, self._deposit_gas(position))
+            token.allow(self._contract.address, amount, account=account, purpose=purpose)
+
+    def _deposit_gas(self, position: int) -> int:
+        """What a deposit of tokens takes, which no node can estimate before it is approved."""
+        known = measured_gas(len(self._encoded.members), token=True)
+        if self._contract.view("balanceOf", position):
+            return known.deposit
+        return known.first_deposit + (0 if self._contract.view("totalBalance") else known.founding)
 
     def open_round(self) -> Receipt:
         """Open the next round as the attester."""

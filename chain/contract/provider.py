@@ -7,21 +7,26 @@ finds and judges it. Left out: the operations of one consortium (``chain.contrac
 
 from __future__ import annotations
 
+from chain.abi import checksum_address
 from chain.backends.base import Backend
+from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
 from chain.contract.bytecode import in_layout_of, is_artifact_code, shipped_artifact
 from chain.contract.client import ConsortiumContract
 from chain.contract.creation import check_creation, whereabouts
 from chain.contract.funding import FundedAccounts
 from chain.contract.ledger import ChainLedger
+from chain.contract.price import Purpose, present_price, spending
 from chain.contract.wallets import is_contract
 from chain.encoding.base import EncodedProvider
 from chain.encoding.codec import encode
 from chain.encoding.terms import EncodedTerms
 from chain.errors.chain import ArtifactMismatch, DeploymentRecordWrong, NoContract, WrongChain
 from chain.errors.contract import TermsMismatch
+from chain.gas import measured_gas
 from chain.keys.accounts import Accounts, KeySource
 from chain.record.values import LedgerRecord
+from cocogen.fees import Agreement, Gas, Spending
 from cocogen.ledger import Deployment, SettlementTerms, Whereabouts
 
 __all__ = ["ChainProvider"]
@@ -161,6 +166,42 @@ class ChainProvider(EncodedProvider):
         """Find out whether a deployment is there, under way or gone; raises as
         :func:`chain.contract.creation.whereabouts`."""
         return whereabouts(self._backend, deployment)
+
+    @property
+    def local(self) -> bool:
+        """Whether the chain's money is worthless, and its clock can be moved."""
+        return self._backend.local
+
+    def before_sending(self, agreement: Agreement | None, *, rehearsal: bool = False) -> None:
+        """Have every transaction agreed to before it is signed; see :class:`cocogen.fees.Paying`.
+
+        On a chain that is not local, TooLittleEther comes before the question: from an account that does not hold what
+        the gas can cost at most.
+        """
+        self._backend.agreement = agreement
+        self._accounts.rehearsal = rehearsal
+
+    def gas_price(self) -> int:
+        """Wei for a unit of gas in the next block."""
+        with node_errors():
+            return present_price(self._backend.web3.eth)
+
+    def spending(self, operation: str, name: str, gas: int) -> Spending:
+        """What sending so much gas takes from the account of a role, whose key must open.
+
+        Raises what :meth:`check_deployer` and :func:`chain.contract.transactions.spending` raise.
+        """
+        account = self._accounts.ready(self._accounts.signer(name))
+        return spending(self._backend, Purpose(operation, 0, 0), account.address, gas)
+
+    def ether(self, address: str) -> int:
+        """Wei of ether that an account holds."""
+        with node_errors():
+            return int(self._backend.web3.eth.get_balance(checksum_address(address)))  # type: ignore[arg-type]
+
+    def gas(self, members: int, *, token: bool) -> Gas:
+        """Gas of a consortium's operations, as measured: :func:`chain.contract.gas.measured_gas`."""
+        return measured_gas(members, token=token)
 
     def close(self) -> None:
         """Close the backend."""

@@ -14,6 +14,7 @@ from web3.types import TxParams
 
 from chain.backends.base import Backend
 from chain.backends.failures import node_errors
+from chain.contract.price import Purpose
 from chain.contract.transactions import Mined, Sender, send_transaction
 from chain.errors.chain import InsufficientTokens, NoContract, UnknownRevert
 from chain.errors.contract import UnsupportedToken
@@ -66,16 +67,17 @@ class Token:
         """How much ``spender`` may take from ``owner``."""
         return self._view("allowance", owner, spender)
 
-    def approve(self, spender: str, amount: int, *, account: Sender) -> Mined:
-        """Let ``spender`` take ``amount`` from the account, and no more."""
+    def approve(self, spender: str, amount: int, *, account: Sender, purpose: Purpose | None = None) -> Mined:
+        """Let ``spender`` take ``amount`` from the account, and no more; ``purpose``: what that is for."""
         data = self._contract.encode_abi("approve", args=[spender, amount])
         call: TxParams = {"to": self.address, "data": data, "value": Web3.to_wei(0, "wei")}
-        return send_transaction(self.backend, call, account, "approve", self._timeout)[0]
+        return send_transaction(self.backend, call, account, "approve", self._timeout, purpose=purpose)[0]
 
-    def allow(self, spender: str, amount: int, *, account: Sender) -> None:
+    def allow(self, spender: str, amount: int, *, account: Sender, purpose: Purpose | None = None) -> None:
         """See to it that ``spender`` can take ``amount`` from the account; sends nothing where it already can.
 
-        An allowance that is too small is set to zero first: some tokens (USDT) change none that is not.
+        An allowance that is too small is set to zero first: some tokens (USDT) change none that is not. ``purpose``:
+        what it is for, with the gas of what follows.
 
         Raises
         ------
@@ -90,8 +92,8 @@ class Token:
         allowed = self.allowance(account.address, spender)
         if allowed < amount:
             if allowed:
-                self.approve(spender, 0, account=account)
-            self.approve(spender, amount, account=account)
+                self.approve(spender, 0, account=account, purpose=purpose)
+            self.approve(spender, amount, account=account, purpose=purpose)
 
     def _view(self, function: str, *arguments: str, block: int | None = None) -> int:
         where: Any = "latest" if block is None else block

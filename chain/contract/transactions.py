@@ -24,6 +24,7 @@ from chain.backends.failures import node_errors, node_message
 from chain.backends.journal import Intent
 from chain.contract.creation import created_address
 from chain.contract.earlier import find_earlier, known_transaction, mined_receipt
+from chain.contract.price import Purpose, market_price, spending, with_reserve
 from chain.errors.chain import (
     ChainUnavailable,
     FeeTooHigh,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["ContractWallet", "Mined", "Sender", "send_transaction"]
 
 _LOG = logging.getLogger(__name__)
-
-_GAS_CAP = 1 << 24
-"""The most gas that a transaction may ask for on current networks (EIP-7825)."""
 
 _SENT_BEFORE = ("already known", "already imported", "known transaction", "already exists", "alreadyknown")
 _NONCE_USED = ("nonce too low", "nonce is too low", "oldnonce", "correct nonce", "nonce has already been used")
@@ -95,14 +93,23 @@ Sender: TypeAlias = "LocalAccount | ContractWallet"
 
 
 def send_transaction(
-    backend: Backend, call: TxParams, account: Sender, operation: str, timeout: float, *, amount: int | None = None
+    backend: Backend,
+    call: TxParams,
+    account: Sender,
+    operation: str,
+    timeout: float,
+    *,
+    amount: int | None = None,
+    purpose: Purpose | None = None,
 ) -> tuple[Mined, str]:
-    """Estimate, sign, send and wait; returns what was mined and the address of a created contract, else "".
+    """Estimate, have it agreed to, sign, send and wait; returns what was mined and the address of a created contract,
+    else "".
 
     ``call`` holds ``data``, ``value`` (wei) and, unless it creates a contract, ``to``; ``timeout`` is in seconds and
     counts from the moment of sending, confirmations included. ``amount``: what is moved, of calls that would move it
     again each time; those and creations are kept in the backend's journal until their outcome is known. A creation that
-    an interrupted command sent already is not sent again.
+    an interrupted command sent already is not sent again. ``purpose``: the operation that this call prepares; by
+    default it is one itself. What the backend's agreement raises passes through, and nothing was sent.
 
     Raises
     ------
@@ -136,9 +143,12 @@ def send_transaction(
         estimate = eth.estimate_gas({**call, "from": Web3.to_checksum_address(account.address)}, "pending")
         if isinstance(account, ContractWallet):
             raise WalletMustSend(account.name, account.address, str(call["to"]), int(call["value"]), str(call["data"]))
+    if backend.agreement is not None:
+        purpose = purpose or Purpose(operation, amount or 0, 0)
+        backend.agreement(spending(backend, purpose, account.address, estimate, int(call["value"])))
+    with node_errors():
         nonce = _free_nonce(backend, account.address, timeout, intent)
-        # a quarter more: state that other transactions change meanwhile can cost more than was estimated
-        gas = min(estimate * 5 // 4, max(estimate, _GAS_CAP))
+        gas = with_reserve(estimate)
         complete = {**call, "chainId": backend.chain_id, "nonce": nonce, "gas": gas}
         if intent is not None:
             time_ = int(eth.get_block("latest")["timestamp"])
@@ -231,7 +241,7 @@ class _Transaction:
 
     def _offer(self) -> None:
         """Sign and send at the market's price, or, after the first time, at a price that displaces the earlier one."""
-        market = _market_price(self._eth)
+        market = market_price(self._eth)
         raised = {name: max(value * 9 // 8 + 1, market.get(name, 0)) for name, value in self._price.items()}
         offered = raised or market
         fee = self._call["gas"] * offered.get("maxFeePerGas", offered.get("gasPrice", 0))
@@ -329,15 +339,6 @@ class _Transaction:
             hint="do not send it again; where a node mines on demand only, no block follows: set "
             "COCOGEN_CONFIRMATIONS=0. `cocogen status` says where the consortium stands",
         )
-
-
-def _market_price(eth: Any) -> dict[str, int]:
-    """Wei per gas that get a transaction mined soon: EIP-1559 fees, or one price where blocks have no base fee."""
-    base = eth.get_block("latest").get("baseFeePerGas")
-    if base is None:
-        return {"gasPrice": int(eth.gas_price)}
-    tip = int(eth.max_priority_fee)
-    return {"maxPriorityFeePerGas": tip, "maxFeePerGas": 2 * base + tip}
 
 
 def _free_nonce(backend: Backend, address: str, timeout: float, intent: Intent | None) -> int:

@@ -83,12 +83,16 @@ class MissingKey(KeyUnavailable):
 
 
 class TooLittleEther(LedgerError):
-    """An account holds no more ether than a transaction is to move: nothing is left for gas. Nothing was sent."""
+    """An account does not hold what a transaction moves and its gas; nothing was sent.
 
-    def __init__(self, address: str, balance: int, value: int) -> None:
-        held, moved = (f"{Decimal(wei).scaleb(-18).normalize():f} ether" for wei in (balance, value))
+    ``fee``: what the gas can cost at most, in wei; 0 where that is not known yet.
+    """
+
+    def __init__(self, address: str, balance: int, value: int, fee: int = 0) -> None:
+        held, moved, gas = (f"{Decimal(wei).scaleb(-18).normalize():f} ether" for wei in (balance, value, fee))
+        for_gas = f"up to {gas} for gas" if fee else "the gas" if value else "gas"
         super().__init__(
-            f"{address} holds {held} and has to pay {f'{moved} and the gas' if value else 'gas'}; nothing was sent",
+            f"{address} holds {held} and has to pay {f'{moved} and {for_gas}' if value else for_gas}; nothing was sent",
             hint="send ether to that account first, on this chain",
         )
 

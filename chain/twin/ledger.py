@@ -19,10 +19,13 @@ from chain.encoding.base import EncodedLedger, EncodedProvider, parts_of
 from chain.encoding.codec import encode
 from chain.encoding.states import CALCULATED, DISPUTED, IDLE, OPEN, RECORDED, ruling_number
 from chain.errors.chain import ArgumentOutOfRange, MissingKey, NoContract
+from chain.gas import measured_gas
 from chain.keys.keystores import development_key
 from chain.record.outcomes import round_outcomes
 from chain.record.values import MEMORY_CHAIN_ID, Event, LedgerEvent, LedgerRecord
 from chain.twin.machine import Twin
+from cocogen.errors import LedgerError
+from cocogen.fees import Agreement, Gas
 from cocogen.ledger import (
     PHASES,
     ZERO_ADDRESS,
@@ -117,6 +120,32 @@ class MemoryProvider(EncodedProvider):
     def whereabouts(self, deployment: Deployment) -> Whereabouts:
         """Tell whether this provider holds the ledger."""
         return Whereabouts("there" if deployment.address in self._ledgers else "gone")
+
+    local = True
+
+    def before_sending(self, agreement: Agreement | None, *, rehearsal: bool = False) -> None:
+        """Ask nobody: nothing is sent here. LedgerError for a rehearsal, which would change the ledger."""
+        del agreement
+        if rehearsal:
+            raise LedgerError(
+                "a ledger in memory sends nothing, so there is nothing to try out",
+                hint="it ends with its process anyway; leave --dry-run out",
+            )
+
+    def gas_price(self) -> None:
+        """Nothing is paid for here."""
+
+    def spending(self, operation: str, name: str, gas: int) -> None:
+        """Nothing is paid for here."""
+        del operation, name, gas
+
+    def ether(self, address: str) -> None:
+        """There is no ether here."""
+        del address
+
+    def gas(self, members: int, *, token: bool) -> Gas:
+        """What the same takes on a chain: :func:`chain.gas.measured_gas`."""
+        return measured_gas(members, token=token)
 
     def close(self) -> None:
         """Forget all ledgers."""

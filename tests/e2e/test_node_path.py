@@ -96,12 +96,25 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
     assert poor["code"] == "TooLittleEther"
     for address in addresses.values():
         node("anvil_setBalance", address, hex(10**24))
-    deployed = do("deploy clinics.toml")
+    assert do("deploy clinics.toml", code=2)["code"] == "NotAgreed"
+    assert int(do("deploy clinics.toml --dry-run")["account_before"]) == 10**24
+    assert int(node("eth_getTransactionCount", addresses["operator"], "latest"), 16) == 0
+    deployed = do("deploy clinics.toml --yes")
     assert {name: entry["address"] for name, entry in deployed["organizations"].items()} == {
         name: addresses[name] for name in NAMES
     }
+    unasked = do("deposit -o north", code=2)
+    assert unasked["code"] == "NotAgreed"
+    assert "--yes" in unasked["hint"]
+    shown = do("deposit -o north --dry-run")
+    assert (shown["sender"], shown["account_before"], shown["local"]) == (addresses["north"], str(10**24), False)
+    assert int(shown["fee"]) == shown["gas"] * int(shown["gas_price"])
+    assert int(node("eth_getTransactionCount", addresses["north"], "latest"), 16) == 0
     for name in NAMES:
-        do(f"deposit -o {name}")
+        deposited = do(f"deposit -o {name} --yes")
+        assert shown["by"] != name or deposited["deposited"] == shown["amount"]
+    left = int(node("eth_getBalance", addresses["north"], "latest"), 16)
+    assert 0 <= left - int(shown["account_after"]) < int(shown["fee"]), "what was shown is what was left"
     assert do("round open")["participants"] == list(NAMES)
     do("train")
     do("attest")
@@ -116,7 +129,8 @@ def test_a_round_on_a_real_chain_is_signed_by_keystores_alone(cocogen, terms, ke
     assert sum(transfers) == 0
     assert any(transfers)
     before = int(node("eth_getBalance", addresses["north"], "latest"), 16)
-    withdrawn = int(do("withdraw -o north --all")["withdrawn"])
+    assert do("withdraw -o north --amount max", code=2)["code"] == "NotAgreed"
+    withdrawn = int(do("withdraw -o north --amount max --yes")["withdrawn"])
     assert before < int(node("eth_getBalance", addresses["north"], "latest"), 16) <= before + withdrawn
     assert do("audit")["status"] == "PASS"
     said.append(cocogen("status").out)

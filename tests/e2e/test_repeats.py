@@ -43,14 +43,14 @@ def balance(cocogen, name: str = "north") -> int:
 @pytest.fixture
 def bonded(states, deployed):
     """North has deposited."""
-    return states("bonded", lambda cocogen: cocogen(f"deposit -o north --amount {FIRST}"), after="deployed")
+    return states("bonded", lambda cocogen: cocogen(f"deposit -o north --amount {FIRST}wei"), after="deployed")
 
 
 @pytest.mark.parametrize(
     ("command", "moved"),
     [
-        (f"deposit -o north --amount {MORE}", MORE),
-        pytest.param(f"withdraw -o north --amount {MORE}", -MORE, marks=pytest.mark.slow),
+        (f"deposit -o north --amount {MORE}wei", MORE),
+        pytest.param(f"withdraw -o north --amount {MORE}wei", -MORE, marks=pytest.mark.slow),
     ],
 )
 def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, command, moved):
@@ -63,9 +63,9 @@ def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, com
         told = bonded.json(command, code=3)
         assert told["code"] == "AlreadySent"
         assert told["details"]["amount"] == str(MORE)
-        assert "--yes" in told["hint"]
+        assert "--again" in told["hint"]
     assert balance(bonded) == FIRST + moved
-    bonded(f"{command} --yes")
+    bonded(f"{command} --again")
     assert balance(bonded) == FIRST + 2 * moved
     bonded(command)
     assert bonded.json("status")["unfinished"] == []
@@ -74,7 +74,7 @@ def test_a_stated_amount_is_moved_once_more_on_purpose_alone(bonded, killed, com
 
 @pytest.mark.parametrize(("answer", "times"), [(True, 2), (False, 1)])
 def test_a_person_is_asked(bonded, killed, monkeypatch, answer, times):
-    command, asked = f"deposit -o north --amount {MORE}", []
+    command, asked = f"deposit -o north --amount {MORE}wei", []
     killed(bonded, command, "cli.organization.emit")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.confirm", lambda text, **options: asked.append((text, options)) or answer)
@@ -123,11 +123,11 @@ def test_kill_9_right_after_the_block_is_noticed_by_the_next_process(bonded):
         "import cli.organization\n"
         "cli.organization.emit = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from cli.main import main\n"
-        f"main(['deposit', '-o', 'north', '--amount', '{MORE}'])\n"
+        f"main(['deposit', '-o', 'north', '--amount', '{MORE}wei'])\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", script], cwd=bonded.folder, env=environment, capture_output=True)
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
     assert balance(bonded) == FIRST + MORE
-    assert bonded.json(f"deposit -o north --amount {MORE}", code=3)["code"] == "AlreadySent"
+    assert bonded.json(f"deposit -o north --amount {MORE}wei", code=3)["code"] == "AlreadySent"
     assert balance(bonded) == FIRST + MORE

@@ -127,7 +127,7 @@ class TestOnANode:
         assert error.value.details["transaction"] == intent.hashes[0]
         assert error.value.details["amount"] == "9"
         assert error.value.exit_code == 3
-        assert "--yes" in error.value.hint
+        assert "--again" in error.value.hint
         assert paid(node) == 9
         node.journal.forget(error.value.intents)
         ask(node, "evm_setAutomine", True)
