@@ -40,6 +40,7 @@ from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
 from trie.exceptions import MissingTrieNode
 from web3 import EthereumTesterProvider
+from web3.providers.eth_tester.middleware import DefaultTransactionFieldsMiddleware, ethereum_tester_middleware
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.abi import keccak256
@@ -55,6 +56,8 @@ FAUCET_BALANCE = 1 << 140
 """Wei that the genesis block gives to the faucet: thousands of times all that a consortium may hold (2^127)."""
 
 FAUCET_KEY = PrivateKey(keccak256(b"CoCoGen local faucet"))
+
+FAUCET = FAUCET_KEY.public_key.to_checksum_address()
 
 # a storage write needs more than the 2,300 gas of the call stipend left (EIP-2200)
 _ESTIMATE_MARGIN = 2_500
@@ -257,8 +260,19 @@ class LocalTester(EthereumTester):  # type: ignore[misc]  # eth-tester is untype
         )
 
 
+class _FromFaucet(DefaultTransactionFieldsMiddleware):
+    """The faucet is the sender of calls that name none; the stock one finds it out with two requests a call."""
+
+    def request_processor(self, method: RPCEndpoint, params: Any) -> Any:
+        if method in ("eth_call", "eth_estimateGas", "eth_sendTransaction") and "from" not in params[0]:
+            return method, [{**params[0], "from": FAUCET}, *params[1:]]
+        return method, params
+
+
 class LocalProvider(EthereumTesterProvider):
     """Hands failures of the local machine to web3 as the JSON-RPC errors that a node would send."""
+
+    _middleware = (_FromFaucet, ethereum_tester_middleware)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """One request; failures of execution carry their revert data in ``error.data`` (code 3, as geth)."""

@@ -7,7 +7,7 @@ from web3.types import Wei
 
 from chain.backends.clock import MovableClock
 from chain.backends.connection import Connection
-from chain.backends.evm import LocalEvm, LocalProvider, LocalTester
+from chain.backends.evm import FAUCET, LocalEvm, LocalProvider, LocalTester
 from chain.backends.failures import node_errors
 from chain.backends.journal import Journal
 from cocogen.fees import Agreement
@@ -29,6 +29,8 @@ class LocalBackend(MovableClock, Connection):
         self.journal = Journal()
         self._evm = evm
         self._web3: Web3 | None = Web3(LocalProvider(LocalTester(evm)))
+        for needless in ("ens_name_to_address", "validation"):  # no names here, and no other chain's identifier
+            self._web3.middleware_onion.remove(needless)
 
     @property
     def chain_id(self) -> int:
@@ -51,6 +53,5 @@ class LocalBackend(MovableClock, Connection):
         recipient = Web3.to_checksum_address(address)
         missing = minimum - self.web3.eth.get_balance(recipient)
         if missing > 0:
-            faucet = self.web3.eth.accounts[0]
             with node_errors():
-                self.web3.eth.send_transaction({"from": faucet, "to": recipient, "value": Wei(missing)})
+                self.web3.eth.send_transaction({"from": FAUCET, "to": recipient, "value": Wei(missing)})

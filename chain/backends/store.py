@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from eth.db.backends.base import BaseDB
@@ -29,6 +30,10 @@ APPLICATION_ID = 0x43_6F_43_6F
 SCHEMA_VERSION = 1
 
 _HASH_BYTES = 32
+
+_KEPT = 1 << 14
+"""Entries that lie under their own hash are kept once read, the ones used last: a few megabytes, as a call on an early
+block reads the same few dozen nodes again and again."""
 
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """What the system answers where one may not write."""
@@ -64,6 +69,7 @@ class ChainStore(BaseDB):
     def __init__(self, path: Path, parameters: Mapping[str, str], *, lock_timeout: float = 0.0) -> None:
         self.path = path
         self._changes: dict[bytes, bytes | None] = {}
+        self._hashed = lru_cache(maxsize=_KEPT)(self._checked)
         self._lock = _acquire(path, lock_timeout)
         self._connection: sqlite3.Connection | None = None
         try:
@@ -110,19 +116,27 @@ class ChainStore(BaseDB):
     def __getitem__(self, key: bytes) -> bytes:
         if key in self._changes:
             value = self._changes[key]
-        else:
-            with self._file_errors():
-                row = self._open().execute("SELECT value FROM entry WHERE key = ?", (key,)).fetchone()
-            value = None if row is None else row[0]
-        if value is None:
-            raise KeyError(key)
-        # Headers, code and trie nodes lie under their own hash: whoever altered one is found when it is read.
-        if len(key) == _HASH_BYTES and keccak256(value) != key:
+            if value is None:
+                raise KeyError(key)
+            return value
+        return self._hashed(key) if len(key) == _HASH_BYTES else self._read(key)
+
+    def _checked(self, key: bytes) -> bytes:
+        """Headers, code and trie nodes lie under their own hash: whoever altered one is found when it is read."""
+        value = self._read(key)
+        if keccak256(value) != key:
             raise IncompatibleChainFile(
                 f"{self.path} was altered: the entry {key.hex()} does not have its hash",
                 hint="restore the file from a copy",
             )
         return value
+
+    def _read(self, key: bytes) -> bytes:
+        with self._file_errors():
+            row = self._open().execute("SELECT value FROM entry WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise KeyError(key)
+        return bytes(row[0])
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
         self._changes[key] = value
@@ -158,6 +172,8 @@ class ChainStore(BaseDB):
                     connection.execute("ROLLBACK")
                 raise
         self._changes.clear()
+        if deleted:
+            self._hashed.cache_clear()
 
     def discard(self) -> None:
         """Forget everything since the last commit."""
@@ -166,6 +182,7 @@ class ChainStore(BaseDB):
     def close(self) -> None:
         """Discard what is not committed and let go of the file; closing twice is harmless."""
         self._changes.clear()
+        self._hashed.cache_clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
