@@ -138,10 +138,10 @@ _MAKE_ROOM = "make room or write to another folder; nothing that was there befor
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, what: str = "", *, hint: str = _MAKE_ROOM) -> Iterator[BinaryIO]:
+def whole_file(path: Path, what: str = "", *, hint: str = _MAKE_ROOM, private: bool = False) -> Iterator[BinaryIO]:
     """Give a file to write to that takes the place of ``path`` at the end, and not at all if anything is raised.
 
-    What was written is durable when the context ends.
+    What was written is durable when the context ends. ``private``: nobody else may read it, whatever the user's mask.
 
     Raises
     ------
@@ -155,7 +155,8 @@ def whole_file(path: Path, what: str = "", *, hint: str = _MAKE_ROOM) -> Iterato
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(_FILE_MODE)
+        if not private:
+            Path(temporary).chmod(_FILE_MODE)
         Path(temporary).replace(path)
         temporary = ""
     except OSError as error:
@@ -167,14 +168,14 @@ def whole_file(path: Path, what: str = "", *, hint: str = _MAKE_ROOM) -> Iterato
                 Path(temporary).unlink()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write ``content`` so that ``path`` holds the old or the new content, never a part, in a folder that is made where
-    there is none; WorkspaceError on failure."""
+    there is none; WorkspaceError on failure. ``private``: for its owner alone."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}", hint=_MAKE_ROOM) from error
-    with whole_file(path) as stream:
+    with whole_file(path, private=private) as stream:
         stream.write(content)
 
 

@@ -45,7 +45,8 @@ class Agreed:
 
     ``learning``, ``generation``: the sections of the terms. ``names``: organizations in the order of the terms; index n
     everywhere. ``generates``: False where nobody generates: there is no generator then, and no κ. ``generator``: used
-    in place of the one that the terms name, to measure what another would be worth.
+    in place of the one that the terms name, to measure what another would be worth. ``openings``: rows that each member
+    opens to the attester in every round.
     """
 
     learning: Learning
@@ -55,12 +56,16 @@ class Agreed:
     split: int = 0
     generates: bool = True
     generator: Generator | None = None
+    openings: int = 0
 
     @classmethod
     def of(cls, terms: Consortium | ResolvedTerms, split: int = 0) -> Agreed:
         """What the ``terms`` say."""
         seed = terms.consortium.seed
-        return cls(terms.learning, terms.generation, terms.names, seed, split, generates=terms.generates)
+        openings = terms.attestation.openings
+        return cls(
+            terms.learning, terms.generation, terms.names, seed, split, generates=terms.generates, openings=openings
+        )
 
     @property
     def streams(self) -> Streams:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,18 +22,19 @@ from cocogen.data.sources.base import Source
 from cocogen.errors import EvidenceRejected
 from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.bundle import Bundle
+from cocogen.evidence.challenge import Opened, require_leaves
 from cocogen.evidence.checks import Expectation, check_arrays, check_identity, check_log, check_update
 from cocogen.evidence.copies import copies
 from cocogen.evidence.measurement import Caps, Credit, Measurement, RoundEvidence, credit_of
 from cocogen.evidence.outliers import Comparison
-from cocogen.evidence.pooling import Pool
+from cocogen.evidence.pooling import Pool, with_variates
 from cocogen.evidence.replay import check_drawn, check_worth
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.learning.aggregation.base import Aggregation
 from cocogen.learning.generators.quality import QualityMeter
 from cocogen.learning.metrics import Evaluation, require_measurable
 from cocogen.learning.models.states import ModelState, SharedModel
-from cocogen.learning.training.scaffold import Variate, remembered
+from cocogen.learning.training.scaffold import Variate
 from cocogen.learning.training.threads import one_thread
 from cocogen.learning.training.together import evaluate
 from cocogen.ledger import Contribution
@@ -155,6 +155,7 @@ class Attester:
         planned: Sequence[int] | None = None,
         variates: Sequence[Variate] | None = None,
         refused: Mapping[str, str] | None = None,
+        opened: Opened | None = None,
     ) -> RoundEvidence:
         """Verify every bundle, exclude what harms, measure the rest; nothing in a bundle is believed.
 
@@ -163,17 +164,24 @@ class Attester:
         ``generated_cap`` is rejected. ``planned``: effective synthetic samples of the plan, shape (N,); more is not
         credited, because nothing proves that it was trained on. ``variates``: where the terms say SCAFFOLD, what it
         keeps of each organization, those that take no part included; nothing of anybody when absent. ``refused``: whose
-        evidence could not even be read, or never came, and why; the documents say it too.
+        evidence could not even be read, or never came, and why; the documents say it too. ``opened``: the
+        rows that were drawn and shown, where openings are agreed.
 
         The models are averaged with the weights that were measured and capped; clipped and trimmed first where the
         terms say so. The server's optimizer then steps from the newest base; what an organization harms or gains is
         judged by the average alone, before that step. Without any weight the base stands. Where the terms say SCAFFOLD,
         the control variates of all, absent organizations included, are averaged too.
+
+        Raises
+        ------
+        LearningError
+            When openings are agreed and nothing was drawn, or the registered leaves are not here.
         """
-        expectations = self._expectations(round_number, shared, addresses, caps, terms_hash, variates)
+        require_leaves(self.agreed.openings, opened, self.rows)
+        expectations = self._expectations(round_number, shared, addresses, caps, terms_hash, variates, opened)
         in_force = [float(value) for value in quality]
         with one_thread():
-            return self._attest(bundles, expectations, in_force, caps, verify, progress, planned, refused)
+            return self._attest(bundles, expectations, in_force, caps, verify, progress, planned, refused, opened)
 
     def _expectations(
         self,
@@ -183,6 +191,7 @@ class Attester:
         caps: Sequence[Caps],
         terms_hash: bytes,
         variates: Sequence[Variate] | None,
+        opened: Opened | None,
     ) -> list[Expectation]:
         names, agreed = self.agreed.names, self.agreed
         bases = [shared] * len(names) if isinstance(shared, SharedModel) else list(shared)
@@ -202,6 +211,7 @@ class Attester:
                 schedule=agreed.schedule,
                 privacy=agreed.privacy,
                 variate=known[n] if agreed.learning.scaffold else None,
+                challenge=None if opened is None else opened.challenge.commitment,
                 leaves=None if (rows := self.rows[n]) is None else rows.training,
             )
             for n, name in enumerate(names)
@@ -217,6 +227,7 @@ class Attester:
         progress: Callable[[str, int, int], None] | None,
         planned: Sequence[int] | None,
         refused: Mapping[str, str] | None,
+        opened: Opened | None,
     ) -> RoundEvidence:
         total = len(bundles)
         rejected: dict[str, str] = dict(refused or {})
@@ -229,6 +240,8 @@ class Attester:
                 continue
             try:
                 measured[n] = self.verify(bundle, n, expected, quality[n], verify)
+                if opened is not None:
+                    opened.check(n, bundle.manifest, self.agreed, self.rows[n])
                 accepted[n] = bundle
             except EvidenceRejected as error:
                 rejected[expected.organization] = error.reason
@@ -248,7 +261,7 @@ class Attester:
             for n, bundle in accepted.items()
         }
         pool, gains = self._exclude_harm(accepted, credit, expectations, suspicions, rejected)
-        aggregated = self._remember(pool.step(), accepted, credit, expectations)
+        aggregated = with_variates(pool.step(), accepted, credit, expectations)
         digest = aggregated.digest()
         evaluation = self._judge(aggregated.classifier)
 
@@ -273,7 +286,8 @@ class Attester:
                 gain=gains[n],
                 bundle=bundle.digest().hex(),
             )
-            document = measurement.document(expectations[n], digest, evaluation, rejected)
+            shown = None if opened is None else opened.answers[n].digest()
+            document = measurement.document(expectations[n], digest, evaluation, rejected, shown)
             measurements[n], documents[n] = measurement, document
             contributions[n] = Contribution(given.data, given.generated, given.compute, evidence_hash(document))
         if progress is not None:
@@ -374,26 +388,6 @@ class Attester:
                 f"without, more than {tolerance[worst]:g}"
             )
             del accepted[worst]
-
-    def _remember(
-        self,
-        aggregated: SharedModel,
-        accepted: Mapping[int, Bundle],
-        credit: Mapping[int, Credit],
-        expectations: Sequence[Expectation],
-    ) -> SharedModel:
-        """The aggregate with SCAFFOLD's shared control variate, unchanged where it is not agreed or nobody counts."""
-        if not any(credit[n].weight for n in accepted):
-            return aggregated
-        variates = []
-        for n, expected in enumerate(expectations):
-            if (variate := expected.variate) is None:
-                return aggregated
-            if n in accepted:
-                steps, rate = len(accepted[n].manifest.training.real), expected.schedule.learning_rate
-                variate = variate.renewed(expected.base, accepted[n].classifier, steps, rate, credit[n].weight)
-            variates.append(variate)
-        return replace(aggregated, server=remembered(variates, aggregated.server))
 
     def _held_out_loss(self, state: ModelState) -> float:
         return evaluate(self.classifier, state, self.holdout.features, self.holdout.labels).loss

@@ -100,7 +100,8 @@ class Manifest(_Record):
     ``leaves``: instead of them, the bitmap of the registered rows used (:mod:`.leaves`) of own data.
     ``raw``: synthetic samples trained on. ``update_norm``, ``generator_update_norm``: Euclidean distance of the
     classifier and the generator from those of ``base``. ``control_variate``: digest of the organization's own one,
-    which corrected its gradients; only where the terms say SCAFFOLD.
+    which corrected its gradients; only where the terms say SCAFFOLD. ``challenge``: what the attester committed to
+    before the round, by which rows will be drawn; only where the terms say openings (:mod:`.challenge`).
     """
 
     version: Literal[1] = 1
@@ -119,6 +120,7 @@ class Manifest(_Record):
     training: TrainingLog
     control_variate: Digest | None = None
     leaves: Bitmap | None = None
+    challenge: Digest | None = None
 
     @property
     def real(self) -> int:
@@ -128,6 +130,10 @@ class Manifest(_Record):
     def encode(self) -> bytes:
         """Canonical JSON, the bytes that are hashed and signed."""
         return canonical_json(self.model_dump(mode="json", exclude_none=True))
+
+    def digest(self) -> bytes:
+        """SHA-256 of :meth:`encode`, 32 bytes."""
+        return hashlib.sha256(self.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,7 @@ class Bundle:
         sign: Callable[[bytes], bytes],
     ) -> Bundle:
         """The bundle with ``sign``'s signature of the manifest's digest."""
-        signature = sign(hashlib.sha256(manifest.encode()).digest())
+        signature = sign(manifest.digest())
         return cls(manifest, classifier, generator, synthetic, panel, signature)
 
     @property
@@ -165,7 +171,7 @@ class Bundle:
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical manifest, 32 bytes; it covers the arrays through their digests."""
-        return hashlib.sha256(self.manifest.encode()).digest()
+        return self.manifest.digest()
 
     def is_intact(self) -> bool:
         """Whether the arrays are those whose digests the manifest holds."""

@@ -36,7 +36,8 @@ class Expectation:
     model that it was given. ``inputs``, ``classes``, ``panel``: shape of a sample, number of classes, panel samples
     of each class. ``schedule``: local training of the classifier. ``privacy``: of its update, None when not agreed.
     ``variate``: what SCAFFOLD keeps of the organization, None when not agreed. ``leaves``: training rows that it
-    registered of its own data, None where one data set was shared out.
+    registered of its own data, None where one data set was shared out. ``challenge``: what the attester committed to,
+    None where no rows are opened.
     """
 
     organization: str
@@ -53,6 +54,7 @@ class Expectation:
     privacy: UpdatePrivacy | None = None
     variate: Variate | None = None
     leaves: int | None = None
+    challenge: str | None = None
 
 
 def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str, bytes, bytes], bool]) -> None:
@@ -72,6 +74,7 @@ def check_identity(bundle: Bundle, expected: Expectation, verify: Callable[[str,
         ("round", manifest.round, expected.round),
         ("terms", manifest.terms_hash, expected.terms_hash.hex()),
         ("base model", manifest.base, expected.base.digest()),
+        ("challenge", manifest.challenge, expected.challenge),
         ("control variate", manifest.control_variate, expected.variate and expected.variate.state.digest()),
     )
     for what, claimed, wanted in claims:

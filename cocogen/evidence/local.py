@@ -117,12 +117,14 @@ class Local:
         progress: Progress | None = None,
         *,
         variates: Sequence[Variate] | None = None,
+        challenge: str | None = None,
     ) -> list[Bundle | None]:
         """Generate, train and sign for every organization that has an assignment; the others get None.
 
         ``shared``: the model that everybody was given, or that of each. If each organization trains its generator
         alone, it generates fewer samples than assigned: those of the classes that it does not hold are left out.
         ``variates``: where the terms say SCAFFOLD, what it keeps of each organization, nothing of anybody when absent.
+        ``challenge``: what the attester committed to, where rows are agreed to be opened.
 
         Raises
         ------
@@ -142,6 +144,7 @@ class Local:
                 sign,
                 progress,
                 variates=[known[n] for n in assigned],
+                challenge=challenge,
             )
         bundles: list[Bundle | None] = [None] * len(self.members)
         for n, bundle in zip(assigned, made, strict=True):

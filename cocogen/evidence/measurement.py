@@ -83,13 +83,20 @@ class Measurement:
     bundle: str
 
     def document(
-        self, expected: Expectation, aggregated: str, evaluation: Evaluation, rejected: Mapping[str, str]
+        self,
+        expected: Expectation,
+        aggregated: str,
+        evaluation: Evaluation,
+        rejected: Mapping[str, str],
+        opened: str | None = None,
     ) -> dict[str, Any]:
         """The JSON object whose digest the ledger carries.
 
         ``aggregated``: digest of the round's model, of which ``evaluation`` is; ``rejected``: whose evidence does not
-        count, and why. Documents of version 1 lack these two.
+        count, and why. Documents of version 1 lack these two. ``opened``: digest of the rows that it opened, where some
+        are agreed to be; the rows are in no document.
         """
+        openings = {} if opened is None else {"openings": opened}
         return {
             "version": 2,
             "round": expected.round,
@@ -99,6 +106,7 @@ class Measurement:
             "evaluation": evaluation.to_dict(),
             "rejected": dict(rejected),
             "measurement": asdict(self),
+            **openings,
         }
 
 

@@ -21,6 +21,7 @@ from cocogen.data.sources.base import Source
 from cocogen.errors import DatasetError, LearningError
 from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.bundle import Bundle, Manifest, TrainingLog, commitments
+from cocogen.evidence.challenge import Answer, Challenge, answer
 from cocogen.evidence.leaves import bitmap
 from cocogen.evidence.privacy import noise_stream, withheld
 from cocogen.learning.generators.base import deficit_labels
@@ -121,13 +122,15 @@ class Member:
         sign: Callable[[bytes], bytes],
         *,
         variate: Variate | None = None,
+        challenge: str | None = None,
     ) -> Bundle:
         """Its signed bundle of a round, as :func:`train_members` makes it; ``variate``: what SCAFFOLD keeps of it.
 
         Raises
         ------
         LearningError
-            When the assignment exceeds the registered samples or is negative, or training diverges.
+            When the assignment exceeds the registered samples or is negative, training diverges, or rows are to be
+            opened and the attester has not committed to anything.
         """
         with one_thread():
             (bundle,) = train_members(
@@ -138,8 +141,24 @@ class Member:
                 terms_hash,
                 lambda _, digest: sign(digest),
                 variates=[variate or Variate()],
+                challenge=challenge,
             )
         return bundle
+
+    def answer(self, challenge: Challenge, manifest: Manifest) -> Answer:
+        """The rows that it opens to the attester, of those that its bundle used: the agreed number of them.
+
+        Raises
+        ------
+        LearningError
+            Nothing was agreed to be opened, or registered here; or the challenge is not the one for this bundle.
+        """
+        if not self.agreed.openings or self.rows is None or self.rows.open is None:
+            raise LearningError(
+                f"{self.name} opens no row: none was agreed to be opened, or none is registered here",
+                hint="attestation.openings of the terms says how many are",
+            )
+        return answer(challenge, manifest, self.agreed.openings, self.rows.open)
 
     def panel(self, state: ModelState, round_number: int) -> Samples:
         """The class-balanced panel that it draws from its generator."""
@@ -154,8 +173,14 @@ class Member:
         """
         return memorization(synthetic, self.own, reference)
 
-    def check(self, assignment: Assignment) -> None:
-        """LearningError when the assignment is more than it registered, or negative."""
+    def check(self, assignment: Assignment, challenge: str | None = None) -> None:
+        """LearningError when the assignment is more than it registered, or negative, or the challenge not as agreed."""
+        if (challenge is None) != (not self.agreed.openings):
+            raise LearningError(
+                f"{self.name} agreed to open {self.agreed.openings} rows a round, and its order "
+                f"{'commits to no draw of them' if challenge is None else 'commits to a draw'}",
+                hint="rows are drawn by a nonce whose hash goes out with the orders, where the terms agree on openings",
+            )
         if not (0 <= assignment.data <= self.registered and assignment.raw >= 0):
             raise LearningError(
                 f"{self.name} cannot use {assignment.data} real and {assignment.raw} synthetic samples: it "
@@ -195,6 +220,7 @@ class Member:
         synthetic: Samples,
         result: LocalResult,
         variate: Variate | None,
+        challenge: str | None = None,
     ) -> Bundle:
         """The signed evidence of a round, for the ``chosen`` of its samples and what came of training."""
         sealed: tuple[str, ...] = ()
@@ -222,6 +248,7 @@ class Member:
             training=log,
             control_variate=None if variate is None else variate.state.digest(),
             leaves=None if self.rows is None else bitmap(chosen, self.rows.training),
+            challenge=challenge,
         )
         return Bundle.signed(manifest, state, generator, synthetic, panel, lambda digest: sign(self.name, digest))
 
@@ -263,20 +290,22 @@ def train_members(
     progress: Progress | None = None,
     *,
     variates: Sequence[Variate],
+    challenge: str | None = None,
 ) -> list[Bundle]:
     """The signed bundle of each of ``members``, all of one agreement, from its model in ``bases``.
 
     The generator goes on training on the member's own real samples, then generates; the classifier trains on both, all
     of them stacked. ``sign``: a signature by name over a digest. ``variates``: what SCAFFOLD keeps of each, looked at
-    where it is agreed.
+    where it is agreed. ``challenge``: what the attester committed to, where rows are agreed to be opened.
 
     Raises
     ------
     LearningError
-        When an assignment exceeds the registered samples or is negative, or training diverges.
+        When an assignment exceeds the registered samples or is negative, training diverges, or ``challenge`` is not
+        there where it is agreed.
     """
     for member, assignment in zip(members, assignments, strict=True):
-        member.check(assignment)
+        member.check(assignment, challenge)
     if not members:
         return []
     agreed, models, count = members[0].agreed, members[0].models, len(members)
@@ -308,7 +337,7 @@ def train_members(
     advance = _counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
     for n, (member, variate) in enumerate(zip(members, corrections, strict=True)):
         made = chosen[n], generators[n], synthetic[n], results[n], variate
-        bundles.append(member.bundle(round_number, bases[n], terms_hash, sign, *made))
+        bundles.append(member.bundle(round_number, bases[n], terms_hash, sign, *made, challenge))
         advance()
     return bundles
 

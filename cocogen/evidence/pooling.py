@@ -7,14 +7,17 @@ Left out: the rules of aggregation themselves (:mod:`cocogen.learning.aggregatio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from cocogen.evidence.bundle import Bundle
+from cocogen.evidence.checks import Expectation
 from cocogen.evidence.measurement import Credit
 from cocogen.learning.aggregation.base import Aggregation
 from cocogen.learning.aggregation.server import newest
 from cocogen.learning.models.states import ModelState, SharedModel
+from cocogen.learning.training.scaffold import remembered
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "with_variates"]
 
 
 class Pool:
@@ -74,3 +77,23 @@ class Pool:
             n: loss(self.aggregate([m for m in self.members if m != n], self._bases[n]).classifier) - together
             for n in self.members
         }
+
+
+def with_variates(
+    aggregated: SharedModel,
+    accepted: Mapping[int, Bundle],
+    credit: Mapping[int, Credit],
+    expectations: Sequence[Expectation],
+) -> SharedModel:
+    """The aggregate with SCAFFOLD's shared control variate, unchanged where it is not agreed or nobody counts."""
+    if not any(credit[n].weight for n in accepted):
+        return aggregated
+    variates = []
+    for n, expected in enumerate(expectations):
+        if (variate := expected.variate) is None:
+            return aggregated
+        if n in accepted:
+            steps, rate = len(accepted[n].manifest.training.real), expected.schedule.learning_rate
+            variate = variate.renewed(expected.base, accepted[n].classifier, steps, rate, credit[n].weight)
+        variates.append(variate)
+    return replace(aggregated, server=remembered(variates, aggregated.server))

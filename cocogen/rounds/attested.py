@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocogen.errors import REASON_LIMIT, WorkspaceError
+from cocogen.errors import REASON_LIMIT, EvidenceRejected, WorkspaceError
 from cocogen.files import canonical_json, evidence_hash
 from cocogen.ledger import Contribution
 from cocogen.printable import shorten
@@ -42,6 +42,29 @@ class Attested:
     quality: tuple[float | None, ...]
     evaluation: dict[str, float]
     documents: tuple[dict[str, Any] | None, ...]
+
+    def signed(self, index: int, name: str, *, masks: bool) -> tuple[Contribution, bytes]:
+        """What an organization can hand in; ``masks``: its absence costs it nothing.
+
+        Raises
+        ------
+        WorkspaceError
+            It waits for the signature of the attester's owners.
+        EvidenceRejected
+            It did not count, or there was none.
+        """
+        contribution, signature = self.contributions[index], self.signatures[index]
+        if contribution is not None and signature is None:
+            raise WorkspaceError(
+                f"the contribution of {name} waits for the signature of the attester's owners",
+                hint="they sign the digest that `cocogen attest` shows; then `cocogen attest --signatures FILE`",
+            )
+        if contribution is None or signature is None:
+            reason = self.rejected.get(name, "no evidence was handed to the attester")
+            pays = "" if masks else ", and pays what `cocogen plan` says"
+            hint = f"without the attester's signature it is absent: it gets no model of the round{pays}"
+            raise EvidenceRejected(name, reason, hint=hint)
+        return contribution, signature
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; :meth:`from_dict` inverts."""

@@ -50,7 +50,7 @@ def handed_in(
     Raises
     ------
     WorkspaceError
-        The file that says why organizations have sent nothing is malformed.
+        There is nothing, or the file that says why organizations have sent nothing is malformed.
     """
     from cocogen.evidence.bundle import Bundle
 
@@ -82,6 +82,10 @@ def handed_in(
             rejected[path.stem] = f"its file holds evidence in the name of {bundle.organization}"
         elif (other := found[n]) is None or not is_signed(other, n):
             found[n] = bundle
+    if not any(bundle is not None for bundle in found) and not rejected:
+        raise WorkspaceError(
+            f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
+        )
     return found, rejected
 
 

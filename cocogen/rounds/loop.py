@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cocogen.errors import EvidenceRejected, WorkspaceError
+from cocogen.errors import WorkspaceError
 from cocogen.files import measured_quality
 from cocogen.ledger import Ledger, LedgerState, Receipt, RoundOutcome
 from cocogen.mechanisms import mechanism
@@ -35,9 +35,13 @@ from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
+    from cocogen.data.sources.base import Source
+    from cocogen.evidence.agreed import Agreed
     from cocogen.evidence.attester import Attester
+    from cocogen.evidence.challenge import Challenge
     from cocogen.evidence.local import Assignment, Local, SharedModel
     from cocogen.learning.training.scaffold import Variate
+    from cocogen.rounds.challenges import Challenges
     from cocogen.rounds.variates import VariateHistory
 
 __all__ = ["RoundLoop", "Work"]
@@ -51,13 +55,14 @@ class Work:
 
     ``bases``: the shared model that each starts from. ``assignments``: None for whoever takes no part or whose
     evidence is already there. ``variates``: where the terms say SCAFFOLD, what it keeps of each organization that has
-    an assignment; None where they do not.
+    an assignment; None where they do not. ``commitment``: where rows are opened, what the attester is bound to.
     """
 
     round: int
     bases: list[SharedModel]
     assignments: list[Assignment | None]
     variates: list[Variate] | None = None
+    commitment: str | None = None
 
 
 class RoundLoop:
@@ -97,7 +102,7 @@ class RoundLoop:
         from cocogen.evidence.local import Agreed, Local
 
         agreed = Agreed.of(self.resolved, self.split)
-        return Local(agreed, agreed.source(self._folders))
+        return Local(agreed, self._source_of(agreed))
 
     @cached_property
     def attester(self) -> Attester:
@@ -107,7 +112,16 @@ class RoundLoop:
         from cocogen.evidence.attester import Agreed, Attester
 
         agreed = Agreed.of(self.resolved, self.split)
-        return Attester(agreed, agreed.source(self._folders))
+        return Attester(agreed, self._source_of(agreed))
+
+    @cached_property
+    def challenges(self) -> Challenges | None:
+        """The files of the rows that members open; None where the terms say that none are."""
+        if not self.resolved.attestation.openings:
+            return None
+        from cocogen.rounds.challenges import Challenges
+
+        return Challenges(self.workspace, self.resolved)
 
     @cached_property
     def _variates(self) -> VariateHistory:
@@ -157,6 +171,8 @@ class RoundLoop:
         """Open the next round as soon as the agreed gap has passed (local clocks jump)."""
         state = self.ledger.state()
         self.deliver()  # whoever was killed, or is elsewhere, left it undone
+        if self.challenges is not None and state.phase == "idle":
+            self.challenges.commit(state.round + 1)
         if state.phase == "idle" and state.now < state.next_round_from:
             self.ledger.wait_until(state.next_round_from)
         return self.ledger.open_round()
@@ -174,7 +190,9 @@ class RoundLoop:
             if state.participants[n] and not self.workspace.bundle(number, names[n]).exists():
                 assignments[n] = Assignment(data=int(plan.profile.data[n]), raw=int(plan.profile.raw[n]))
         at_work = [n for n, assignment in enumerate(assignments) if assignment is not None]
-        return Work(number, self.history.base_models(number, at_work), assignments, self.variates(number, at_work))
+        bases, variates = self.history.base_models(number, at_work), self.variates(number, at_work)
+        commitment = None if self.challenges is None else self.challenges.committed(number)
+        return Work(number, bases, assignments, variates, commitment)
 
     def train(self, organizations: Sequence[int] | None = None) -> list[Path]:
         """Generate, train and write signed evidence of the running round, for all participants or those named.
@@ -191,6 +209,7 @@ class RoundLoop:
                 lambda name, digest: or_unsigned(partial(self.ledger.sign, name, digest)),
                 progress=self.progress,
                 variates=work.variates,
+                challenge=work.commitment,
             )
             for n, bundle in enumerate(bundles):
                 if bundle is not None:
@@ -203,20 +222,41 @@ class RoundLoop:
         """Store what came of training elsewhere: the bytes of bundles, unread, and why the others have sent none."""
         keep(self.workspace, self.resolved.names, number, evidence, absent)
 
+    def challenge(self, bundles: Sequence[Path] | None = None) -> Challenge | None:
+        """Draw the rows that are opened of the evidence that is in, once; None where the terms say that none are."""
+        if self.challenges is None:
+            return None
+        state = self._require_open("draw rows")
+        if not self.workspace.challenge(state.round).exists():
+            found, _ = handed_in(self.resolved, self.workspace, state, self.ledger.verify, bundles)
+            self.challenges.draw(state.round, found)
+        return self.challenges.drawn(state.round)
+
+    def answer(self, organizations: Sequence[int] | None = None) -> list[Path]:
+        """Write the rows that members open of the evidence that was asked about, or those named, as the members."""
+        number = self._require_open("open rows").round
+        if self.challenges is None:
+            return []
+        here = [member.rows for member in self.task.members].__getitem__ if "task" in self.__dict__ else None
+        return self.challenges.answer(number, here or self.challenges.rows(self._source_of), organizations)
+
+    def _source_of(self, agreed: Agreed) -> Source:
+        return agreed.source(self._folders)
+
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
         """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.
 
         Where the attester is a contract wallet the contributions stay unsigned (:mod:`cocogen.rounds.wallets`).
+        Where rows are opened they have been drawn (:meth:`challenge`), and those that came are deleted in the end.
         """
         state = self._require_open("attest")
         number = state.round
         if self.workspace.attested(number).exists():
             return self.history.attested(number)
         found, rejected = handed_in(self.resolved, self.workspace, state, self.ledger.verify, bundles)
-        if not any(bundle is not None for bundle in found) and not rejected:
-            raise WorkspaceError(
-                f"there is no evidence of round {number} to attest", hint="let the organizations run `cocogen train`"
-            )
+        opened = None
+        if self.challenges is not None:
+            opened, found, rejected = self.challenges.opened(number, found, rejected)
         evidence = self.attester.attest(
             number,
             self.history.base_models(number),
@@ -230,6 +270,7 @@ class RoundLoop:
             planned=self.plan(number, state.participants).profile.generated.tolist(),
             variates=self.variates(number),
             refused=rejected,
+            opened=opened,
         )
         contributions = evidence.contributions
         attested = Attested(
@@ -251,6 +292,8 @@ class RoundLoop:
                     bundle.save(self.workspace.bundle(number, bundle.organization))
         evidence.aggregated.save(self.workspace.model(number))
         self.workspace.write_json(self.workspace.attested(number), attested.to_dict())
+        if self.challenges is not None:
+            self.challenges.forget(number)
         return attested
 
     def submit(self, index: int, *, sender: int | None = None) -> Receipt:
@@ -258,18 +301,8 @@ class RoundLoop:
         return self._submit(self.history.attested(self._require_open("submit").round), index, sender)
 
     def _submit(self, attested: Attested, index: int, sender: int | None) -> Receipt:
-        contribution, signature = attested.contributions[index], attested.signatures[index]
         name = self.resolved.names[index]
-        if contribution is not None and signature is None:
-            raise WorkspaceError(
-                f"the contribution of {name} waits for the signature of the attester's owners",
-                hint="they sign the digest that `cocogen attest` shows; then `cocogen attest --signatures FILE`",
-            )
-        if contribution is None or signature is None:
-            reason = attested.rejected.get(name, "no evidence was handed to the attester")
-            pays = "" if self.resolved.masks else ", and pays what `cocogen plan` says"
-            hint = f"without the attester's signature it is absent: it gets no model of the round{pays}"
-            raise EvidenceRejected(name, reason, hint=hint)
+        contribution, signature = attested.signed(index, name, masks=self.resolved.masks)
         if not self.ledger.is_attested(index, contribution, signature):
             raise WorkspaceError(
                 f"{self.workspace.attested(attested.round)}: the attester has not signed the contribution of {name}",
@@ -305,19 +338,25 @@ class RoundLoop:
         """Bring the running round to its end, opening one when none is running."""
         if self.begin():
             self.train()
+            self.challenge()
+            self.answer()
         return self.finish()
 
     def begin(self) -> bool:
         """Open a round unless one is running; whether there is still time to hand in contributions."""
         if self.ledger.state().phase == "idle":
             self.open()
-        return self._accepts(self.ledger.state())
+        state = self.ledger.state()
+        if self.challenges is not None and self._accepts(state):  # somebody else may have opened the round
+            self.challenges.commit(state.round)
+        return self._accepts(state)
 
     def finish(self) -> RoundReport:
         """Attest, submit, record and settle the running round with whatever evidence is there."""
         state = self.ledger.state()
         number = state.round
         if self._accepts(state):
+            self.challenge()
             attested = self.attest()
             submitted = self.ledger.state().submitted
             for n, contribution in enumerate(attested.contributions):

@@ -14,6 +14,10 @@
         plan.json             what everyone should contribute, with its certificate
         NAME.bundle           an organization's signed evidence
         absent.json           why organizations that train on nodes of their own have sent none
+        nonce                 by which rows will be drawn, where openings are agreed: the attester's, for nobody else
+        commitment            its SHA-256, which goes out with the orders
+        challenge.json        the nonce, and of which bundles rows are opened, once these are in
+        NAME.opening          the rows that an organization opened, until they are attested: for the attester alone
         attested.json         contributions that the attester signed, refusals, measured qualities
         model.npz             the aggregated model of the round, which only the attester has
         dispute-DIGEST        a reason for which the round was disputed, named after its SHA-256
@@ -92,6 +96,20 @@ class Workspace:
 
     def absent(self, number: int) -> Path:
         return self.round(number) / "absent.json"
+
+    def nonce(self, number: int) -> Path:
+        """By which rows of the round will be drawn; only the attester has it."""
+        return self.round(number) / "nonce"
+
+    def commitment(self, number: int) -> Path:
+        return self.round(number) / "commitment"
+
+    def challenge(self, number: int) -> Path:
+        return self.round(number) / "challenge.json"
+
+    def opening(self, number: int, name: str) -> Path:
+        """The rows that an organization opened to the attester."""
+        return self.round(number) / f"{name}.opening"
 
     def reason(self, number: int, digest: bytes) -> Path:
         return self.round(number) / f"dispute-{digest.hex()[:16]}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.data.own.leaves import Opening
 from cocogen.data.samples import Samples
 
 __all__ = ["RegisteredRows", "Reserved", "Source"]
@@ -20,15 +22,18 @@ class Reserved(NamedTuple):
     test: Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RegisteredRows:
     """What an organization registered of its own data, as far as whoever asks may know it.
 
     ``training``: leaves 0 to ``training`` - 1 of its tree are the rows that it may train on, in the order of its
-    samples; those after them it never trains on.
+    samples; those after them it never trains on. ``leaves``: (n, 32) uint8, all of them; for the attester, None for
+    everybody else. ``open``: what opens a leaf by its number; for the member itself, None for everybody else.
     """
 
     training: int
+    leaves: NDArray[np.uint8] | None = None
+    open: Callable[[int], Opening] | None = None
 
 
 class Source(Protocol):

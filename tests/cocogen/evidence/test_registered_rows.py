@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cocogen.data.samples import Samples
-from cocogen.data.sources.base import RegisteredRows, Reserved, Source
+from cocogen.data.sources.base import Source
 from cocogen.errors import DatasetError, LearningError
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.leaves import bitmap, used
 from cocogen.evidence.local import Assignment, Local
 from cocogen.evidence.member import Member
 from cocogen.terms.sections import Privacy
+from tests.cocogen.evidence.own import OwnRows
 
 NAME, N = "harbor", 1
 TERMS = bytes(range(32))
 DATA = (90, 41, 40, 20)
-
-
-@dataclass(frozen=True)
-class Registered:
-    """The samples of ``source``, as if each organization had registered its own."""
-
-    source: Source
-    surplus: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.source.shape
-
-    @property
-    def counts(self) -> np.ndarray:
-        return self.source.counts
-
-    def of_member(self, n: int) -> Samples:
-        return self.source.of_member(n)
-
-    def registered(self, n: int) -> RegisteredRows:
-        return RegisteredRows(int(self.counts[n].sum()) + self.surplus)
-
-    def of_attester(self) -> Reserved:
-        return self.source.of_attester()
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +29,7 @@ def source(scene) -> Source:
 @pytest.fixture(scope="module")
 def own(scene, source, signer):
     """The scene's round, played by members who registered their rows; harbor uses 41 of its 60."""
-    task = Local(scene.task.agreed, Registered(source))
+    task = Local(scene.task.agreed, OwnRows(source))
     assignments = [Assignment(data, 24) for data in DATA]
     bundles = task.train(1, scene.shared, assignments, TERMS, signer)
     return replace(scene, task=task, bundles=list(bundles))
@@ -131,12 +106,12 @@ def test_registered_rows_do_not_count_where_none_are(scene, forge) -> None:
 
 def test_a_member_whose_samples_are_not_as_many_as_it_registered_is_told(scene, source) -> None:
     with pytest.raises(DatasetError, match="harbor has 60 samples to train on, but registered 61"):
-        Member(scene.task.agreed, Registered(source, surplus=1), N)
+        Member(scene.task.agreed, OwnRows(source, surplus=1), N)
 
 
 def test_noise_on_updates_of_own_data_needs_a_secret(scene, source) -> None:
     privacy = Privacy(clip=1.0, noise_multiplier=1.0, delta=1e-5)
     agreed = replace(scene.task.agreed, learning=scene.task.agreed.learning.model_copy(update={"privacy": privacy}))
     with pytest.raises(LearningError, match="noise on the updates of harbor would follow from the public seed"):
-        Member(agreed, Registered(source), N)
-    assert Member(agreed, Registered(source), N, salt=b"secret").rows == RegisteredRows(60)
+        Member(agreed, OwnRows(source), N)
+    assert Member(agreed, OwnRows(source), N, salt=b"secret").rows.training == 60
