@@ -17,31 +17,38 @@ from cocogen.files import parse_toml, read_bounded
 __all__ = ["field_problems", "read_terms", "validate_terms"]
 
 _MAXIMUM_FILE_BYTES = 1_000_000
+_SEE = "see examples/clinics.toml for a complete terms file"
+_CORRECT = "correct these fields; see examples/clinics.toml and docs/terms.md for their meaning"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_terms(path: str | Path) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of a TOML file and what they say; ConfigurationError naming the file when it is none."""
+def read_terms(path: str | Path, *, hint: str = _SEE) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a TOML file and what they say; ConfigurationError naming the file when it is none, with ``hint``."""
     file = Path(path)
     source = _read(file)
     try:
         return source, parse_toml(source.decode("utf-8"))
     except ValueError as error:
-        raise ConfigurationError(
-            f"not a TOML file: {error}", file=str(file), hint="see examples/clinics.toml for a complete terms file"
-        ) from error
+        raise ConfigurationError(f"not a TOML file: {error}", file=str(file), hint=hint) from error
 
 
-def validate_terms(model: type[Model], document: Mapping[str, Any], path: str | Path) -> Model:
+def validate_terms(
+    model: type[Model],
+    document: Mapping[str, Any],
+    path: str | Path,
+    *,
+    message: str = "the terms are not valid:",
+    hint: str = _CORRECT,
+) -> Model:
     """Validate a document; ConfigurationError naming every field at fault, its value and its valid range."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
         raise ConfigurationError(
-            "the terms are not valid:",
+            message,
             file=str(path),
             problems=field_problems(error),
-            hint="correct these fields; see examples/clinics.toml and docs/terms.md for their meaning",
+            hint=hint,
         ) from error
 
 
@@ -52,7 +59,7 @@ def _read(file: Path) -> bytes:
         raise ConfigurationError(
             f"cannot be read: {getattr(error, 'strerror', None) or error}",
             file=str(file),
-            hint="name an existing terms file (TOML) of at most a megabyte",
+            hint="name an existing file (TOML) of at most a megabyte",
         ) from error
 
 

@@ -24,7 +24,7 @@ from cocogen.errors import DatasetError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["read_image_folder"]
+__all__ = ["entries", "opened", "read_image_folder"]
 
 # Pillow logs what it thinks of damaged files; without a handler Python would print that on stderr beside our error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -61,7 +61,7 @@ def read_image_folder(folder: Path) -> Dataset:
         When there are fewer than two classes, a class is empty, a file is no image of these formats or says something
         of itself that is not read, or images differ in size.
     """
-    folders = _entries(folder, Path.is_dir)
+    folders = entries(folder, Path.is_dir)
     if len(folders) < 2:
         raise DatasetError(
             f"{folder} has {len(folders)} sub-folders, but needs one for each of at least two classes",
@@ -70,7 +70,7 @@ def read_image_folder(folder: Path) -> Dataset:
     files: list[Path] = []
     labels: list[int] = []
     for label, own in enumerate(folders):
-        found = _entries(own, Path.is_file)
+        found = entries(own, Path.is_file)
         if not found:
             raise DatasetError(f"{own} holds no image", hint="put images into it, or remove it")
         files += found
@@ -79,7 +79,7 @@ def read_image_folder(folder: Path) -> Dataset:
     features = np.empty((len(files), channels * math.prod(size)), dtype=np.uint8)
     shape: tuple[int, ...] = ()
     for row, file in enumerate(files):
-        with _opened(file) as image:
+        with opened(file) as image:
             pixels = read_pixels(file, image, channels)
         shape = shape or pixels.shape
         _check_size(file, pixels.shape[:0:-1], files[0], shape[:0:-1])
@@ -93,7 +93,8 @@ def read_image_folder(folder: Path) -> Dataset:
     )
 
 
-def _entries(folder: Path, kind: Callable[[Path], bool]) -> list[Path]:
+def entries(folder: Path, kind: Callable[[Path], bool]) -> list[Path]:
+    """What a folder holds of a kind, by name, without what is hidden; DatasetError when it cannot be read."""
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and kind(path))
     except OSError as error:
@@ -104,7 +105,7 @@ def _common(files: list[Path]) -> tuple[int, tuple[int, int]]:
     """Channels and size of all files, from their headers; which side is the width, only the pixels show."""
     colour, common, first = False, (0, 0), files[0]
     for file in files:
-        with _opened(file) as image:
+        with opened(file) as image:
             size = image.size
             colour |= is_colour(file, image)
         common = size if file is first else common
@@ -133,7 +134,7 @@ def _check_size(file: Path, size: tuple[int, ...], first: Path, common: tuple[in
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def opened(file: Path) -> Iterator[Image.Image]:
     """The image, whose pixels are decoded inside the block; what Pillow raises there is a DatasetError too."""
     try:
         from PIL import Image
