@@ -280,7 +280,7 @@ class _Reading:
         ]
 
     def _numbered_groups(self) -> tuple[NDArray[np.int64] | None, list[SiteError]]:
-        """Groups numbered by their first row."""
+        """Groups numbered in the order of their names, as text: the same however a file writes them."""
         if not self._groups:
             return None, []
         texts = polars().concat(self._groups)
