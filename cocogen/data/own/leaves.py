@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +47,11 @@ def salt(secret: bytes, index: int) -> bytes:
     return hmac.digest(secret, index.to_bytes(_INDEX, "big"), "sha256")
 
 
-def leaf_digests(secret: bytes, rows: Rows) -> NDArray[np.uint8]:
-    """All leaves, (n, 32) uint8; ValueError where the secret has not 32 bytes, or a row no label."""
+def leaf_digests(secret: bytes, rows: Rows, advance: Callable[[int], None] | None = None) -> NDArray[np.uint8]:
+    """All leaves, (n, 32) uint8; ``advance`` hears how many there are so far.
+
+    ValueError where the secret has not 32 bytes, or a row no label.
+    """
     if len(secret) != SECRET_BYTES or (len(rows) and int(rows.labels.min()) < 0):
         raise ValueError(f"a secret of {len(secret)} bytes, not {SECRET_BYTES}, or a row without a label")
     # HMAC by hand, from two states that are copied: four times as fast as calling it for each of two million indices.
@@ -63,6 +67,8 @@ def leaf_digests(secret: bytes, rows: Rows) -> NDArray[np.uint8]:
         salts = _digests(outer, inside)
         labels = cells.labels.astype(">u4").view(np.uint8).reshape(count, _LABEL)
         leaves[start:stop] = _digests(_OF_LEAF, np.concatenate([indices, salts, row, labels], axis=1))
+        if advance is not None:
+            advance(stop)
     return leaves
 
 
