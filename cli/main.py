@@ -41,6 +41,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Organization": {
         "deposit": ("cli.organization:deposit", "Accept the terms and add to the bond."),
+        "node": ("cli.node:node", "Take part in the rounds from this machine."),
         "plan": ("cli.organization:plan", "What to contribute this round, and what it earns."),
         "train": ("cli.organization:train", "Generate, train and write signed evidence."),
         "submit": ("cli.organization:submit", "Hand in an attested contribution."),

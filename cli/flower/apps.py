@@ -1,19 +1,19 @@
-"""Inside Flower's processes: the organization's agreement and key on a node, ledger and rounds on the server.
+"""The organization's agreement and key for a node, ledger and rounds for the server that Flower starts.
 
-Both find their files as every command does: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS, COCOGEN_PASSWORD_FILE,
-COCOGEN_PASSWORD and COCOGEN_DATA. A node needs ``resolved.json`` and ``deployment.json`` in its workspace, and no
-ledger: it signs for the chain and the contract that the record names. Left out: the processes
-(:mod:`cli.flower.runtime`).
+The server finds its files as every command does, in the environment: COCOGEN_WORKSPACE, COCOGEN_LEDGER, COCOGEN_KEYS,
+COCOGEN_PASSWORD_FILE, COCOGEN_PASSWORD and COCOGEN_DATA. A node needs ``resolved.json`` and ``deployment.json`` in its
+workspace, and no ledger: it signs for the chain and the contract that the record names. Left out: the processes
+(:mod:`cli.flower.runtime`, :mod:`cli.flower.supernode`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.output import note
 from cli.request import Request
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from cocogen.flower.node import Node
     from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["open_node", "outcome_file", "request_from_environment", "serve"]
+__all__ = ["OpenMember", "open_node", "outcome_file", "rehearsing", "request_from_environment", "serve"]
+
+OpenMember = Callable[["ResolvedTerms", int, Callable[[], bytes]], "Member"]
+"""Opens the samples of organization n of the agreement; the last argument makes the secret that privacy needs."""
 
 
 def outcome_file(workspace: Workspace) -> Path:
@@ -46,8 +49,8 @@ def request_from_environment() -> Request:
     return Request(config=None, as_json=False, password_file=os.environ.get("COCOGEN_PASSWORD_FILE"), **variables)
 
 
-def open_node(configuration: Mapping[str, Any]) -> Node:
-    """The node of the organization that a SuperNode was started for with ``--node-config 'organization="NAME"'``.
+def open_node(request: Request, organization: str, open_member: OpenMember | None = None) -> Node:
+    """The node of an organization; ``open_member`` opens its samples, by default its part of the terms' data set.
 
     Raises
     ------
@@ -64,14 +67,12 @@ def open_node(configuration: Mapping[str, Any]) -> Node:
     from cocogen.flower.orders import AnsweredOrders
     from cocogen.operations.deployment import load_deployment
 
-    request = request_from_environment()
     workspace = request.find_workspace()
     resolved, deployment = load_resolved(workspace), load_deployment(workspace.deployment)
-    name = configuration.get("organization")
-    if name not in resolved.names:
+    if organization not in resolved.names:
         raise ConfigurationError(
-            f"this node was started for {name!r}, which is none of {', '.join(resolved.names)}",
-            hint="start it with --node-config 'organization=\"NAME\"'",
+            f"this node was started for {organization!r}, which is none of {', '.join(resolved.names)}",
+            hint="name the organization with -o NAME",
         )
     recorded = bytes.fromhex(deployment.terms_hash.removeprefix("0x"))
     terms_hash = encode(resolved.settlement_terms()).hashed_as(recorded).terms_hash
@@ -80,30 +81,25 @@ def open_node(configuration: Mapping[str, Any]) -> Node:
             f"{workspace.deployment} records the terms {deployment.terms_hash}, not those of {workspace.resolved}",
             hint="take both files from the operator, and read the terms before you agree to them",
         )
-    n = resolved.names.index(name)
+    n = resolved.names.index(organization)
     local = not is_url(str(deployment.details.get("ledger", "")))
     accounts = Accounts(resolved.consortium.seed, local=local, source=request.key_source(stated_addresses(resolved)))
     domain = Domain(deployment.chain_id, deployment.address)
 
     def signed(digest: bytes) -> bytes:
-        key = accounts.signer(name, resolved.organization[n].address).key
+        key = accounts.signer(organization, resolved.organization[n].address).key
         return sign(domain.evidence_digest(digest), bytes(key))
 
+    folders = deployed_folders(deployment, workspace, request.data_dir)
     consortium = hashlib.sha256(domain.separator + terms_hash).hexdigest()[:16]
     return Node(
-        organization=name,
+        organization=organization,
         terms_hash=terms_hash,
         rounds=resolved.consortium.rounds,
         maximum=resolved.organization[n].generation_maximum,
         orders=AnsweredOrders(workspace.root / "flower-orders" / consortium),
         sign=signed,
-        member=partial(
-            _member,
-            resolved,
-            n,
-            deployed_folders(deployment, workspace, request.data_dir),
-            partial(_salt, terms_hash, signed),
-        ),
+        member=partial(open_member or rehearsing(folders), resolved, n, partial(_salt, terms_hash, signed)),
     )
 
 
@@ -118,13 +114,21 @@ def _salt(terms_hash: bytes, sign: Callable[[bytes], bytes]) -> bytes:
     return hashlib.sha256(b"CoCoGen salt" + signature).digest()
 
 
-def _member(resolved: ResolvedTerms, n: int, folders: DataFolders, salt: Callable[[], bytes]) -> Member:
-    from cocogen.evidence.member import Agreed, Member
+def rehearsing(folders: DataFolders) -> OpenMember:
+    """Opens an organization's part of a data set that everybody has: loaded once, then kept."""
+    kept: list[Member] = []
 
-    agreed = Agreed.of(resolved)
-    # The public salt gives the very bundles of local runs; noise must not follow from it.
-    secret = salt() if resolved.learning.privacy else None
-    return Member(agreed, agreed.source(folders), n, salt=secret)
+    def opened(resolved: ResolvedTerms, n: int, salt: Callable[[], bytes]) -> Member:
+        from cocogen.evidence.member import Agreed, Member
+
+        if not kept:
+            agreed = Agreed.of(resolved)
+            # The public salt gives the very bundles of local runs; noise must not follow from it.
+            secret = salt() if resolved.learning.privacy else None
+            kept.append(Member(agreed, agreed.source(folders), n, salt=secret))
+        return kept[0]
+
+    return opened
 
 
 def serve(grid: Grid, context: Context) -> None:

@@ -7,19 +7,19 @@ All are processes of their own that end with this one (:mod:`.guardian`). Their 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.flower import processes
 from cli.flower.apps import outcome_file
+from cli.flower.processes import HOST, free_port, guarded
 from cli.output import note
 from cocogen.errors import ConfigurationError, LearningError
 from cocogen.terms.metrics import metric_field, metric_words
@@ -34,7 +34,6 @@ __all__ = ["PROJECT", "check_ready", "play"]
 PROJECT = Path(__file__).parent / "project"
 """The Flower app: `flwr run` sends it to all nodes."""
 
-_HOST = "127.0.0.1"
 _START = 120.0
 """Seconds that the SuperLink has to answer; its first import is slow."""
 _LOOK = 0.5
@@ -54,11 +53,7 @@ def check_ready(spec: str, deadline: float, window: int) -> None:
     from chain.open import EPHEMERAL
     from cocogen.flower.timing import longest_round
 
-    if importlib.util.find_spec("flwr") is None:
-        raise ConfigurationError(
-            "--runtime flower needs Flower, which is not installed",
-            hint="pip install 'cocogen[flower]', in a clone pip install -e '.[flower]'",
-        )
+    processes.require_flower("--runtime flower")
     if spec in EPHEMERAL:
         raise ConfigurationError(
             f"the ledger {spec} ends with the process that opened it, and Flower's server is another one",
@@ -88,10 +83,10 @@ def play(request: Request, workspace: Workspace, ledger: str, rounds: int, deadl
     outcome.unlink(missing_ok=True)
     done = _attested(workspace, rounds)
     names, metric = _agreed(workspace)
-    environment = _environment(request, workspace, home / "home", ledger)
+    environment = processes.environment(request, workspace, home / "home", ledger)
     with contextlib.ExitStack() as stack:
         link, address = _superlink(stack, home, environment)
-        nodes = {name: _supernode(stack, home, environment, name, address) for name in names}
+        nodes = {name: _node(stack, home, environment, name, address) for name in names}
         connection = f'[superlink]\ndefault = "local"\n[superlink.local]\naddress = "{address}"\ninsecure = true\n'
         (home / "home" / "config.toml").write_text(connection, encoding="utf-8")
         settings = f"deadline={float(deadline)} patience={_patience(deadline)}"
@@ -147,82 +142,33 @@ def _agreed(workspace: Workspace) -> tuple[tuple[str, ...], str]:
     return resolved.names, resolved.learning.metric
 
 
-def _programs() -> str:
-    """The folder of Flower's programs, which start each other by name."""
-    return str(Path(sys.executable).parent)
-
-
-def _environment(request: Request, workspace: Workspace, home: Path, ledger: str) -> dict[str, str]:
-    """What Flower's processes find: its programs, the very code of this process, and our options."""
-    root = str(Path(__file__).parents[2])
-    added = {
-        "PATH": os.pathsep.join([_programs(), os.environ.get("PATH", "")]),
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "FLWR_HOME": str(home),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "COCOGEN_WORKSPACE": str(workspace.root.resolve()),
-        "COCOGEN_LEDGER": ledger,
-        "COCOGEN_KEYS": request.keys,
-        "COCOGEN_PASSWORD_FILE": request.password_file,
-        "COCOGEN_DATA": request.data_dir or os.environ.get("COCOGEN_DATA"),
-    }
-    absolute = {"COCOGEN_KEYS", "COCOGEN_PASSWORD_FILE", "COCOGEN_DATA"}
-    return os.environ | {
-        name: str(Path(value).resolve()) if name in absolute else value for name, value in added.items() if value
-    }
-
-
 def _superlink(
     stack: contextlib.ExitStack, home: Path, environment: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], str]:
-    port = _free_port()
-    command = ["flower-superlink", "--insecure", "--host", _HOST, "--port", str(port)]
+    port = free_port()
+    command = ["flower-superlink", "--insecure", "--host", HOST, "--port", str(port)]
     command += ["--disable-runtime-dependency-installation"]
-    process = stack.enter_context(_guarded(command, home / "superlink.log", environment))
+    process = stack.enter_context(guarded(command, home / "superlink.log", environment))
     until = time.monotonic() + _START
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection((_HOST, port), timeout=1):
-            return process, f"{_HOST}:{port}"
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return process, f"{HOST}:{port}"
         time.sleep(_LOOK)
     raise _failure(home, "the SuperLink did not start")
 
 
-def _supernode(
-    stack: contextlib.ExitStack, home: Path, environment: Mapping[str, str], name: str, address: str
+def _node(
+    stack: contextlib.ExitStack, home: Path, variables: Mapping[str, str], name: str, address: str
 ) -> subprocess.Popen[bytes]:
-    command = ["flower-supernode", "--insecure", "--superlink", address, "--host", _HOST, "--port", str(_free_port())]
-    command += ["--node-config", f'organization="{name}"']
-    return stack.enter_context(_guarded(command, home / f"{name}.log", environment))
-
-
-@contextlib.contextmanager
-def _guarded(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    program = shutil.which(command[0], path=environment["PATH"])
-    if program is None:
-        raise LearningError(
-            f"{command[0]} is not on PATH", hint="install the extra again: pip install 'cocogen[flower]'"
-        )
-    guardian = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py")), str(os.getpid())]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*guardian, program, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=dict(environment),
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+    """An organization's node: its long-lived process, which starts the SuperNode."""
+    command = [sys.executable, "-m", "cli", "node", "-o", name, "--superlink", address]
+    return stack.enter_context(guarded(command, home / f"{name}.log", variables))
 
 
 def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
     """One command of Flower's own command line, which answers in JSON."""
     done = subprocess.run(
-        [f"{_programs()}/flwr", *arguments, "--format", "json"],
+        [f"{processes.programs()}/flwr", *arguments, "--format", "json"],
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -244,7 +190,7 @@ def _ask(environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
 def _keep_log(environment: Mapping[str, str], run: str, home: Path) -> None:
     with (home / "server.log").open("wb") as output:
         subprocess.run(
-            [f"{_programs()}/flwr", "log", run, "local", "--show"],
+            [f"{processes.programs()}/flwr", "log", run, "local", "--show"],
             env=dict(environment),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -255,10 +201,3 @@ def _keep_log(environment: Mapping[str, str], run: str, home: Path) -> None:
 
 def _failure(home: Path, what: str) -> LearningError:
     return LearningError(f"Flower: {what}", hint=f"its logs are in {home}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,20 +1,21 @@
-"""An organization's node: the ClientApp that trains on the organization's own samples and signs what came of it.
+"""An organization's node: it trains on the organization's own samples and signs what came of it.
 
 The node believes nothing that the server says about the agreement: terms hash, organization and key are its own, and
-so are the rounds, the layout of the models and the bound on what it generates. Flower starts a fresh process for every
-message; between them a node keeps only which orders it has answered (:mod:`.orders`), all draws derive from the agreed
-seed. Left out: where a member's key and agreement come from (``cli.flower.apps``).
+so are the rounds, the layout of the models and the bound on what it generates. It lives in a process of its own
+(:mod:`.service`), whatever Flower starts; that may be killed at any time: on disk are the orders that it has answered
+and the evidence (:mod:`.orders`), all draws derive from the agreed seed. Left out: where a member's key and agreement
+come from (``cli.flower.apps``).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from flwr.app import Context, Message
-from flwr.clientapp import ClientApp
+from flwr.app import MessageType, RecordDict
 
 from cocogen.errors import CoCoGenError, LearningError
 from cocogen.flower.messages import Identity, Order, bytes_of_bundle, evidence, identity_digest, read_order, refusal
@@ -23,9 +24,9 @@ from cocogen.flower.orders import AnsweredOrders
 if TYPE_CHECKING:
     from cocogen.evidence.member import Member
 
-__all__ = ["Node", "client_app"]
+__all__ = ["Node"]
 
-_LOG = logging.getLogger("flwr")
+_LOG = logging.getLogger("cocogen.node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,38 @@ class Node:
     orders: AnsweredOrders
     sign: Callable[[bytes], bytes]
     member: Callable[[], Member]
+    _one: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def answer(self, kind: str, run: int, number: int, content: RecordDict) -> RecordDict:
+        """What it answers to a message of type ``kind``, as node ``number`` of Flower's ``run``.
+
+        Raises
+        ------
+        LearningError
+            There is no such question. What goes wrong with an order is an answer, a refusal.
+        CoCoGenError
+            Its key is not in reach.
+        """
+        if kind == MessageType.QUERY:
+            return Identity(self.organization, self.sign(identity_digest(self.terms_hash, run, number))).content()
+        if kind == MessageType.TRAIN:
+            return self._trained(content)
+        raise LearningError(f"a node answers no {kind}")
+
+    def _trained(self, content: RecordDict) -> RecordDict:
+        try:
+            with self._one:
+                order = read_order(content)
+                _LOG.info("round %d: training on %d samples", order.round, order.assignment.data)
+                sent = self.train(order)
+                _LOG.info("round %d: evidence of %s bytes is signed", order.round, f"{len(sent):,}")
+                return evidence(sent)
+        except CoCoGenError as error:
+            _LOG.warning("an order is refused: %s", error)
+            return refusal(str(error))
+        except Exception as error:  # whatever else the order or this machine made training raise stays in our log
+            _LOG.exception("this node cannot train")
+            return refusal(f"the node failed with {type(error).__name__}; its log says more")
 
     def train(self, order: Order) -> bytes:
         """The file of the signed evidence for ``order``.
@@ -86,31 +119,11 @@ class Node:
                     hint="server and nodes must have the same terms and the same version of cocogen",
                 )
         self.orders.accept(self.organization, order)
+        if (kept := self.orders.evidence(self.organization, order.round)) is not None:
+            return kept
         variate = Variate() if order.variate is None else Variate(order.variate)
-        return bytes_of_bundle(
+        sent = bytes_of_bundle(
             member.train(order.round, order.base, order.assignment, self.terms_hash, self.sign, variate=variate)
         )
-
-
-def client_app(open_node: Callable[[Mapping[str, Any]], Node]) -> ClientApp:
-    """The ClientApp of whoever ``open_node`` finds in a node's configuration."""
-    app = ClientApp()
-
-    @app.query()
-    def identify(message: Message, context: Context) -> Message:
-        node = open_node(context.node_config)
-        signature = node.sign(identity_digest(node.terms_hash, context.run_id, context.node_id))
-        return Message(Identity(node.organization, signature).content(), reply_to=message)
-
-    @app.train()
-    def train(message: Message, context: Context) -> Message:
-        try:
-            content = evidence(open_node(context.node_config).train(read_order(message.content)))
-        except CoCoGenError as error:
-            content = refusal(str(error))
-        except Exception as error:  # whatever else the order or this machine made training raise stays in our log
-            _LOG.exception("this node cannot train")
-            content = refusal(f"the node failed with {type(error).__name__}; its log says more")
-        return Message(content, reply_to=message)
-
-    return app
+        self.orders.keep(self.organization, order.round, sent)
+        return sent

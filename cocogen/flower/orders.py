@@ -1,4 +1,4 @@
-"""Which orders a node has answered: one per round, so that nobody learns more from a second, different one.
+"""Which orders a node has answered, and with what: one per round, so that nobody learns more from a second one.
 
 Two answers of one round that differ in a known way tell more than either: about the samples that were added, and
 under noise about the noise. Left out: whether an order is one that the terms allow (:mod:`.node`).
@@ -34,7 +34,8 @@ def order_digest(order: Order) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredOrders:
-    """The orders that nodes of one consortium have answered, in a file for each organization and round.
+    """The orders that nodes of one consortium have answered, in a file for each organization and round, and beside it
+    the evidence that was the answer.
 
     ``folder``: of this deployment alone; nodes of several organizations may share it.
     """
@@ -67,3 +68,23 @@ class AnsweredOrders:
                 f"{organization} has answered another order for round {order.round}",
                 hint=f"a second answer would tell more about its samples than was agreed; the first is in {path}",
             )
+
+    def keep(self, organization: str, number: int, evidence: bytes) -> None:
+        """Keep the ``evidence`` of round ``number``, so that the same order gets the same answer without training.
+
+        Raises
+        ------
+        WorkspaceError
+            The folder cannot be written.
+        """
+        write_atomically(self._evidence(organization, number), evidence)
+
+    def evidence(self, organization: str, number: int) -> bytes | None:
+        """What :meth:`keep` kept of round ``number``; None where there is nothing that can be read."""
+        try:
+            return self._evidence(organization, number).read_bytes()
+        except OSError:
+            return None
+
+    def _evidence(self, organization: str, number: int) -> Path:
+        return self.folder / f"{organization}-{number:04d}.bundle"

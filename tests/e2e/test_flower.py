@@ -46,18 +46,17 @@ sys.meta_path.insert(0, Spoiler())
 """
 
 
-def supernode(organization: str, workspace: Path) -> int:
-    """The process of an organization's SuperNode in the run of ``workspace``."""
+def node(organization: str, workspace: Path) -> int:
+    """The long-lived process of an organization in the run of ``workspace``."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             variables = (folder / "environ").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        is_node = any(part.endswith("flower-supernode") for part in command) and "guardian.py" not in " ".join(command)
-        if is_node and f'organization="{organization}"' in command and str(workspace) in variables:
+        if command[1:6] == ["-m", "cli", "node", "-o", organization] and str(workspace) in variables:
             return int(folder.name)
-    raise AssertionError(f"no SuperNode of {organization} is running")
+    raise AssertionError(f"no node of {organization} is running")
 
 
 def processes_of(workspace: Path) -> list[str]:
@@ -129,7 +128,7 @@ def test_rounds_settle_without_an_organization_that_sends_garbage_hangs_and_is_k
     try:
         wait_for((workspace / "rounds/0002/plan.json").exists, process, 500)
         time.sleep(2)
-        os.kill(supernode("harbor", workspace), signal.SIGKILL)
+        os.kill(node("harbor", workspace), signal.SIGKILL)
         assert process.wait(800) == 0, (tmp_path / "err").read_text()
     finally:
         process.terminate()

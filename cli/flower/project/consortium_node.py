@@ -1,6 +1,5 @@
-"""What runs beside a SuperNode: the organization's training."""
+"""What runs beside a SuperNode for each message: a relay to the organization's own process."""
 
-from cli.flower.apps import open_node
-from cocogen.flower.node import client_app
+from cocogen.flower.relay import over_socket, relay_app
 
-app = client_app(open_node)
+app = relay_app(over_socket)

@@ -14,7 +14,7 @@ pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip instal
 from chain.encoding.codec import encode
 from chain.encoding.signatures import Domain, verify
 from chain.errors.keys import DevelopmentKeyRefused
-from cli.flower.apps import open_node
+from cli.flower.apps import open_node, request_from_environment
 from cocogen.errors import ConfigurationError, DatasetError
 from cocogen.operations.deployment import load_deployment
 from cocogen.operations.session import load_resolved
@@ -44,8 +44,12 @@ def workspace(deployed, tmp_path, monkeypatch):
     return Workspace(tmp_path)
 
 
+def opened(organization):
+    return open_node(request_from_environment(), organization)
+
+
 def test_a_member_signs_as_the_ledger_expects(workspace):
-    node = open_node({"organization": "meadow"})
+    node = opened("meadow")
     resolved, deployment = load_resolved(workspace), load_deployment(workspace.deployment)
     domain = Domain(deployment.chain_id, deployment.address)
     digest = bytes(range(32))
@@ -72,30 +76,30 @@ def salts(monkeypatch):
 
 
 def test_without_privacy_salts_are_those_of_local_runs(workspace, salts):
-    open_node({"organization": "north"}).member()
+    opened("north").member()
     assert salts == [None]
 
 
 def test_under_privacy_the_salt_follows_from_the_organizations_key(workspace, salts, monkeypatch):
     agree_on_privacy(workspace)
     for name in ("north", "north", "harbor"):
-        open_node({"organization": name}).member()
+        opened(name).member()
     north, again, harbor = salts
     assert len(north) == 32
     assert north == again
     assert north != harbor
     monkeypatch.setattr("chain.keys.accounts.Accounts.signer", lambda *_: Account.from_key(b"\x07" * 32))
-    open_node({"organization": "north"}).member()
+    opened("north").member()
     assert salts[3] not in {north, harbor}
 
 
 def test_under_privacy_another_contract_has_another_salt_and_other_orders(workspace, salts):
     agree_on_privacy(workspace)
-    first = open_node({"organization": "north"})
+    first = opened("north")
     record = json.loads(workspace.deployment.read_text())
     record["chain_id"] += 1
     workspace.deployment.write_text(json.dumps(record))
-    second = open_node({"organization": "north"})
+    second = opened("north")
     first.member(), second.member()
     assert first.orders.folder.parent == second.orders.folder.parent == workspace.root / "flower-orders"
     assert first.orders != second.orders
@@ -109,13 +113,12 @@ def test_under_privacy_a_node_without_a_key_opens_no_member(workspace):
     record["details"]["ledger"] = "https://node.example.org"
     workspace.deployment.write_text(json.dumps(record))
     with pytest.raises(DevelopmentKeyRefused):
-        open_node({"organization": "north"}).member()
+        opened("north").member()
 
 
-@pytest.mark.parametrize("configuration", [{}, {"organization": "nobody"}, {"organization": 3}])
-def test_a_node_must_name_one_of_the_organizations(workspace, configuration):
-    with pytest.raises(ConfigurationError, match="which is none of north, harbor"):
-        open_node(configuration)
+def test_a_node_must_name_one_of_the_organizations(workspace):
+    with pytest.raises(ConfigurationError, match="for 'nobody', which is none of north, harbor"):
+        opened("nobody")
 
 
 def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
@@ -123,7 +126,7 @@ def test_a_node_does_not_open_terms_that_were_not_deployed(workspace):
     content["organization"][0]["generated_cap"] += 1
     workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     with pytest.raises(ConfigurationError, match="records the terms"):
-        open_node({"organization": "north"})
+        opened("north")
 
 
 def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
@@ -139,11 +142,11 @@ def test_a_node_reads_the_file_that_lies_beside_the_terms(workspace, tmp_path):
     workspace.resolved.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
     record["terms_hash"] = "0x" + encode(load_resolved(workspace).settlement_terms()).terms_hash.hex()
     workspace.deployment.write_text(json.dumps(record))
-    member = open_node({"organization": "north"}).member()
+    member = opened("north").member()
     assert (member.name, member.registered) == ("north", 105)
     (tmp_path / "terms" / "ours.npz").unlink()
     with pytest.raises(DatasetError, match=r"ours\.npz"):
-        open_node({"organization": "north"}).member()
+        opened("north").member()
 
 
 def test_on_a_real_chain_a_development_key_is_refused(workspace):
@@ -151,4 +154,4 @@ def test_on_a_real_chain_a_development_key_is_refused(workspace):
     record["details"]["ledger"] = "https://node.example.org"
     workspace.deployment.write_text(json.dumps(record))
     with pytest.raises(DevelopmentKeyRefused):
-        open_node({"organization": "north"}).sign(bytes(32))
+        opened("north").sign(bytes(32))

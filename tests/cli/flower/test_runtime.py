@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.flower import runtime
+from cli.flower import processes, runtime
 from cli.flower.apps import outcome_file, request_from_environment
 from cli.request import Request
 from cocogen.errors import ConfigurationError, LearningError
@@ -79,7 +79,7 @@ def play(tmp_path, monkeypatch):
         folder = programs(
             tmp_path / "bin", **{"flower_supernode": "import time; time.sleep(60)", "flwr": FLWR} | scripts
         )
-        monkeypatch.setattr(runtime, "_programs", lambda: folder)
+        monkeypatch.setattr(processes, "programs", lambda: folder)
         runtime.play(Request(None, None, None, False), workspace, "embedded", 1, 30.0, lambda *a: None)
         return workspace
 
@@ -157,7 +157,7 @@ def test_the_apps_find_their_files_as_every_command_does(monkeypatch, tmp_path):
     for name in ("COCOGEN_WORKSPACE", "COCOGEN_LEDGER", "COCOGEN_KEYS", "COCOGEN_PASSWORD_FILE"):
         monkeypatch.delenv(name, raising=False)
     assert request_from_environment() == Request(None, None, None, False)
-    environment = runtime._environment(
+    environment = processes.environment(
         Request(None, None, None, False, keys="keys", password_file="word"), Workspace(tmp_path), tmp_path, "embedded"
     )
     for name, value in environment.items():
@@ -174,7 +174,7 @@ def test_the_nodes_look_for_data_where_this_process_does(monkeypatch, tmp_path, 
     if variable:
         monkeypatch.setenv("COCOGEN_DATA", variable)
     request = Request(None, None, None, False, data_dir=option)
-    environment = runtime._environment(request, Workspace(tmp_path), tmp_path, "embedded")
+    environment = processes.environment(request, Workspace(tmp_path), tmp_path, "embedded")
     assert environment["COCOGEN_DATA"] == str(Path("data").resolve())
 
 

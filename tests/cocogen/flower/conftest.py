@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -16,9 +14,10 @@ from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
 from cocogen.evidence.member import Agreed, Member
-from cocogen.flower.node import Node, client_app
+from cocogen.flower.node import Node
 from cocogen.flower.orders import AnsweredOrders
 from cocogen.rounds.loop import RoundLoop
+from tests.cocogen.flower.direct import client_app
 
 RUN = 77
 
@@ -57,10 +56,6 @@ class LoopbackGrid:
             if isinstance(each, Exception):
                 raise each
         return [each for each in found if isinstance(each, Message)]
-
-
-def _known(node: Node, _configuration: Mapping[str, Any]) -> Node:
-    return node
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +102,7 @@ def make_grid(make_node):
     def make(loop: RoundLoop, **changes) -> LoopbackGrid:
         grid = LoopbackGrid()
         for n, name in enumerate(loop.resolved.names):
-            grid.nodes[100 + n] = client_app(partial(_known, make_node(loop, name, **changes)))
+            grid.nodes[100 + n] = client_app(make_node(loop, name, **changes))
         return grid
 
     return make

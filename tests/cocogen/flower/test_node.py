@@ -15,10 +15,11 @@ from cocogen.errors import LearningError, WorkspaceError
 from cocogen.evidence.member import Assignment
 from cocogen.flower import strategy as module
 from cocogen.flower.messages import Order, identity_digest, read_evidence, read_identity
-from cocogen.flower.node import Node, client_app
+from cocogen.flower.node import Node
 from cocogen.flower.orders import AnsweredOrders
 from cocogen.flower.strategy import SettledRounds
 from cocogen.learning.models.states import ModelState
+from tests.cocogen.flower.direct import client_app
 from tests.cocogen.reachable import arrays_of, rows_of
 
 RUN = 77
@@ -126,9 +127,8 @@ def test_a_node_that_cannot_note_an_order_does_not_train(opened, make_node, tmp_
 
 
 def ask(node, kind, content):
-    app = client_app(lambda configuration: node(configuration) if callable(node) else node)
     message = Message(content, dst_node_id=9, message_type=kind)
-    return app(message, Context(77, 9, {"organization": "north"}, RecordDict(), {}))
+    return client_app(node)(message, Context(77, 9, {}, RecordDict(), {}))
 
 
 def test_a_node_proves_whose_it_is(opened, make_node):
@@ -156,16 +156,6 @@ def test_an_error_that_nobody_expected_is_a_refusal_without_its_message(opened, 
     assert "row 17" not in caught.value.message
 
 
-def test_a_node_that_cannot_open_its_agreement_says_so(opened):
-    def fail(configuration):
-        assert configuration == {"organization": "north"}
-        raise WorkspaceError("resolved.json cannot be read")
-
-    reply = ask(fail, MessageType.TRAIN, order(opened, 0).content())
-    with pytest.raises(LearningError, match=r"resolved\.json cannot be read"):
-        read_evidence(reply.content)
-
-
 def test_a_node_holds_the_samples_of_its_own_member_and_no_others(make_loop, make_grid, quick_clinics, monkeypatch):
     """Counted when a round was trained: everything behind the node and its member, but the parameters of the models."""
     monkeypatch.setattr(module, "_PAUSE", 0.0)
@@ -180,7 +170,7 @@ def test_a_node_holds_the_samples_of_its_own_member_and_no_others(make_loop, mak
         opened = []
         watched = replace(node, member=lambda: opened.append(node.member()) or opened[0])
         sent = train(watched, asked)
-        here = arrays_of(node, opened[0], client_app(lambda _: node))
+        here = arrays_of(node, opened[0], client_app(node))
         held[node.organization] = rows_of(here, width) - rows_of(arrays_of(opened[0].models), width)
         return sent
 

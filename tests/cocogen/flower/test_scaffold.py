@@ -9,9 +9,9 @@ pytest.importorskip("flwr", reason="SKIPPED: Flower is not installed (pip instal
 from cocogen.evidence.bundle import Bundle
 from cocogen.flower import strategy as module
 from cocogen.flower.messages import read_order
-from cocogen.flower.node import client_app
 from cocogen.flower.strategy import SettledRounds
 from cocogen.learning.models.states import SharedModel
+from tests.cocogen.flower.direct import client_app
 
 RUN = 77
 
@@ -22,7 +22,7 @@ def test_nodes_give_the_same_rounds_as_this_process(scaffolding_clinics, make_gr
     expected = [here.play(), here.play()]
     grid, orders = make_grid(there), []
     for n, name in enumerate(there.resolved.names):
-        app = client_app(lambda _, name=name: make_node(there, name))
+        app = client_app(make_node(there, name))
 
         def node(message, context, app=app, n=n):
             if message.metadata.message_type == "train":

@@ -14,9 +14,9 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from cocogen.errors import LearningError
 from cocogen.flower import strategy as module
 from cocogen.flower.messages import Identity, evidence, read_order
-from cocogen.flower.node import client_app
 from cocogen.flower.strategy import SettledRounds, collect
 from cocogen.learning.models.states import SharedModel
+from tests.cocogen.flower.direct import client_app
 
 RUN = 77
 
@@ -229,8 +229,8 @@ def test_a_node_without_the_signature_of_its_organization_gets_no_work(make_loop
     grid = make_grid(loop)
     del grid.nodes[103]
     forged = make_node(loop, "hillside", sign=lambda digest: loop.ledger.sign("north", digest))
-    grid.nodes[300] = client_app(lambda _: forged)
-    grid.nodes[301] = client_app(lambda _: make_node(loop, "nobody", sign=lambda digest: b""))
+    grid.nodes[300] = client_app(forged)
+    grid.nodes[301] = client_app(make_node(loop, "nobody", sign=lambda digest: b""))
     (report,) = play(loop, grid)
     assert report.rejected == {"hillside": "no node of it is connected"}
     assert {node for kind, node in grid.sent if kind == "train"} == {100, 101, 102, 104, 105}

@@ -1,0 +1,92 @@
+"""``cocogen node``: an organization's own process, which has its samples and its key, and its connection to others."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from filelock import FileLock, Timeout
+
+from cli.flower.apps import open_node
+from cli.flower.processes import environment, require_flower
+from cli.flower.supernode import Connection, SuperNode
+from cli.options import common, organization_option
+from cli.output import announced, note
+from cocogen.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from cli.request import Request
+
+__all__ = ["node"]
+
+_LOOK = 0.5
+_Path = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(short_help="Take part in the rounds from this machine.")
+@organization_option("The organization whose node this is.")
+@click.option("--superlink", metavar="HOST:PORT", required=True, help="Where the coordinator's SuperLink listens.")
+@click.option(
+    "--root-certificates",
+    type=_Path,
+    metavar="FILE",
+    help="Authority that signed the SuperLink's certificate.  [default: those of the system; none on this machine]",
+)
+@click.option("--auth-key", type=_Path, metavar="FILE", help="This node's private key, where nodes are registered.")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of this node, closed to others.  [default: nodes/NAME in the workspace]",
+)
+@announced("opening the node")
+@common()
+def node(
+    request: Request,
+    organization: str,
+    superlink: str,
+    root_certificates: Path | None,
+    auth_key: Path | None,
+    state: Path | None,
+) -> None:
+    """Run the organization's node until it is stopped: it trains when the coordinator asks, and signs the evidence.
+
+    Samples and key stay in this process. What Flower starts beside it for every message hands the message on over a
+    socket that this user alone can open. A node that was stopped or killed goes on where it was: its answers are kept.
+    """
+    require_flower("cocogen node")
+    from cocogen.flower.service import served
+
+    _log()
+    workspace = request.find_workspace()
+    folder = (state or workspace.root / "nodes" / organization).resolve()
+    ours = open_node(request, organization)
+    connection = Connection(superlink, root_certificates, auth_key)
+    variables = environment(request, workspace, folder / "flower", request.ledger)
+    variables |= {"COCOGEN_NODE_SOCKET": str(folder / "socket")}
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        held = FileLock(folder / "lock", timeout=0).acquire()
+    except Timeout:
+        raise WorkspaceError(
+            f"a node of {organization} runs already in {folder}", hint="stop it, or name another folder with --state"
+        ) from None
+    supernode = SuperNode(organization, connection, variables)
+    with held, served(folder / "socket", organization, ours.answer), supernode:
+        samples = ours.member().registered
+        note(f"{organization} is there with {samples} samples; it waits for orders from {superlink}")
+        while True:
+            supernode.look()
+            time.sleep(_LOOK)
+
+
+def _log() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("cocogen.node")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
