@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cocogen.errors import LearningError
 
-__all__ = ["Linear", "lenet", "logistic", "mlp", "resnet18"]
+__all__ = ["Image", "Linear", "ResidualBlock", "lenet", "logistic", "mlp", "resnet18"]
 
 _LENET_SIDE = 16
 _RESNET_SIDE = 8
@@ -62,7 +62,7 @@ def lenet(shape: tuple[int, ...], classes: int) -> nn.Module:
     channels, height, width = _image("lenet", shape, _LENET_SIDE)
     rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
     return nn.Sequential(
-        _Image(shape),
+        Image(shape),
         nn.Conv2d(channels, 6, 5),
         nn.MaxPool2d(2),  # commutes with the rectifier, which then has a quarter of the work
         nn.ReLU(),
@@ -91,7 +91,7 @@ def resnet18(shape: tuple[int, ...], classes: int) -> nn.Module:
     blocks = [
         block
         for before, after, stride in stages
-        for block in (_ResidualBlock(before, after, stride), _ResidualBlock(after, after, 1))
+        for block in (ResidualBlock(before, after, stride), ResidualBlock(after, after, 1))
     ]
     return nn.Sequential(
         nn.Unflatten(-1, shape),
@@ -105,7 +105,7 @@ def resnet18(shape: tuple[int, ...], classes: int) -> nn.Module:
     )
 
 
-class _Image(nn.Module):
+class Image(nn.Module):
     """Flat features as images whose channels lie next to each other: on a CPU, torch pools those several at a time."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -118,7 +118,7 @@ class _Image(nn.Module):
         return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
