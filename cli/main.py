@@ -47,6 +47,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "submit": ("cli.organization:submit", "Hand in an attested contribution."),
         "withdraw": ("cli.organization:withdraw", "Take money out of the bond."),
         "exit": ("cli.organization:exit_", "Leave the consortium after this round."),
+        "model": ("cli.model:model", "Write the shared model to a file for other programs."),
     },
     "Attester, arbiter": {
         "attest": ("cli.attester:attest", "Verify evidence and sign contributions."),

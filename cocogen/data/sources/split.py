@@ -33,7 +33,8 @@ class SplitSource:
     ``folders``: where its files are. ``least``: samples of every class that the attester needs, in every test fold: a
     run that compares over all of them is not to end in the last. With the partition "feature-shift" the members'
     samples carry noise from the stream of each; test fold and holdout are clean. It keeps the whole set as it was read,
-    4nd bytes for n samples of d features, nd for images: whoever has taken its own lets it go.
+    4nd bytes for n samples of d features, nd for images: whoever has taken its own lets it go. ``classes``: their
+    names; ``scale``: by which all samples are standardized.
 
     Raises
     ------
@@ -63,12 +64,12 @@ class SplitSource:
             _check_holdouts(learning, labels, dataset.classes, streams, test_from, least)
         cut = _cut(learning, labels, streams, test_from)
         owned = [cut.pool[part] for part in _partition(learning, labels[cut.pool], organizations, streams)]
-        self.shape = dataset.shape
+        self.shape, self.classes = dataset.shape, dataset.classes
         self.counts = label_counts([labels[own] for own in owned], len(dataset.classes))
         self._features, self._used, self._labels = dataset.features, used, labels
         self._owned, self._cut = owned, cut
         self._learning, self._streams = learning, streams
-        self._scale = federated_scale((dataset.features[used[own]] for own in owned), dataset.shape)
+        self.scale = federated_scale((dataset.features[used[own]] for own in owned), dataset.shape)
 
     def of_member(self, n: int) -> Samples:
         """The own samples of organization ``n``."""
@@ -83,7 +84,7 @@ class SplitSource:
         return Reserved(holdout=self._samples(self._cut.holdout), test=self._samples(self._cut.test))
 
     def _samples(self, indices: NDArray[np.int64]) -> Samples:
-        return Samples(self._scale.apply(self._features[self._used[indices]]), self._labels[indices])
+        return Samples(self.scale.apply(self._features[self._used[indices]]), self._labels[indices])
 
 
 def _cut(
