@@ -22,7 +22,7 @@ class Holdings:
 
     ``own``: the samples of each organization. ``test``: seen by nobody in training. ``holdout``: the attester's.
     ``shape``: that of one sample, before it was flattened. ``counts``: (N, C), samples of each organization and class.
-    ``rows``: what each organization registered of its own data.
+    ``rows``: what each organization registered of its own data. ``patients``: what each never trains on.
     """
 
     own: tuple[Samples, ...]
@@ -31,6 +31,7 @@ class Holdings:
     shape: tuple[int, ...]
     counts: NDArray[np.int64]
     rows: tuple[RegisteredRows | None, ...]
+    patients: tuple[Samples | None, ...]
 
     @classmethod
     def of(cls, source: Source) -> Holdings:
@@ -38,11 +39,16 @@ class Holdings:
         reserved, counts = source.of_attester(), source.counts
         own = tuple(source.of_member(n) for n in range(len(counts)))
         rows = tuple(source.registered(n) for n in range(len(counts)))
-        return cls(own, reserved.test, reserved.holdout, source.shape, counts, rows)
+        patients = tuple(source.own_patients(n) for n in range(len(counts)))
+        return cls(own, reserved.test, reserved.holdout, source.shape, counts, rows, patients)
 
     def of_member(self, n: int) -> Samples:
         """The own samples of organization ``n``."""
         return self.own[n]
+
+    def own_patients(self, n: int) -> Samples | None:
+        """The samples of organization ``n`` that it never trains on; None in a rehearsal."""
+        return self.patients[n]
 
     def registered(self, n: int) -> RegisteredRows | None:
         """What organization ``n`` registered of its own data; None where one data set was shared out."""

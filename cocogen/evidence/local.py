@@ -9,8 +9,9 @@ Whoever is alone on a machine is a :class:`~cocogen.evidence.member.Member`, or 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,11 @@ from cocogen.data.holdings import Holdings
 from cocogen.data.sources.base import Source
 from cocogen.errors import LearningError
 from cocogen.evidence.agreed import Agreed
+from cocogen.evidence.alone import by_itself, measure
 from cocogen.evidence.attester import Attester
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.member import Assignment, Member, Progress, first_panels, pretrain, train_members
+from cocogen.evidence.own_patients import OwnPatients
 from cocogen.learning.generators.memorization import Memorization
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
 from cocogen.learning.metrics import Evaluation
@@ -177,6 +180,33 @@ class Local:
             schedule, device = self.agreed.schedule, self.members[0].device
             states = train_alone(self.attester.classifier, works, schedule, rounds, device)
             return [self._judge(state) for state in states]
+
+    def own_patients(
+        self, number: int, given: Mapping[int, Path], alone: Mapping[int, Path], rounds: int
+    ) -> dict[int, OwnPatients]:
+        """What organizations tell of a round on their own patients; nothing of those that keep none apart.
+
+        ``given``: the file of the model that each was given, by index. ``alone``: that of the classifier that each
+        trains by itself with the steps of ``rounds`` rounds, written where it is missing.
+
+        Raises
+        ------
+        LearningError
+            A file cannot be read.
+        WorkspaceError
+            One cannot be written.
+        """
+        told = {}
+        for n, path in given.items():
+            member = self.members[n]
+            if member.patients is None or not len(member.patients.labels):
+                continue
+            if not alone[n].exists():
+                by_itself(member, rounds).save(alone[n])
+            counts = measure(member, number, SharedModel.load(path).classifier, ModelState.load(alone[n]))
+            if counts is not None:
+                told[n] = counts
+        return told
 
     def memorization(self, bundles: Sequence[Bundle | None]) -> dict[str, Memorization]:
         """Whether synthetic samples repeat the organization's own, for each that hands some in, by name.

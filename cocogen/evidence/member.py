@@ -64,6 +64,7 @@ class Member:
     own : its samples.
     registered : how many they are.
     rows : what it registered of its own data, None where one data set was shared out.
+    patients : its samples that are never trained on, None in a rehearsal.
 
     Raises
     ------
@@ -92,6 +93,7 @@ class Member:
         self.own = source.of_member(index)
         self.registered = len(self.own.labels)
         self.rows = source.registered(index)
+        self.patients = source.own_patients(index)
         counts = source.counts
         self._check_registered(salt)
         self._classes = counts.shape[1]

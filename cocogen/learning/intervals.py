@@ -21,8 +21,6 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
-from scipy.optimize import brentq
-
 __all__ = ["CONFIDENCE", "Interval", "area_interval", "mean_of_shares", "wilson"]
 
 CONFIDENCE = 0.95
@@ -73,6 +71,8 @@ def area_interval(area: float, positives: int, negatives: int) -> Interval:
 
 
 def _end(excess: Callable[[float], float], end: float, inside: float) -> float:
+    from scipy.optimize import brentq  # whoever tells shares needs no SciPy
+
     if end == inside:
         return end
     # An area of 0 or 1 has no variance, but those beside it have: what lies between them and the end is sought.

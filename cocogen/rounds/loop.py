@@ -27,7 +27,8 @@ from cocogen.rounds.attested import Attested
 from cocogen.rounds.delivery import deliver
 from cocogen.rounds.handed_in import handed_in, keep
 from cocogen.rounds.history import History
-from cocogen.rounds.report import RoundReport, plan_to_dict, settled_payoffs
+from cocogen.rounds.patients import measure_patients, read_patients
+from cocogen.rounds.report import RoundReport, plan_to_dict
 from cocogen.rounds.wallets import or_unsigned
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.market import market
@@ -366,6 +367,8 @@ class RoundLoop:
             self.record(advance=True)
         if self.ledger.state().phase != "idle":
             self.settle(advance=True)
+        if "task" in self.__dict__:
+            measure_patients(self.task, self.workspace, self.resolved, number)
         return self.report(number)
 
     @staticmethod
@@ -376,18 +379,15 @@ class RoundLoop:
         """What happened in a finished round, from the ledger and the workspace."""
         outcome = next(outcome for outcome in self.ledger.outcomes() if outcome.round == number)
         attested = self.history.attested(number) if self.workspace.attested(number).exists() else None
-        quality = self.history.quality(number)
-        return RoundReport(
-            round=number,
-            status=outcome.status,
-            plan=self.plan(number, outcome.participants),
-            market=self.market(number, outcome.participants),
-            evaluation=attested.evaluation if attested and outcome.status != "voided" else {},
-            quality=measured_quality(quality),
-            contributions=outcome.contributions,
-            payoffs=settled_payoffs(self.resolved, self.ledger.decoded, quality, outcome),
-            transfers=outcome.transfers,
-            rejected=attested.rejected if attested else {},
+        return RoundReport.of(
+            self.resolved,
+            self.ledger.decoded,
+            outcome,
+            self.plan(number, outcome.participants),
+            self.market(number, outcome.participants),
+            self.history.quality(number),
+            attested,
+            read_patients(self.workspace, self.resolved, number),
         )
 
     def _require_open(self, step: str) -> LedgerState:

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cocogen.evidence.own_patients import OwnPatients
+from cocogen.files import measured_quality
 from cocogen.ledger import Contribution, DecodedTerms, RoundOutcome
 from cocogen.mechanisms import IntegerProfile, build_game
 from cocogen.mechanisms.base import Market, Plan
+from cocogen.rounds.attested import Attested
 from cocogen.terms.market import market
 from cocogen.terms.resolved import ResolvedTerms
 
@@ -25,6 +28,7 @@ class RoundReport:
     ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer profile. ``payoffs`` are those of the
     contributions that the ledger recorded, with the transfers it made; None for whoever did not contribute.
     ``evaluation`` is empty when nothing was attested, and when the round is void: its model is nobody's.
+    ``own_patients``: what organizations tell of the model on their own patients; nothing where nobody does.
     """
 
     round: int
@@ -37,6 +41,34 @@ class RoundReport:
     payoffs: tuple[float | None, ...]
     transfers: tuple[int, ...]
     rejected: dict[str, str]
+    own_patients: tuple[OwnPatients | None, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        resolved: ResolvedTerms,
+        decoded: DecodedTerms,
+        outcome: RoundOutcome,
+        plan: Plan,
+        played: Market,
+        quality: NDArray[np.float64],
+        attested: Attested | None,
+        own_patients: tuple[OwnPatients | None, ...] = (),
+    ) -> RoundReport:
+        """The report of a round that the ledger ended as ``outcome``; ``quality``: κ in force in it, shape (N,)."""
+        return cls(
+            round=outcome.round,
+            status=outcome.status,
+            plan=plan,
+            market=played,
+            evaluation=attested.evaluation if attested and outcome.status != "voided" else {},
+            quality=measured_quality(quality),
+            contributions=outcome.contributions,
+            payoffs=settled_payoffs(resolved, decoded, quality, outcome),
+            transfers=outcome.transfers,
+            rejected=attested.rejected if attested else {},
+            own_patients=own_patients,
+        )
 
 
 def plan_to_dict(plan: Plan, names: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@
       chain.sqlite            the embedded chain, unless another ledger is used
       models/initial.npz      the shared model and generator after registration
       models/NAME/0001.npz    the model of a round, for a member whose contribution to it was recorded
+      models/NAME/alone.npz   the classifier that the member trained without the others, to compare
       rounds/0001/
         plan.json             what everyone should contribute, with its certificate
         NAME.bundle           an organization's signed evidence
@@ -17,6 +18,7 @@
         nonce                 by which rows will be drawn, where openings are agreed: the attester's, for nobody else
         commitment            its SHA-256, which goes out with the orders
         challenge.json        the nonce, and of which bundles rows are opened, once these are in
+        NAME.patients         how many of its own patients the shared model gets right, as an organization tells it
         NAME.opening          the rows that an organization opened, until they are attested: for the attester alone
         attested.json         contributions that the attester signed, refusals, measured qualities
         model.npz             the aggregated model of the round, which only the attester has
@@ -124,6 +126,14 @@ class Workspace:
     def delivered(self, number: int, name: str) -> Path:
         """The model of a round as a member was given it; number 0 is the model after registration."""
         return self.root / "models" / name / f"{number:04d}.npz" if number else self.initial_model
+
+    def alone(self, name: str) -> Path:
+        """The classifier that a member trained by itself."""
+        return self.root / "models" / name / "alone.npz"
+
+    def patients(self, number: int, name: str) -> Path:
+        """What an organization tells of the round's model on its own patients."""
+        return self.round(number) / f"{name}.patients"
 
     @contextlib.contextmanager
     def locked(self, *, reading: bool = False) -> Iterator[None]:

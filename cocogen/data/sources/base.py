@@ -53,6 +53,10 @@ class Source(Protocol):
         """The own samples of organization ``n``: for that member alone."""
         ...
 
+    def own_patients(self, n: int) -> Samples | None:
+        """The samples of organization ``n`` that it never trains on: for that member alone; None in a rehearsal."""
+        ...
+
     def registered(self, n: int) -> RegisteredRows | None:
         """What organization ``n`` registered of its own data; None where one data set was shared out."""
         ...

@@ -75,6 +75,10 @@ class SplitSource:
         """The own samples of organization ``n``."""
         return _shifted(self._learning, self._samples(self._owned[n]), n, len(self._owned), self._streams)
 
+    def own_patients(self, n: int) -> Samples | None:  # noqa: ARG002 - the protocol's signature
+        """None: the test fold judges the models of all."""
+        return None
+
     def registered(self, n: int) -> RegisteredRows | None:  # noqa: ARG002 - the protocol's signature
         """Nothing: anybody who has the data set and the seed can cut it again."""
         return None

@@ -31,18 +31,25 @@ def secret_of(n: int) -> bytes:
     return hashlib.sha256(b"secret of %d" % n).digest()
 
 
-def rows_of(schema: TableSchema, samples: Samples) -> Rows:
-    numbers = samples.features.astype(np.float64)
-    none = np.zeros((len(numbers), 0), dtype=np.int32)
-    return Rows.of(Table(schema, numbers, none, samples.labels, np.zeros(numbers.shape[1], dtype=np.int64)))
+def rows_of(schema: TableSchema, training: Samples, patients: Samples | None = None) -> Rows:
+    """Leaves in the order of the samples, those to train on first."""
+    parts, border = [training] if patients is None else [training, patients], len(training.labels)
+    numbers = np.concatenate([part.features for part in parts]).astype(np.float64)
+    labels, none = np.concatenate([part.labels for part in parts]), np.zeros((len(numbers), 0), dtype=np.int32)
+    table = Table(schema, numbers, none, labels, np.zeros(numbers.shape[1], dtype=np.int64))
+    return Rows.of(table, np.arange(border), np.arange(border, len(labels)))
 
 
 @dataclass(frozen=True)
 class OwnRows:
-    """The samples of ``source``, each organization's registered as leaves; ``surplus``: so many more than there are."""
+    """The samples of ``source``, each organization's registered as leaves; ``surplus``: so many more than there are.
+
+    With ``patients`` the test fold is shared out among the organizations, too, and trained on by none.
+    """
 
     source: Source
     surplus: int = 0
+    patients: bool = False
 
     @cached_property
     def schema(self) -> TableSchema:
@@ -60,9 +67,15 @@ class OwnRows:
         return self.source.of_member(n)
 
     def registered(self, n: int) -> RegisteredRows:
-        rows = rows_of(self.schema, self.source.of_member(n))
+        rows = rows_of(self.schema, self.source.of_member(n), self.own_patients(n))
         leaves, how = leaf_digests(secret_of(n), rows), partial(opening, secret_of(n), rows)
-        return RegisteredRows(len(rows) + self.surplus, leaves, how)
+        return RegisteredRows(len(rows.training) + self.surplus, leaves, how)
+
+    def own_patients(self, n: int) -> Samples | None:
+        if not self.patients:
+            return None
+        test, others = self.source.of_attester().test, len(self.counts)
+        return Samples(test.features[n::others], test.labels[n::others])
 
     def of_attester(self) -> Reserved:
         return self.source.of_attester()

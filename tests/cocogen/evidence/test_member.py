@@ -39,6 +39,9 @@ class Folder:
         self.asked.append(n)
         return self.source.of_member(n)
 
+    def own_patients(self, n: int) -> Samples | None:
+        return self.source.own_patients(n)
+
     def registered(self, n: int) -> RegisteredRows | None:
         return self.source.registered(n)
 
