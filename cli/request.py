@@ -103,8 +103,15 @@ class Request:
 
     def deployed_ledger(self, workspace: Workspace, deployment: Deployment) -> str:
         """Where a deployment is, as :func:`chain.open.open_ledger` takes it: as asked, else as it was recorded."""
-        recorded = str(deployment.details.get("ledger", EMBEDDED))
-        return ledger_location(_absolute(self.ledger) if self.ledger else recorded, workspace)
+        if self.ledger:
+            return ledger_location(_absolute(self.ledger), workspace)
+        recorded = deployment.details.get("ledger")
+        if recorded is None and not deployment.backend.startswith(EMBEDDED):
+            raise ConfigurationError(
+                f"{workspace.deployment} names no node: whoever deployed the consortium keeps its own to itself",
+                hint=f"name yours, of chain {deployment.chain_id}, with --ledger or COCOGEN_LEDGER",
+            )
+        return ledger_location(str(recorded or EMBEDDED), workspace)
 
     @contextlib.contextmanager
     def opened(self, *, reading: bool = False) -> Iterator[Session]:

@@ -7,7 +7,7 @@ or not at all, and never changes afterwards. Left out: the terms and anything se
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +18,12 @@ from cocogen.errors import ConfigurationError, FieldProblem, WorkspaceError
 from cocogen.files import CHECK_FOLDER, whole_file
 from cocogen.ledger import Deployment
 
-__all__ = ["SCHEMA_VERSION", "load_deployment", "save_deployment"]
+__all__ = ["SCHEMA_VERSION", "handed_on", "load_deployment", "save_deployment"]
 
 SCHEMA_VERSION = 1
 _MAXIMUM_BYTES = 1_000_000
+_FOR_EVERYBODY = ("transaction", "gas", "time")
+"""Details of the chain itself; whatever else a record holds is its writer's own."""
 
 
 class _Record(BaseModel):
@@ -47,6 +49,16 @@ def save_deployment(deployment: Deployment, path: Path) -> None:
     content = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(deployment)}, indent=2) + "\n"
     with whole_file(path, "the deployment record", hint=CHECK_FOLDER) as file:
         file.write(content.encode("utf-8"))
+
+
+def handed_on(deployment: Deployment) -> Deployment:
+    """The record as others get it: where the contract is, and nothing of where it was deployed from.
+
+    Neither the operator's node nor a path on its machine is in it, so whoever gets it names a node of its own. The
+    backend's kind stays ("http", "embedded", …), and of the details what the chain says of the creation.
+    """
+    details = {name: deployment.details[name] for name in _FOR_EVERYBODY if name in deployment.details}
+    return replace(deployment, backend=deployment.backend.partition(":")[0], details=details)
 
 
 def load_deployment(path: Path) -> Deployment:

@@ -10,7 +10,7 @@ import pytest
 
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.ledger import Deployment
-from cocogen.operations.deployment import load_deployment, save_deployment
+from cocogen.operations.deployment import handed_on, load_deployment, save_deployment
 
 DEPLOYMENT = Deployment(
     backend="embedded:/data/chain.sqlite",
@@ -44,6 +44,24 @@ def test_saving_replaces_and_leaves_nothing_else_behind(path):
     save_deployment(replace(DEPLOYMENT, block=13), path)
     assert load_deployment(path).block == 13
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"),
+    [
+        ("embedded:/home/olga/chain.sqlite", "embedded"),
+        ("http://10.0.0.7:8545", "http"),
+        ("https://***@node.example/***", "https"),
+        ("memory", "memory"),
+    ],
+)
+def test_what_is_handed_on_says_where_the_contract_is_and_nothing_of_who_deployed_it(path, backend, kind):
+    own = {"ledger": backend, "config": "/home/olga/clinics.toml", "of a later version": "/home/olga"}
+    record = handed_on(replace(DEPLOYMENT, backend=backend, details=DEPLOYMENT.details | own))
+    assert record == replace(DEPLOYMENT, backend=kind)
+    save_deployment(record, path)
+    assert load_deployment(path) == record == handed_on(record)
+    assert all(secret not in path.read_text() for secret in ("olga", "10.0.0.7", "example", "config", "ledger"))
 
 
 def test_interrupted_save_keeps_the_old_record(path, monkeypatch):
