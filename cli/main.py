@@ -54,6 +54,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "dispute": ("cli.dispute:dispute", "Object to a recorded round, or rule on it."),
     },
     "Anyone": {
+        "costs": ("cli.costs:costs", "Gas and ether of each role for all rounds."),
         "status": ("cli.status:status", "Where the consortium stands and what comes next."),
         "audit": ("cli.audit:audit", "Replay the ledger and check everything."),
         "export": ("cli.export:export", "Write the ledger to a file for offline audits."),
