@@ -15,7 +15,7 @@ from cli.privacy import print_privacy
 from cli.repeats import again_option, once
 from cli.silence import print_silence, silence_lines
 from cocogen.addresses import ADDRESS, is_address
-from cocogen.amounts import MAX
+from cocogen.amounts import MAX, runway
 from cocogen.errors import ConfigurationError
 from cocogen.operations.agreement import disagreements
 from cocogen.operations.bonds import free_amount, top_up
@@ -87,13 +87,13 @@ def deposit(request: Request, organization: str, amount: str | None, again: bool
         number, silent = coming_silence(session, n)
     liability, balance = state.liabilities[n], state.balances[n]
     unit = session.resolved.settlement.wei_per_unit
-    runway = balance // liability if liability else None
+    covered = runway(balance, liability)
     data = {
         "organization": organization,
         "deposited": str(added),
         "balance": str(balance),
         "liability": str(liability),
-        "runway_rounds": runway,
+        "runway_rounds": covered,
         "silence": silent,
         "receipt": plain_receipt(receipt),
     }
@@ -105,7 +105,7 @@ def deposit(request: Request, organization: str, amount: str | None, again: bool
     emit(
         data,
         f"{organization} {done}; balance {units(balance, unit)}, bond needed {units(liability, unit)}: enough for "
-        f"{'any number of' if runway is None else runway} worst-case rounds{sent}",
+        f"{'any number of' if covered is None else covered} worst-case rounds{sent}",
         as_json=request.as_json,
     )
     session.journal.release()

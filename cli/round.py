@@ -8,9 +8,10 @@ import click
 
 from cli.delivery import delivery_text
 from cli.options import common
-from cli.output import emit, note, say, table, units
+from cli.output import emit, note, say, table, units, wrapped
 from cocogen.files import duration
 from cocogen.operations.plain import plain_receipt
+from cocogen.operations.runway import warnings
 from cocogen.operations.status import delivery
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def settle(request: Request, advance: bool) -> None:
     with request.opened() as session:
         outcome = session.loop.settle(advance=advance)
         state = session.ledger.state()
+        warned = warnings(session, state)
     names = session.resolved.names
     unit = session.resolved.settlement.wei_per_unit
     data = {
@@ -130,6 +132,7 @@ def settle(request: Request, advance: bool) -> None:
         "sum": str(sum(outcome.transfers)),
         "balances": {name: str(wei) for name, wei in zip(names, state.balances, strict=True)},
         "receipts": [plain_receipt(receipt) for receipt in outcome.receipts],
+        "warnings": list(warned),
     }
 
     def text() -> None:
@@ -146,5 +149,7 @@ def settle(request: Request, advance: bool) -> None:
             rows,
             caption=f"transfers sum to {sum(outcome.transfers)} wei",
         )
+        for warning in warned:
+            say(*wrapped(f"warning: {warning}"))
 
     emit(data, text, as_json=request.as_json)

@@ -8,7 +8,7 @@ import click
 
 from cli.delivery import delivery_text
 from cli.options import common
-from cli.output import emit, say, table, units
+from cli.output import emit, say, table, units, wrapped
 from cocogen.files import duration
 from cocogen.operations.status import status as status_of
 
@@ -58,6 +58,8 @@ def status(request: Request) -> None:
                 f"unfinished: a {each.name} by {each.account} ({sent}); the command that sent it ended before it could "
                 "say so. Run again, it looks first for what became of it"
             )
+        for warning in found.warnings:
+            say(*wrapped(f"warning: {warning}"))
         say(f"next: {found.next}")
 
     emit(found.plain(), text, as_json=request.as_json)

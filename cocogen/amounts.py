@@ -10,7 +10,7 @@ import re
 
 from cocogen.errors import ConfigurationError, FieldProblem
 
-__all__ = ["ETHER", "GWEI", "MAX", "in_ether", "parse_amount"]
+__all__ = ["ETHER", "GWEI", "MAX", "in_ether", "parse_amount", "runway"]
 
 GWEI = 10**9
 ETHER = 10**18
@@ -76,6 +76,12 @@ def in_ether(wei: int, decimals: int = 18) -> str:
     whole, rest = divmod(abs(wei), ETHER)
     part = f"{rest:018d}"[:decimals].rstrip("0")
     return f"{sign}{whole:,}{'.' + part if part else ''}"
+
+
+def runway(balance: int, liability: int) -> int | None:
+    """How many rounds a balance covers if each takes the most, ⌊balance / L_i⌋, both in wei; None where no round
+    can take anything."""
+    return balance // liability if liability else None
 
 
 def _wrong(field: str, given: str, valid: str, hint: str) -> ConfigurationError:

@@ -16,6 +16,7 @@ from chain.audit.report import Accounting, OrganizationAccount, PairAccount
 from chain.encoding.kernel import TRANSFER_DIVISOR
 from chain.encoding.terms import EncodedTerms
 from chain.record.values import LedgerEvent, LedgerRecord
+from cocogen.amounts import runway
 
 __all__ = ["Payments", "SettledRound", "account", "settled_rounds", "tally"]
 
@@ -102,9 +103,9 @@ def account(payments: Payments, record: LedgerRecord, terms: EncodedTerms) -> Ac
     organizations = []
     for name, i in zip(terms.names, terms.positions, strict=True):
         paid, received, liability = payments.paid[i], payments.received[i], terms.liabilities[i]
-        runway = balances[i] // liability if liability else None
+        covered = runway(balances[i], liability)
         organizations.append(
-            OrganizationAccount(name, paid, received, received - paid, forfeits[i], balances[i], liability, runway)
+            OrganizationAccount(name, paid, received, received - paid, forfeits[i], balances[i], liability, covered)
         )
     pairs = []
     for n, i in enumerate(terms.positions):

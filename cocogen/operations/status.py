@@ -11,6 +11,7 @@ from cocogen.errors import WorkspaceError
 from cocogen.files import duration
 from cocogen.ledger import Deployment, Dispute, LedgerState, RoundOutcome
 from cocogen.operations.plain import plain_deployment
+from cocogen.operations.runway import warnings
 from cocogen.operations.sent import Intent
 from cocogen.operations.session import Session
 from cocogen.rounds.delivery import withheld
@@ -38,7 +39,8 @@ class Status:
 
     ``rounds``: how many are agreed. ``held``: the round whose model each organization holds, 0 for the registered one.
     ``models``: who is given the model of each of the ``outcomes``. ``next``: one sentence, which command brings the
-    consortium forward. ``unfinished``: what was sent, and nobody was told of yet.
+    consortium forward. ``unfinished``: what was sent, and nobody was told of yet. ``warnings``: who will fall out, and
+    whose ether will not last, a sentence each.
     """
 
     consortium: str
@@ -51,6 +53,7 @@ class Status:
     models: tuple[Delivery, ...]
     next: str
     unfinished: tuple[Intent, ...]
+    warnings: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values, wei as strings."""
@@ -92,6 +95,7 @@ class Status:
                 | {"transaction": each.hashes[-1] if each.hashes else None}
                 for each in self.unfinished
             ],
+            "warnings": list(self.warnings),
         }
 
 
@@ -130,6 +134,7 @@ def status(session: Session) -> Status:
         next=next_step(session, state),
         models=tuple(delivery(session, outcome) for outcome in outcomes),
         unfinished=tuple(session.journal.intents),
+        warnings=warnings(session, state),
     )
 
 

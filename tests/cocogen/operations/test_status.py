@@ -122,7 +122,7 @@ def test_it_is_plain_json_with_wei_as_strings(consortium):
     assert json.loads(json.dumps(plain)) == plain
     assert list(plain) == [
         "consortium", "ledger", "round", "rounds_agreed", "phase", "now", "deadline", "organizations", "history",
-        "next", "unfinished",
+        "next", "unfinished", "warnings",
     ]  # fmt: skip
     assert plain["deadline"] is None
     north = plain["organizations"]["north"]
