@@ -40,6 +40,8 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "round": ("cli.round:round_", "Open, record and settle rounds."),
     },
     "Organization": {
+        "register": ("cli.register:register_", "Sign the sums of your own data, and show what leaves."),
+        "backup": ("cli.register:backup", "Copy a site's secret and memory to a file, or back."),
         "deposit": ("cli.organization:deposit", "Accept the terms and add to the bond."),
         "node": ("cli.node:node", "Take part in the rounds from this machine."),
         "plan": ("cli.organization:plan", "What to contribute this round, and what it earns."),

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cocogen.addresses import Address
+from cocogen.data.own.leaves import DIGEST_BYTES, root
 from cocogen.data.own.rows import SCALE
 from cocogen.data.own.sums import ChannelSums, LevelCounts, NumberSums, Sums, deviates_too_little
 from cocogen.errors import RegistrationRefused
@@ -32,6 +35,7 @@ __all__ = [
     "Registration",
     "RegistrationDocument",
     "check_registration",
+    "read_leaves",
     "read_registration",
 ]
 
@@ -217,6 +221,31 @@ def read_registration(source: Path | bytes, name: str = "") -> Registration:
 
 
 _AGAIN = "let its organization run cocogen register with this version and these terms, and send the file as it is"
+
+
+def read_leaves(path: Path, registration: Registration) -> NDArray[np.uint8]:
+    """The leaves that an organization sent to the attester, (n, 32) uint8.
+
+    Raises
+    ------
+    RegistrationRefused
+        They are not those over which it registered the root.
+    """
+    said = registration.document
+    try:
+        content = read_bounded(path, said.leaves * DIGEST_BYTES)
+    except (OSError, ValueError) as error:
+        reason = f"its leaves {path.name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise RegistrationRefused(said.organization, reason, hint=_LEAVES) from error
+    if len(content) == said.leaves * DIGEST_BYTES:
+        leaves = np.frombuffer(content, dtype=np.uint8).reshape(said.leaves, DIGEST_BYTES)
+        if len(leaves) and root(leaves).hex() == said.root:
+            return leaves
+    reason = f"{path.name} does not hold the {said.leaves:,} leaves under its root"
+    raise RegistrationRefused(said.organization, reason, hint=_LEAVES)
+
+
+_LEAVES = "ask for the .leaves file that cocogen register wrote beside this registration"
 
 
 def _signature(text: object) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cocogen.data.own.table import Images, Table
-from cocogen.terms.schema import ImageSchema, TableSchema
+from cocogen.terms.schema import ImageSchema, NumberFeature, TableSchema
 from tests.examples import CLINICS
 
 FEATURES: tuple[dict[str, Any], ...] = (
@@ -88,3 +88,24 @@ def terms_of(path: Path, found: TableSchema | ImageSchema, *edits: tuple[str, st
 
 def _section(values: dict[str, Any]) -> str:
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def site_of(folder: Path, own: Table, organization: str = "north", *, more: str = "", data: str = "export.csv") -> Path:
+    """Write a table as CSV, and the site file that reads it; ``more`` goes to its end."""
+    columns = [*(feature.name for feature in own.schema.feature), own.schema.label]
+    lines = [",".join(columns)]
+    for row in range(len(own)):
+        numbers, levels = iter(own.numbers[row]), iter(own.levels[row])
+        cells = []
+        for feature in own.schema.feature:
+            if isinstance(feature, NumberFeature):
+                value = next(numbers)
+                cells.append("" if np.isnan(value) else repr(float(value)))
+            else:
+                level = next(levels)
+                cells.append("" if level < 0 else feature.levels[level])
+        lines.append(",".join([*cells, own.schema.classes[own.labels[row]]]))
+    (folder / data).write_text("\n".join(lines) + "\n")
+    path = folder / "site.toml"
+    path.write_text(f'organization = "{organization}"\ndata = "{data}"\n{more}')
+    return path
