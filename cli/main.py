@@ -49,6 +49,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "submit": ("cli.organization:submit", "Hand in an attested contribution."),
         "withdraw": ("cli.organization:withdraw", "Take money out of the bond."),
         "exit": ("cli.organization:exit_", "Leave the consortium after this round."),
+        "predict": ("cli.predict:predict_", "Score new cases with the shared model, on your own machine."),
         "model": ("cli.model:model", "Write the shared model to a file for other programs."),
     },
     "Attester, arbiter": {

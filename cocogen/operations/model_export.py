@@ -18,14 +18,14 @@ from cocogen.evidence.agreed import Agreed
 from cocogen.learning.exported.graph import write_graph
 from cocogen.learning.exported.model import Card, Digests, ExportedModel, Measured
 from cocogen.learning.exported.standardization import Standardization
-from cocogen.learning.exported.tensors import write_tensors
+from cocogen.learning.exported.tensors import read_tensors, write_tensors
 from cocogen.learning.intervals import wilson
 from cocogen.ledger import RoundOutcome
 from cocogen.operations.session import Session
 from cocogen.rounds.history import History, contributors
 from cocogen.terms.metrics import metric_field
 
-__all__ = ["FORMATS", "Export", "export_model", "member_model"]
+__all__ = ["FORMATS", "Export", "export_model", "member_model", "read_model"]
 
 FORMATS: Mapping[str, Callable[[Path, ExportedModel], None]] = {".safetensors": write_tensors, ".onnx": write_graph}
 """What writes a file of each ending."""
@@ -107,6 +107,24 @@ def member_model(session: Session, organization: str | None = None) -> ExportedM
     )
     preparation = Standardization.of(source.scale, source.shape)
     return ExportedModel(learning.model, learning.hidden, source.classes, preparation, shared.classifier, card)
+
+
+def read_model(path: Path) -> ExportedModel:
+    """The model of an exported file.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no ``.safetensors`` file by its name, or the extra ``tables`` is not installed.
+    LearningError
+        It cannot be read, or is no model that CoCoGen exported.
+    """
+    if path.suffix != ".safetensors":
+        raise ConfigurationError(
+            f"{path} is no .safetensors file by its name",
+            hint="name one of `cocogen model export`; an .onnx file is for other programs",
+        )
+    return read_tensors(path)
 
 
 def _recorded(session: Session, organization: str | None) -> tuple[int, RoundOutcome]:
