@@ -40,6 +40,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "round": ("cli.round:round_", "Open, record and settle rounds."),
     },
     "Organization": {
+        "data": ("cli.data:data", "Check your own data against the terms."),
         "register": ("cli.register:register_", "Sign the sums of your own data, and show what leaves."),
         "backup": ("cli.register:backup", "Copy a site's secret and memory to a file, or back."),
         "deposit": ("cli.organization:deposit", "Accept the terms and add to the bond."),

@@ -213,7 +213,9 @@ class LevelColumn:
         found = []
         if self.unknown_cells:
             listed = self.unknown.most_common(_LISTED)
-            shown = ", ".join(f"{value[:_SHOWN]!r} ({times:,} times)" for value, times in listed)
+            shown = ", ".join(
+                f"{value[:_SHOWN]!r} ({times:,} {'time' if times == 1 else 'times'})" for value, times in listed
+            )
             more = f" and {len(self.unknown) - len(listed):,} more values" if len(self.unknown) > len(listed) else ""
             kind = "class" if self.is_label else "level"
             found.append(

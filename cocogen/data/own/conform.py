@@ -37,7 +37,7 @@ class Conformed:
 
     ``columns``: by the schema's name, the label among them; only those that the file has. ``names``: all columns of
     the file. ``unused``: those of them that no part of the site file or the schema names. With ``problems`` the rows
-    are not to be used: a value that could not be read is missing in them.
+    are not to be used: a value that could not be read is missing in them. ``beside``: the columns that were to be kept.
     """
 
     table: Table
@@ -45,7 +45,7 @@ class Conformed:
     names: tuple[str, ...]
     unused: tuple[str, ...]
     problems: tuple[SiteError, ...]
-    beside: pl.DataFrame | None = None
+    beside: pl.DataFrame
 
 
 def read_table(site: Site, schema: Schema, *, labelled: bool = True) -> Table | Images:
@@ -76,10 +76,9 @@ def read_unlabelled(site: Site, path: Path, schema: TableSchema) -> tuple[Table,
     Raises as :func:`read_table`.
     """
     check_site(site, schema)
-    found = conform(site, schema, path=path, labelled=False, beside=True)
+    found = conform(site, schema, path=path, labelled=False, keep=None)
     if found.problems:
         raise found.problems[0]
-    assert found.beside is not None
     return found.table, found.beside
 
 
@@ -96,9 +95,15 @@ def file_digest(site: Site) -> str:
 
 
 def conform(
-    site: Site, schema: TableSchema, *, path: Path | None = None, labelled: bool = True, beside: bool = False
+    site: Site,
+    schema: TableSchema,
+    *,
+    path: Path | None = None,
+    labelled: bool = True,
+    keep: Sequence[str] | None = (),
 ) -> Conformed:
-    """Read a file, and say all that is wrong with its cells; ``beside``: keep its other columns too.
+    """Read a file, and say all that is wrong with its cells; ``keep``: own columns to hand over as text, beside the
+    rows, where the file has them; None for all that are no features.
 
     Raises
     ------
@@ -109,10 +114,10 @@ def conform(
     with unchanged(place):
         file = open_table(site, place, schema)
         try:
-            reading = _Reading(site, schema, file, typed=file.exact, labelled=labelled, beside=beside)
+            reading = _Reading(site, schema, file, typed=file.exact, labelled=labelled, keep=keep)
             reading.run()
         except NotTyped:
-            reading = _Reading(site, schema, file, typed=False, labelled=labelled, beside=beside)
+            reading = _Reading(site, schema, file, typed=False, labelled=labelled, keep=keep)
             reading.run()
     return reading.result()
 
@@ -126,7 +131,7 @@ class _Reading:
     file: TableFile
     typed: bool
     labelled: bool
-    beside: bool
+    keep: Sequence[str] | None
     numbers: list[NumberColumn] = field(init=False)
     levels: list[LevelColumn] = field(init=False)
     label: LevelColumn = field(init=False)
@@ -157,8 +162,8 @@ class _Reading:
         numbers = [column.own for column in self.numbers if column.own in there]
         texts = [column.own for column in self._with_label() if column.own in there]
         group = self.site.split.group
-        extra = self._others() if self.beside else [group] if group in there and self.labelled else []
-        wanted = [*texts, *(name for name in extra if name not in texts)]
+        extra = [*([group] if group in there and self.labelled else []), *self._kept()]
+        wanted = list(dict.fromkeys([*texts, *extra]))
         if not numbers and not wanted:
             wanted = [self.file.names[0]]  # rows are counted all the same
         for batch in self.file.batches(numbers, wanted, typed=self.typed):
@@ -174,9 +179,10 @@ class _Reading:
         label: list[NumberColumn | LevelColumn] = [self.label] if self.labelled else []
         return label + [features[feature.name] for feature in self.schema.feature]
 
-    def _others(self) -> list[str]:
+    def _kept(self) -> list[str]:
         features = {column.own for column in self._columns() if column is not self.label}
-        return [name for name in self.file.names if name not in features]
+        kept = [name for name in self.file.names if name not in features]
+        return kept if self.keep is None else [name for name in kept if name in self.keep]
 
     def _take(self, batch: Any, there: set[str]) -> None:
         start, end = self.count, self.count + len(batch)
@@ -192,8 +198,8 @@ class _Reading:
         )
         if self.site.split.group in batch.columns:
             self._groups.append(batch[self.site.split.group])
-        if self.beside:
-            self._beside.append(batch.select(self._others()))
+        if kept := self._kept():
+            self._beside.append(batch.select(kept))
         self.count = end
 
     def result(self) -> Conformed:
@@ -222,12 +228,14 @@ class _Reading:
                 name for name in self.file.names if name not in used | {self.site.own_name(self.schema.label)}
             ),
             problems=tuple(problems),
-            beside=polars().concat(self._beside) if self._beside else self._no_columns(),
+            beside=self._concatenated(),
         )
 
-    def _no_columns(self) -> Any:
+    def _concatenated(self) -> Any:
         pl = polars()
-        return pl.DataFrame(schema=dict.fromkeys(self._others(), pl.String)) if self.beside else None
+        if self._beside:
+            return pl.concat(self._beside)
+        return pl.DataFrame(schema=dict.fromkeys(self._kept(), pl.String))
 
     def _absent(self) -> list[SiteError]:
         """Columns that should be there."""

@@ -213,6 +213,8 @@ def _table_problems(site: Site, schema: TableSchema) -> Iterable[FieldProblem]:
         if own in owned:
             yield FieldProblem(f"columns.{name}", repr(own), f"the own column is that of {owned[own]!r} already")
         owned[own] = name
+    if site.split.group is not None and owned.get(site.split.group) in numbers:
+        yield FieldProblem("split.group", repr(site.split.group), "a column that is no number of the schema")
 
 
 def _image_problems(site: Site, schema: ImageSchema) -> Iterable[FieldProblem]:

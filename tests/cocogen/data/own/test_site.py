@@ -92,6 +92,7 @@ def test_a_site_file_that_is_no_toml_or_not_there_is_told_of(tmp_path: Path) -> 
         ('[values.age]\nold = ["x"]', "values.age", "not in the schema"),
         ('[values.sex]\nfemale = ["x"]', "values.sex.female", "not in the schema"),
         ('[values.sex]\nf = ["m"]', "values.sex.m", "stands for 'f' already"),
+        ('[split]\ngroup = "age"', "split.group", "no number of the schema"),
         ('[columns]\nage = "sex"', "columns.sex", "that of 'age' already"),
     ],
 )
