@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from cli.options import format_option
 from cli.output import announced, emit, say, word, wrapped
 from cocogen.data.own.check import Column, Report
 from cocogen.data.own.check import check as check_site_data
+from cocogen.data.own.example import write_example
 from cocogen.data.own.site import load_site
 from cocogen.data.own.sums import Sums
 from cocogen.terms.consortium import load_consortium
@@ -46,6 +48,35 @@ def check(site_file: str, terms: str, format_: str) -> int:
     report = check_site_data(load_site(site_file), schema)
     emit(_document(report), lambda: say(*_lines(report, site_file)), as_json=format_ == "json")
     return 0 if report.passed else _REFUSED
+
+
+@data.command(short_help="Write a consortium of six sites to try own data with.")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.option("--plain", is_flag=True, help="The same rows in one way for all: an .npz file of features and labels.")
+@format_option
+def example(folder: str, plain: bool, format_: str) -> None:
+    """Write one public table as six hospitals and an attester may have it, each in its own dialect.
+
+    DIR gets terms.toml, and a folder with data and site.toml for each of them.
+    """
+    written = write_example(Path(folder), plain=plain)
+    terms = Path(folder) / "terms.toml"
+    document = {"folder": folder, "terms": str(terms), "sites": {site.parent.name: str(site) for site in written}}
+
+    def text() -> None:
+        say(*wrapped(f"{word(folder)}: terms.toml, and data and site.toml of {len(written)} sites:"))
+        say(*(f"  {site.parent.name:<10} {_data_of(site)}" for site in written))
+        say(
+            "",
+            f"look:  cocogen data check {word(written[0])} --terms {word(terms)}",
+            f"play:  cocogen run {word(terms)} --sites {word(folder)}",
+        )
+
+    emit(document, text, as_json=format_ == "json")
+
+
+def _data_of(site: Path) -> str:
+    return load_site(site).data
 
 
 def _document(report: Report) -> dict[str, Any]:

@@ -126,3 +126,16 @@ def test_hostile_cells_and_names_do_nothing_to_the_terminal(folder: Path) -> Non
         assert code == 4
         assert "\x1b" not in out + err
         assert "\x07" not in out + err
+
+
+def test_an_example_is_written_and_each_of_its_sites_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = typed("data", "example", "hospitals")
+    assert code == 0
+    assert "cocogen data check hospitals/north/site.toml --terms hospitals/terms.toml" in out
+    code, out, _ = typed("data", "check", "hospitals/north/site.toml", "--terms", "hospitals/terms.toml")
+    assert code == 0, out
+    assert max(map(len, out.splitlines())) <= 80
+    code, out, _ = typed("data", "example", "again", "--plain", "--format", "json")
+    assert (code, len(json.loads(out)["data"]["sites"])) == (0, 7)
+    assert typed("data", "example", "hospitals")[0] == 2
