@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("equilibrium", "settlement", "learning"):
+for name in ("equilibrium", "settlement", "learning", "data"):
     print(f"{name}:", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
