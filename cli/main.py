@@ -43,6 +43,8 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "data": ("cli.data:data", "Check your own data against the terms."),
         "register": ("cli.register:register_", "Sign the sums of your own data, and show what leaves."),
         "backup": ("cli.register:backup", "Copy a site's secret and memory to a file, or back."),
+        "join": ("cli.join:join", "Look at a deployed consortium, accept it and bond."),
+        "answer": ("cli.exchange:answer", "Own data: answer what a deployment asks the sites."),
         "deposit": ("cli.organization:deposit", "Accept the terms and add to the bond."),
         "node": ("cli.node:node", "Take part in the rounds from this machine."),
         "plan": ("cli.organization:plan", "What to contribute this round, and what it earns."),

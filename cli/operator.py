@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +14,11 @@ from cli.consent import Consent, Purchase, spends
 from cli.options import common
 from cli.output import emit, note, progress, table, units
 from cli.request import ledger_location
+from cli.sites import signed_by
 from cocogen.errors import ConfigurationError
+from cocogen.operations.consortium_file import consortium_file
 from cocogen.operations.deploy import make_way, put_on_ledger
+from cocogen.operations.own_data import read_registrations
 from cocogen.operations.session import stated_addresses
 
 if TYPE_CHECKING:
@@ -26,13 +30,29 @@ __all__ = ["deploy"]
 
 
 @click.command(short_help="Resolve the terms and put them on the ledger.")
+@click.option(
+    "--registrations",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Own data: the folder with what every organization, and the attester, registered.",
+)
+@click.option(
+    "--exchange",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Own data: the folder of questions to the sites and their answers.  [default: exchange in --registrations]",
+)
 @common(config_argument=True)
 @spends
-def deploy(request: Request, consent: Consent) -> None:
+def deploy(request: Request, consent: Consent, registrations: str | None, exchange: str | None) -> None:
     """Measure what CONFIG leaves open, choose the incentive and deploy the contract.
 
     Counts every organization's registered samples, pretrains the generator, lets the attester measure its quality,
     and writes the resolved terms beside the deployment record; their digest is part of what members accept.
+
+    Where organizations bring their own data (dataset = "own"), --registrations names what they registered, and --sites
+    the attester's site file. A generator is trained by questions and answers: run the command again when the sites
+    have answered. It then writes NAME.consortium, which every member and auditor is given.
 
     On a node (--ledger http://…) the keystore "operator" pays and signs. Every organization and role whose address
     CONFIG leaves open gets that of the keystore of its name; on a local chain, a development account. On a node's chain
@@ -40,6 +60,11 @@ def deploy(request: Request, consent: Consent) -> None:
     """
     consortium = request.consortium()
     workspace = request.new_workspace(consortium)
+    own_data = None
+    if registrations is not None:
+        own_data = read_registrations(
+            Path(registrations), signed_by, sites=request.site_files(), exchange=Path(exchange) if exchange else None
+        )
     spec = request.ledger_specification()
     if spec in EPHEMERAL:
         raise ConfigurationError(
@@ -67,9 +92,14 @@ def deploy(request: Request, consent: Consent) -> None:
                 name=storable(spec),
                 journal=journal,
                 data_dir=request.data_dir,
+                own_data=own_data,
                 progress=bars,
                 note=note,
             )
+    handed_over = None
+    if own_data is not None:
+        handed_over = workspace.consortium_file(consortium.consortium.name)
+        consortium_file(workspace, handed_over)
     deployment, resolved = deployed.deployment, deployed.resolved
     unit = resolved.settlement.wei_per_unit
 
@@ -92,9 +122,13 @@ def deploy(request: Request, consent: Consent) -> None:
         )
         for warning in deployed.warnings:
             note(f"warning: {warning}")
-        note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
+        if handed_over is None:
+            note(f"next: every organization reads {workspace.resolved} and runs `cocogen deposit -o NAME`")
+        else:
+            note(f"next: hand {handed_over} to every organization, which runs `cocogen join` with it")
 
-    emit(deployed.plain(), text, as_json=request.as_json)
+    data = deployed.plain()
+    emit(data if handed_over is None else data | {"consortium_file": str(handed_over)}, text, as_json=request.as_json)
 
 
 def _agree(provider: LedgerProvider, consortium: Consortium, consent: Consent) -> None:

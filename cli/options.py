@@ -35,6 +35,13 @@ _DATA_DIR = click.option(
     metavar="DIR",
     help="Folder with the files of data sets, before that of COCOGEN_DATA.  [default: downloads in your cache]",
 )
+_SITES = click.option(
+    "--sites",
+    type=click.Path(exists=True),
+    metavar="PATH",
+    envvar="COCOGEN_SITES",
+    help="Own data that are here: a site file, or a folder with one site.toml in each of its folders.",
+)
 _PASSWORD_FILE = click.option(
     "--password-file",
     type=click.Path(dir_okay=False),
@@ -50,7 +57,7 @@ def key_options(function: _Command) -> _Command:
 
 
 def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
-    """Add ``--config --workspace --ledger --data-dir --keys --password-file --format`` as one
+    """Add ``--config --workspace --ledger --data-dir --sites --keys --password-file --format`` as one
     :class:`cli.request.Request`.
 
     ``config_argument`` adds CONFIG as a positional argument, which wins over ``--config``.
@@ -71,6 +78,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
                 keys=kwargs.pop("keys"),
                 password_file=kwargs.pop("password_file"),
                 data_dir=kwargs.pop("data_dir"),
+                sites=kwargs.pop("sites"),
             )
             return function(request, *args, **kwargs)
 
@@ -79,6 +87,7 @@ def common(config_argument: bool = False) -> Callable[[_Command], _Command]:
             _PASSWORD_FILE,
             _KEYS,
             _DATA_DIR,
+            _SITES,
             click.option(
                 "--ledger",
                 metavar="LEDGER",

@@ -5,51 +5,28 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chain.encoding.signatures import address_of, sign
-from chain.errors.chain import MissingKey
-from chain.keys.accounts import Accounts
-from chain.keys.keystores import development_key
 from cli.options import format_option, key_options
 from cli.output import announced, emit, note, progress, say, table, wrapped
-from cli.passwords import key_source
+from cli.signer import site_signer
 from cocogen.data.own.rows import SCALE
 from cocogen.data.own.site import Site, load_site
 from cocogen.data.own.sums import NumberSums
 from cocogen.errors import ConfigurationError, NotAgreed
 from cocogen.operations.register import Prepared, prepare, register, schema_of
-from cocogen.operations.session import stated_addresses
 from cocogen.operations.site_backup import back_up, restore
 from cocogen.operations.site_state import SiteState
-from cocogen.terms.consortium import Consortium, load_consortium
+from cocogen.terms.consortium import load_consortium
 from cocogen.terms.schema import NumberFeature, TableSchema
 
 __all__ = ["backup", "register_"]
 
 _FILE = functools.partial(click.Path, dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Signer:
-    """Whose key signs for a site. ``development``: everybody who reads the terms knows it."""
-
-    name: str
-    address: str
-    development: bool
-    accounts: Accounts
-
-    def sign(self, digest: bytes) -> bytes | None:
-        """Its signature; None where its owner signs elsewhere, as a contract wallet's do."""
-        try:
-            return sign(digest, bytes(self.accounts.signer(self.name, self.address).key))
-        except MissingKey:
-            return None
 
 
 @click.command("register", short_help="Sign the sums of your own data, and show what leaves.")
@@ -81,7 +58,7 @@ def register_(
     as_json = format_ == "json"
     site, terms = load_site(site_file), load_consortium(terms_file)
     schema_of(terms)
-    signer = _signer(site, terms, keys, password_file)
+    signer = site_signer(site.organization, terms, keys, password_file)
     state = SiteState.beside(site_file, site.organization)
     path = output or Path(f"{site.organization}.registration")
     leaves = None if site.is_attester else path.with_suffix(".leaves")
@@ -136,18 +113,6 @@ def backup(site_file: Path, output: Path | None, source: Path | None, format_: s
     data = {"state": str(state.root), "backup": str(output or source), "restored": source is not None, "files": files}
     done = f"{state.root} is in {output}" if output is not None else f"{state.root} is restored from {source}"
     emit(data, f"{done}: {len(files)} files", as_json=format_ == "json")
-
-
-def _signer(site: Site, terms: Consortium, keys: str | None, password_file: str | None) -> _Signer:
-    """The keystore of the organization's name or address; a development account where the terms leave both open."""
-    name, seed = site.organization, terms.consortium.seed
-    stated = {who: address for who, address in stated_addresses(terms).items() if address is not None}
-    source = key_source(keys, password_file, stated)
-    development = address_of(development_key(seed, name))
-    local = stated.get(name, development) == development and source.folder.find(name, None) is None
-    accounts = Accounts(seed, local=local, source=source)
-    address = accounts.address(name)
-    return _Signer(name, address, address == development, accounts)
 
 
 def _signature(text: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,21 @@ class Request:
     keys: str | None = None
     password_file: str | None = None
     data_dir: str | None = None
+    sites: str | None = None
+
+    def site_files(self) -> tuple[Path, ...]:
+        """The site files of own data that are here; ConfigurationError where a folder holds none."""
+        if self.sites is None:
+            return ()
+        given = Path(self.sites)
+        if not given.is_dir():
+            return (given,)
+        found = tuple(sorted(given.glob("*/site.toml")))
+        if not found:
+            raise ConfigurationError(
+                f"no folder in {given} holds a site.toml", hint="name a site file, or a folder of sites"
+            )
+        return found
 
     def consortium(self) -> Consortium:
         """The terms file that was named; ConfigurationError when none was."""
@@ -48,6 +63,10 @@ class Request:
                 "no terms file was named", hint="name one, for example: cocogen run examples/clinics.toml"
             )
         return load_consortium(self.config)
+
+    def at(self, workspace: Workspace) -> Request:
+        """The same request for this workspace."""
+        return replace(self, workspace=str(workspace.root))
 
     def terms(self) -> Terms:
         """The terms file that was named, of any system, or the one that was deployed; ConfigurationError without."""
@@ -128,7 +147,9 @@ class Request:
             provider = open_ledger(specification, seed=resolved.consortium.seed, keys=keys, journal=journal)
             return contextlib.closing(provider)
 
-        with opened(workspace, ledger, journal=journal, data_dir=self.data_dir, reading=reading) as session:
+        with opened(
+            workspace, ledger, journal=journal, data_dir=self.data_dir, sites=self.site_files(), reading=reading
+        ) as session:
             yield session
 
 

@@ -80,7 +80,7 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
         if runtime == "flower":
             _play_on_flower(request, consortium, workspace, spec, keys, bars, deadline)
         stack.enter_context(workspace.locked())
-        session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir, played=runtime == "flower")
+        session = _session(request, consortium, workspace, spec, keys, stack, bars, played=runtime == "flower")
         study_ledger = None if no_study else partial(MemoryProvider, consortium.consortium.seed)
         result = play_rounds(
             session, audit_deployment, consortium=consortium, study_ledger=study_ledger, progress=bars, note=note
@@ -106,13 +106,13 @@ def run(request: Request, no_study: bool, runtime: str, deadline: float, verbose
 
 
 def _session(
+    request: Request,
     consortium: Consortium,
     workspace: Workspace,
     spec: str,
     keys: KeySource,
     stack: contextlib.ExitStack,
     bars: Progress,
-    data_dir: str | None,
     *,
     played: bool = False,
 ) -> Session:
@@ -123,9 +123,11 @@ def _session(
     from chain.backends.journal import Journal
     from chain.open import open_ledger, storable
     from cli.request import ledger_location
+    from cli.sites import register_all
     from cocogen.operations.deploy import put_on_ledger
     from cocogen.operations.run import take_up
     from cocogen.operations.session import Session, load_resolved
+    from cocogen.terms.sections import OWN
 
     record = take_up(workspace, consortium, own=played, note=note)
     if record is not None:
@@ -138,17 +140,27 @@ def _session(
     )
     stack.callback(provider.close)
     if record is None:
+        own_data = register_all(request, consortium, bars) if consortium.learning.dataset == OWN else None
         record = put_on_ledger(
             consortium,
             workspace,
             provider,
             name=storable(spec),
             journal=journal,
-            data_dir=data_dir,
+            data_dir=request.data_dir,
+            own_data=own_data,
             progress=bars,
             note=note,
         ).deployment
-    session = Session(workspace, load_resolved(workspace), provider, record, data_dir=data_dir, journal=journal)
+    session = Session(
+        workspace,
+        load_resolved(workspace),
+        provider,
+        record,
+        data_dir=request.data_dir,
+        sites=request.site_files(),
+        journal=journal,
+    )
     session.progress = bars
     return session
 
@@ -169,7 +181,7 @@ def _play_on_flower(
     rounds = consortium.consortium.rounds
     with contextlib.ExitStack() as stack:
         stack.enter_context(workspace.locked())
-        session = _session(consortium, workspace, spec, keys, stack, bars, request.data_dir)
+        session = _session(request, consortium, workspace, spec, keys, stack, bars)
         state = session.ledger.state()
         recorded = str(session.deployment.details["ledger"])
     if state.round < rounds or state.phase != "idle":

@@ -170,3 +170,9 @@ class Signers:
             return True
         # what a wallet approved then it need not approve now
         return None if self._is_wallet is None or self._is_wallet(address) else False
+
+    def registration(self, address: str, digest: bytes, signature: bytes) -> bool | None:
+        """Whether ``address`` signed the registration with this digest, which was made before there was a contract."""
+        if verify(digest, signature, address):
+            return True
+        return None if self._is_wallet is None or self._is_wallet(address) else False

@@ -34,7 +34,16 @@ from cocogen.learning.training.scaffold import Variate
 from cocogen.learning.training.threads import one_thread
 from cocogen.streams import Purpose
 
-__all__ = ["Agreed", "Assignment", "Member", "Progress", "first_panels", "pretrain", "train_members"]
+__all__ = [
+    "Agreed",
+    "Assignment",
+    "Member",
+    "Progress",
+    "first_panels",
+    "pretrain",
+    "pretraining_step",
+    "train_members",
+]
 
 Progress = Callable[[str, int, int], None]
 """Called with a description, what is done, and the total."""
@@ -273,6 +282,11 @@ def pretrain(members: Sequence[Member], progress: Progress | None = None) -> Mod
         state = average(_fit(members, [state] * len(members), own, Purpose.PRETRAINING, number), registered)
     _report(progress, "training the generator", rounds, rounds)
     return state
+
+
+def pretraining_step(member: Member, state: ModelState, number: int) -> ModelState:
+    """The part of one ``member`` in round ``number`` (from 0) of :func:`pretrain`: the generator after its own data."""
+    return _fit([member], [state], [member.own], Purpose.PRETRAINING, number)[0]
 
 
 def first_panels(members: Sequence[Member], shared: ModelState) -> list[Samples]:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cocogen.errors import ConfigurationError, LedgerError, TermsDoNotFit, WorkspaceError
 from cocogen.files import write_atomically
 from cocogen.ledger import Deployment, LedgerProvider
 from cocogen.operations.deployment import load_deployment, save_deployment
+from cocogen.operations.own_data import OwnData
 from cocogen.operations.plain import plain_deployment
 from cocogen.operations.registration import Progress, register
 from cocogen.operations.sent import NOTHING_SENT, Journal, Note, unheard
@@ -25,6 +26,11 @@ from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
 from cocogen.terms.roles import shared_roles
+from cocogen.terms.sections import OWN
+
+if TYPE_CHECKING:
+    from cocogen.evidence.local import Local
+    from cocogen.operations.exchange import Exchanged
 
 __all__ = ["Deployed", "deploy", "make_way", "put_on_ledger"]
 
@@ -73,6 +79,7 @@ def deploy(
     *,
     journal: Journal = NOTHING_SENT,
     data_dir: str | None = None,
+    own_data: OwnData | None = None,
     progress: Progress | None = None,
     note: Note = unheard,
 ) -> Deployed:
@@ -90,6 +97,8 @@ def deploy(
         What was sent to the ledger, and nobody was told of yet; that with which the ledger was opened.
     data_dir : str, optional
         Where the files of data sets are looked for first.
+    own_data : OwnData, optional
+        What organizations registered, where they bring their own data.
     progress : callable, optional
         Told (description, done, total) now and then.
     note : callable, optional
@@ -104,7 +113,8 @@ def deploy(
     GameError
         No incentive does what the terms ask of it.
     LearningError
-        The data are not there, or training fails.
+        The data are not there, a registration does not fit, sites have not answered yet (``exchange.Waiting``), or
+        training fails.
     LedgerError
         The operator cannot sign or pay, or the ledger refuses the terms.
     """
@@ -113,7 +123,14 @@ def deploy(
         if folder.deployment.exists():
             make_way(folder, None, lambda _: nullcontext(ledger), note)
         return put_on_ledger(
-            consortium, folder, ledger, journal=journal, data_dir=data_dir, progress=progress, note=note
+            consortium,
+            folder,
+            ledger,
+            journal=journal,
+            data_dir=data_dir,
+            own_data=own_data,
+            progress=progress,
+            note=note,
         )
 
 
@@ -172,6 +189,7 @@ def put_on_ledger(
     name: str | None = None,
     journal: Journal = NOTHING_SENT,
     data_dir: str | None = None,
+    own_data: OwnData | None = None,
     progress: Progress | None = None,
     note: Note = unheard,
 ) -> Deployed:
@@ -183,13 +201,27 @@ def put_on_ledger(
     from cocogen.evidence.local import Agreed, Local
 
     agreed = Agreed.of(consortium)
-    task = Local(agreed, agreed.source(data_folders(consortium.folder, data_dir)))
-    if (doubt := task.attester.doubt) is not None:
+    task: Local | Exchanged
+    if consortium.learning.dataset == OWN:
+        if own_data is None:
+            raise ConfigurationError(
+                "every organization brings its own data, so it takes what they registered",
+                file=consortium.file,
+                hint="`cocogen deploy … --registrations DIR`; on one machine `cocogen run … --sites DIR`",
+            )
+        own_data.check(consortium)
+        task = own_data.task(agreed, consortium)
+    else:
+        task = Local(agreed, agreed.source(data_folders(consortium.folder, data_dir)))
+    if task.attester is not None and (doubt := task.attester.doubt) is not None:
         note(f"warning: {doubt[0]}")
         note(f"hint: {doubt[1]}")
     try:
-        registration = register(consortium, provider, task, progress=progress)
+        registered = None if own_data is None else own_data.registrations
+        registration = register(consortium, provider, task, registered=registered, progress=progress)
         resolved = registration.resolved
+        if own_data is not None:
+            own_data.save(workspace)
         registration.shared.save(workspace.initial_model)
         write_atomically(workspace.terms, consortium.source)
         write_atomically(workspace.resolved, resolved.to_json().encode())

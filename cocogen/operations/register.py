@@ -27,7 +27,16 @@ from cocogen.operations.site_state import Kept, SiteState, row_hashes
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.schema import ImageSchema, TableSchema
 
-__all__ = ["Prepared", "check_unchanged", "own_rows", "prepare", "register", "schema_of", "site_rows"]
+__all__ = [
+    "Prepared",
+    "check_unchanged",
+    "own_rows",
+    "prepare",
+    "register",
+    "registered_rows",
+    "schema_of",
+    "site_rows",
+]
 
 Progress = Callable[[str, int, int], None]
 
@@ -133,7 +142,20 @@ def site_rows(site: Site, schema: TableSchema | ImageSchema, secret: bytes) -> t
 
 
 def check_unchanged(state: SiteState, site: Site, terms: Consortium) -> Rows:
-    """The rows that a site registered under these terms, read again: a round works on them, or not at all.
+    """The rows that a site registered under these terms, read again; raises as :func:`registered_rows`."""
+    return registered_rows(state, site, schema_of(terms), terms.source_digest)
+
+
+def registered_rows(
+    state: SiteState,
+    site: Site,
+    schema: TableSchema | ImageSchema,
+    terms_digest: str,
+    registration: Registration | None = None,
+) -> Rows:
+    """The rows that a site registered under the terms of this digest, read again: a round works on them, or not at all.
+
+    ``registration``: the one that a consortium rests on; the site's own must be it.
 
     Raises
     ------
@@ -142,12 +164,17 @@ def check_unchanged(state: SiteState, site: Site, terms: Consortium) -> Rows:
     WorkspaceError
         There is no registration under these terms, or the folder is damaged.
     """
-    schema = schema_of(terms)
-    before = state.registered(terms.source_digest)
+    before = state.registered(terms_digest)
     if before is None:
         raise WorkspaceError(
             f"{site.organization} has registered nothing under these terms",
             hint="cocogen register SITE --terms TERMS, or restore the folder: cocogen backup SITE --restore FILE",
+        )
+    if registration is not None and before.registration.document != registration.document:
+        raise SiteError(
+            f"the consortium rests on another registration of {site.organization} than its latest",
+            file=site.file,
+            hint="register the rows of that one again: cocogen register, with the same data and terms",
         )
     secret = state.secret()
     rows, data, said = site_rows(site, schema, secret)

@@ -8,13 +8,17 @@ ones that the ledger's integers decode to (encode first, then play).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cocogen.data.heterogeneity import heterogeneity, label_mix
 from cocogen.errors import ConfigurationError
+from cocogen.evidence.registered import ATTESTER
+from cocogen.evidence.registered import Registration as Registered
 from cocogen.files import measured_quality
 from cocogen.ledger import DecodedTerms, LedgerProvider, SettlementTerms
 from cocogen.mechanisms.absence import possible_stand_ins
@@ -25,7 +29,7 @@ from cocogen.terms.resolved import ResolvedOrganization, ResolvedSettlement, Res
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import Local, SharedModel
+    from cocogen.evidence.local import SharedModel
 
 __all__ = [
     "Registration",
@@ -57,10 +61,32 @@ class Registration:
         return replace(self, resolved=self.resolved.model_copy(update=changes), shared=shared)
 
 
+class Measured(Protocol):
+    """What has to be known of everybody's data: :class:`~cocogen.evidence.local.Local` has them all,
+    :class:`~cocogen.operations.exchange.Exchanged` asks."""
+
+    @property
+    def registered(self) -> NDArray[np.int64]: ...
+    @property
+    def label_mix(self) -> NDArray[np.float64]: ...
+    @property
+    def heterogeneity(self) -> NDArray[np.float64]: ...
+
+    def pretrain(self, progress: Progress | None = None) -> SharedModel: ...
+    def measure_quality(self, shared: SharedModel) -> NDArray[np.float64]: ...
+
+
 def register(
-    consortium: Consortium, provider: LedgerProvider, task: Local, *, progress: Progress | None = None
+    consortium: Consortium,
+    provider: LedgerProvider,
+    task: Measured,
+    *,
+    registered: Mapping[str, Registered] | None = None,
+    progress: Progress | None = None,
 ) -> Registration:
     """Measure what the terms file leaves open and resolve the terms.
+
+    ``registered``: what organizations and the attester signed of their own data, by name; None with one data set.
 
     Raises
     ------
@@ -74,8 +100,13 @@ def register(
         The operator's account cannot sign or pay, which is seen before anything is measured; or the resolved amounts do
         not fit the ledger's integers.
     """
-    addresses = [_address(consortium, provider, o.name, o.address) for o in consortium.organization]
-    attester = consortium.settlement.attester or provider.account("attester")
+    signed = registered or {}
+    addresses = [
+        signed[o.name].document.address if o.name in signed else _address(consortium, provider, o.name, o.address)
+        for o in consortium.organization
+    ]
+    holdout = signed.get(ATTESTER)
+    attester = consortium.settlement.attester or (holdout.document.address if holdout else provider.account(ATTESTER))
     arbiter = consortium.settlement.arbiter or provider.account("arbiter")
     provider.check_deployer()
     shared = task.pretrain(progress)
@@ -98,6 +129,7 @@ def register(
             compute_cap=0,
             score_weight=1.0,
             score_offset=-float(local[n]),
+            registration=signed[organization.name].digest().hex() if organization.name in signed else None,
         )
         for n, (organization, maximum) in enumerate(
             zip(consortium.organization, consortium.generation_maximum(), strict=True)
@@ -121,6 +153,8 @@ def register(
         incentive_rule=consortium.incentive,
         attester=attester,
         arbiter=arbiter,
+        attestation=consortium.attestation,
+        holdout=None if holdout is None else holdout.digest().hex(),
         organization=organizations,
     )
 
@@ -186,19 +220,35 @@ def measurement_disagreements(resolved: ResolvedTerms, folders: DataFolders | No
 
     agreed = replace(Agreed.of(resolved), generates=False)  # counts are compared, nothing is measured
     task = Local(agreed, agreed.source(folders))
-    local = np.asarray(task.registered, dtype=np.int64)
-    skew = np.asarray(task.heterogeneity, dtype=np.float64)
+    return _differences(resolved, task.registered, task.label_mix, task.heterogeneity)
+
+
+def _differences(
+    resolved: ResolvedTerms, local: NDArray[np.int64], mixes: NDArray[np.float64], skew: NDArray[np.float64]
+) -> list[str]:
     found = []
     for n, organization in enumerate(resolved.organization):
         if organization.local != local[n]:
             found.append(f"organization.{organization.name}.local")
-        mix = np.asarray(task.label_mix[n], dtype=np.float64)
+        mix = mixes[n]
         if len(organization.label_mix) != mix.size or not np.allclose(organization.label_mix, mix, atol=1e-9):
             found.append(f"organization.{organization.name}.label_mix")
         if not math.isclose(organization.heterogeneity, float(skew[n]), abs_tol=1e-9):
             found.append(f"organization.{organization.name}.heterogeneity")
     if not math.isclose(resolved.heterogeneity, float(skew @ local / local.sum()), abs_tol=1e-9):
         found.append("heterogeneity")
+    return found
+
+
+def registered_disagreements(resolved: ResolvedTerms, registered: Mapping[str, Registered]) -> list[str]:
+    """Which measurements of the resolved terms do not follow from the registrations of own data, by name."""
+    counts = np.array([registered[name].sums.classes for name in resolved.names], dtype=np.int64)
+    found = _differences(resolved, counts.sum(axis=1), label_mix(counts), heterogeneity(counts))
+    for organization in resolved.organization:
+        if registered[organization.name].document.address.lower() != organization.address.lower():
+            found.append(f"organization.{organization.name}.address")
+    if registered[ATTESTER].document.address.lower() != resolved.attester.lower():
+        found.append("settlement.attester")
     return found
 
 

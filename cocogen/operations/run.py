@@ -17,12 +17,14 @@ from cocogen.operations.registration import Progress
 from cocogen.operations.results import RunResult, result_of
 from cocogen.operations.sent import Note, once_by_state, unheard
 from cocogen.operations.session import Session, data_folders, load_resolved
+from cocogen.operations.sources import named
 from cocogen.operations.study import StudyRun
 from cocogen.operations.verdict import Auditor, audit
 from cocogen.rounds.workspace import Workspace
 from cocogen.systems import load_consortium
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.metrics import metric_field, metric_words
+from cocogen.terms.sections import OWN
 
 __all__ = ["run", "take_up"]
 
@@ -101,9 +103,10 @@ def run(
         comparison = None
         if study_ledger is not None:
             terms = consortium or load_consortium(deployed_terms(session))
-            folders = data_folders(terms.folder, session.data_dir)
+            data = named(data_folders(terms.folder, session.data_dir))
+            source = session.sourcing() if terms.learning.dataset == OWN else data
             incentive = session.resolved.incentive
-            comparison = StudyRun(terms, incentive, study_ledger, first_fold=False, folders=folders)
+            comparison = StudyRun(terms, incentive, study_ledger, first_fold=False, source=source)
             stack.callback(comparison.cancel)
         while True:
             state = session.ledger.state()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,13 @@ from cocogen.files import read_bounded
 from cocogen.ledger import Deployment, Ledger, LedgerProvider
 from cocogen.operations.deployment import load_deployment
 from cocogen.operations.sent import NOTHING_SENT, Journal
+from cocogen.operations.sources import Sourcing, named, own, registrations
 from cocogen.rounds.loop import Progress, RoundLoop
 from cocogen.rounds.workspace import Workspace
 from cocogen.systems import SYSTEMS
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.resolved import ResolvedTerms
+from cocogen.terms.sections import OWN
 
 if TYPE_CHECKING:
     from cocogen.data.sets import DataFolders
@@ -49,8 +51,9 @@ Opener = Callable[[ResolvedTerms, Deployment], contextlib.AbstractContextManager
 class Session:
     """A deployed consortium: resolved terms, provider, deployment record and, on first use, ledger and loop.
 
-    ``data_dir``: where the files of data sets are looked for first; ``journal``: what was sent, and nobody was told of
-    yet. ``progress`` may be set before the loop is used: it is told (description, done, total).
+    ``data_dir``: where the files of data sets are looked for first; ``sites``: site files of the own data that are
+    here; ``journal``: what was sent, and nobody was told of yet. ``progress`` may be set before the loop is used: it is
+    told (description, done, total).
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Session:
         deployment: Deployment,
         *,
         data_dir: str | None = None,
+        sites: Sequence[Path] = (),
         journal: Journal = NOTHING_SENT,
     ) -> None:
         self.workspace = workspace
@@ -68,6 +72,7 @@ class Session:
         self.provider = provider
         self.deployment = deployment
         self.data_dir = data_dir
+        self.sites = tuple(sites)
         self.journal = journal
         self.progress: Progress | None = None
 
@@ -81,12 +86,20 @@ class Session:
         """All steps of all rounds over this workspace and ledger."""
         rule = SYSTEMS.of(self.resolved).rules[self.resolved.consortium.mechanism]
         return RoundLoop(
-            self.resolved, self.ledger, self.workspace, rule=rule, progress=self.progress, folders=self.folders()
+            self.resolved, self.ledger, self.workspace, rule=rule, progress=self.progress, source=self.sourcing()
         )
 
     def folders(self) -> DataFolders:
         """Where the data of the deployed terms are looked for."""
         return deployed_folders(self.deployment, self.workspace, self.data_dir)
+
+    def sourcing(self) -> Sourcing:
+        """Where samples come from: the data set of the deployed terms, or the sites that are here."""
+        if self.resolved.learning.dataset == OWN:
+            known = registrations(self.workspace, self.resolved)
+            given = {name: path for name in known if (path := self.workspace.leaves(name)).exists()}
+            return own(known, self.sites, given)
+        return named(self.folders())
 
     def index(self, name: str) -> int:
         """The index of an organization; ConfigurationError lists the known names."""
@@ -115,6 +128,7 @@ def opened(
     *,
     journal: Journal = NOTHING_SENT,
     data_dir: str | None = None,
+    sites: Sequence[Path] = (),
     reading: bool = False,
 ) -> Iterator[Session]:
     """Hold the workspace of a deployed consortium, and open the ledger that its record names.
@@ -134,7 +148,9 @@ def opened(
         deployment = load_deployment(workspace.deployment)
         resolved = load_resolved(workspace)
         with opener(resolved, deployment) as provider:
-            session = Session(workspace, resolved, provider, deployment, data_dir=data_dir, journal=journal)
+            session = Session(
+                workspace, resolved, provider, deployment, data_dir=data_dir, sites=sites, journal=journal
+            )
             try:
                 yield session
             except SettlementRefused as error:
@@ -149,6 +165,7 @@ def open_consortium(
     *,
     journal: Journal = NOTHING_SENT,
     data_dir: str | None = None,
+    sites: Sequence[str | Path] = (),
     reading: bool = False,
 ) -> Iterator[Session]:
     """Open a deployed consortium, and hold its workspace meanwhile.
@@ -163,6 +180,8 @@ def open_consortium(
         What was sent to the ledger, and nobody was told of yet; that with which the ledger was opened.
     data_dir : str, optional
         Where the files of data sets are looked for first.
+    sites : sequence of str or Path, optional
+        Site files of the own data that are here.
     reading : bool
         Nothing is written there, so that it works where nobody here may write.
 
@@ -180,6 +199,7 @@ def open_consortium(
         lambda *_: contextlib.nullcontext(ledger),
         journal=journal,
         data_dir=data_dir,
+        sites=[Path(site) for site in sites],
         reading=reading,
     ) as session:
         yield session

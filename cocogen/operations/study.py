@@ -30,12 +30,13 @@ from cocogen.rounds.report import RoundReport
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.consortium import Consortium
 from cocogen.terms.metrics import metric_field
+from cocogen.terms.sections import OWN
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-    from cocogen.data.sets import DataFolders
-    from cocogen.evidence.local import Local
+    from cocogen.data.sources.base import Source
+    from cocogen.evidence.local import Agreed, Local
     from cocogen.rounds.loop import Progress
 
 __all__ = ["Study", "StudyRun", "play_rounds"]
@@ -86,8 +87,9 @@ class StudyRun:
     first_fold
         False leaves the first fold's federated run to the caller, who plays it anyway: the same seed would only give
         it again.
-    folders
-        Where the files of the data set are looked for.
+    source
+        Where samples come from, by default the data set that the terms name; must be picklable. Own data have no folds
+        but that of the attester's own test samples.
     processes
         At most so many processes; default the number of cores. The result does not depend on it.
     """
@@ -99,13 +101,13 @@ class StudyRun:
         provider: Callable[[], LedgerProvider],
         *,
         first_fold: bool = True,
-        folders: DataFolders | None = None,
+        source: Callable[[Agreed], Source] | None = None,
         processes: int | None = None,
     ) -> None:
-        self._splits = consortium.learning.splits
+        self._splits = 1 if consortium.learning.dataset == OWN else consortium.learning.splits
         uniform = consortium.incentive.redistribution == "uniform"
         agreed = (consortium.with_incentive(incentive) if uniform else consortium).without_accounts()
-        play = partial(_fold, agreed, provider, first_fold, folders)
+        play = partial(_fold, agreed, provider, first_fold, source)
         jobs = min(self._splits, processes or os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
         self._workers: list[BaseProcess] = []
@@ -178,13 +180,13 @@ def _fold(
     consortium: Consortium,
     provider: Callable[[], LedgerProvider],
     first_fold: bool,
-    folders: DataFolders | None,
+    source: Callable[[Agreed], Source] | None,
     split: int,
 ) -> _Fold:
     from cocogen.evidence.local import Agreed, Local
 
     agreed = Agreed.of(consortium, split)
-    task = Local(agreed, agreed.source(folders))
+    task = Local(agreed, None if source is None else source(agreed))
     registration = register(consortium, provider(), task)
     field = metric_field(consortium.learning.metric)
 

@@ -43,6 +43,9 @@ class Signers(Protocol):
     def bundle(self, address: str, digest: bytes, signature: bytes) -> bool | None:
         """Whether ``address`` signed the bundle with this digest."""
 
+    def registration(self, address: str, digest: bytes, signature: bytes) -> bool | None:
+        """Whether ``address`` signed the registration with this digest."""
+
 
 @dataclass(slots=True)
 class Evidence:

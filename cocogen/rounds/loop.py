@@ -35,7 +35,6 @@ from cocogen.terms.market import market
 from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
-    from cocogen.data.sets import DataFolders
     from cocogen.data.sources.base import Source
     from cocogen.evidence.agreed import Agreed
     from cocogen.evidence.attester import Attester
@@ -70,7 +69,7 @@ class RoundLoop:
     """All steps of all rounds of one consortium over one ledger and one workspace.
 
     ``split`` selects the stratified test fold; ``rule`` plans the rounds, by default the one that the terms name;
-    ``folders`` is where the files of the data set are looked for.
+    ``source`` is where samples come from, by default the data set that the terms name.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class RoundLoop:
         rule: Rule[Market, Plan] | None = None,
         progress: Progress | None = None,
         task: Local | None = None,
-        folders: DataFolders | None = None,
+        source: Callable[[Agreed], Source] | None = None,
     ) -> None:
         self.resolved = resolved
         self.ledger = ledger
@@ -91,7 +90,7 @@ class RoundLoop:
         self.history = History(resolved, ledger, workspace)
         self.split = split
         self.progress = progress
-        self._folders = folders
+        self._source = source
         self._rule = rule or mechanism(resolved.consortium.mechanism)
         self._plans: dict[tuple[int, tuple[bool, ...]], Plan] = {}
         if task is not None:
@@ -114,6 +113,9 @@ class RoundLoop:
 
         agreed = Agreed.of(self.resolved, self.split)
         return Attester(agreed, self._source_of(agreed))
+
+    def _source_of(self, agreed: Agreed) -> Source:
+        return agreed.source() if self._source is None else self._source(agreed)
 
     @cached_property
     def challenges(self) -> Challenges | None:
@@ -240,9 +242,6 @@ class RoundLoop:
             return []
         here = [member.rows for member in self.task.members].__getitem__ if "task" in self.__dict__ else None
         return self.challenges.answer(number, here or self.challenges.rows(self._source_of), organizations)
-
-    def _source_of(self, agreed: Agreed) -> Source:
-        return agreed.source(self._folders)
 
     def attest(self, bundles: Sequence[Path] | None = None) -> Attested:
         """Verify evidence, aggregate, measure κ and sign; once per round, so that no two signatures can differ.

@@ -6,6 +6,9 @@
       terms.toml              the terms file as it was agreed
       resolved.json           the resolved terms; their digest is on the ledger
       deployment.json         where the ledger is
+      NAME.consortium         all of this that members and auditors are given, where they bring their own data
+      registrations/NAME.registration   what an organization, or the attester, registered of its own data
+      registrations/NAME.leaves         its leaves, which only the attester has
       sent.json               what was sent and nobody was told of yet, and beside it its lock, sent.json.lock
       chain.sqlite            the embedded chain, unless another ledger is used
       models/initial.npz      the shared model and generator after registration
@@ -85,6 +88,22 @@ class Workspace:
     @property
     def initial_model(self) -> Path:
         return self.root / "models" / "initial.npz"
+
+    @property
+    def registrations(self) -> Path:
+        """The folder of what organizations registered of their own data."""
+        return self.root / "registrations"
+
+    def registration(self, name: str) -> Path:
+        return self.registrations / f"{name}.registration"
+
+    def leaves(self, name: str) -> Path:
+        """An organization's registered leaves, which only the attester has."""
+        return self.registrations / f"{name}.leaves"
+
+    def consortium_file(self, name: str) -> Path:
+        """What is handed to members and auditors."""
+        return self.root / f"{name}.consortium"
 
     def round(self, number: int) -> Path:
         """The folder of a round."""
