@@ -239,7 +239,12 @@ class ConsortiumContract:
     @cached_property
     def members(self) -> tuple[MemberView, ...]:
         """All members in contract order; they never change."""
-        return tuple(MemberView(*self.view("member", index)) for index in range(self.view("memberCount")))
+        return tuple(MemberView(*self.view("member", index)) for index in range(self.count))
+
+    @cached_property
+    def count(self) -> int:
+        """How many members there are; it never changes."""
+        return int(self.view("memberCount"))
 
     def round(self, *, block: int | None = None) -> RoundView:
         """The current round."""
@@ -250,15 +255,15 @@ class ConsortiumContract:
 
     def balances(self, *, block: int | None = None) -> tuple[int, ...]:
         """Every member's balance in wei, contract order."""
-        return tuple(self.view("balanceOf", index, block=block) for index in range(len(self.members)))
+        return tuple(self.view("balanceOf", index, block=block) for index in range(self.count))
 
     def payoffs(self, *, block: int | None = None) -> tuple[int, ...]:
         """Every member's pending payoff in wei, contract order; all zero unless calculated."""
-        return tuple(self.view("payoffOf", index, block=block) for index in range(len(self.members)))
+        return tuple(self.view("payoffOf", index, block=block) for index in range(self.count))
 
     def contributions(self, *, block: int | None = None) -> tuple[tuple[int, int, int], ...]:
         """Every member's (data, generated, compute) in the current round, contract order."""
-        parts = (self.view("contributionOf", index, block=block) for index in range(len(self.members)))
+        parts = (self.view("contributionOf", index, block=block) for index in range(self.count))
         return tuple((data, generated, compute) for data, generated, compute in parts)
 
     # -- events
