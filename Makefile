@@ -14,7 +14,7 @@ QUICK := $(addprefix tests/cocogen/,terms game solvers mechanisms data report) \
 PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
   $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help core install run quick test deep check lint types imports format prove mutate bench forge contracts-check artifacts findings clean
+.PHONY: help core install run quick test suite deep check lint types imports format prove mutate bench forge contracts-check artifacts findings clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,9 @@ run: core ## run the main job: six clinics, real data, embedded chain, audit
 quick: install ## a minute: what computes, without torch, chain or process
 	$(PYTEST) --quick -m "not slow and not deep and not heavy" $(QUICK)
 
-test: install forge ## 6 minutes on two cores: the default suite on JOBS cores (all); with CI=true the slow tests too
+test: forge suite ## 6 minutes on two cores: the default suite on JOBS cores (all); with CI=true the slow tests too
+
+suite: install # without forge's tests
 	$(PYTEST) $(SLOW)
 
 # Nothing is skipped.

@@ -27,6 +27,11 @@ def edited(path: Path, *edits: tuple[str, str], example: Path = CLINICS) -> Path
     return path
 
 
+def seeds(everyday: int, all_of_them: int) -> list[object]:
+    """The seeds of a property that are tried every day, and those that only ``make deep`` tries as well."""
+    return [n if n < everyday else pytest.param(n, marks=pytest.mark.deep) for n in range(all_of_them)]
+
+
 def typed(*arguments: object) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one command."""
     from cli.main import main

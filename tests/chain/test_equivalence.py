@@ -321,7 +321,7 @@ def test_property_contract_and_twin_answer_alike_in_a_token_in_many_rounds(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [40, pytest.param(200, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("rounds", [12, pytest.param(200, marks=pytest.mark.deep)])
 def test_random_rounds_pay_the_same_wei_on_every_backend(shared_backend, make_terms, stage_on, rounds):
     rng = random.Random(23)
     terms = make_terms(3, maximum_rounds=400, quorum_bps=1, minimum_members=2, submit_window=1_000)
@@ -405,17 +405,20 @@ DISPUTES = [
     ("silent arbiter, default settle", 0, True),
     ("silent arbiter, default void", 1, True),
 ]
-EVERYDAY = ("void", "silent arbiter, default settle")
+EVERYDAY = {"pairwise": ("void", "silent arbiter, default settle"), "vector": ()}
+SLOW = {"pairwise": ("settle", "forfeit", "silent arbiter, default void"), "vector": ("forfeit", "void")}
+
+
+def _dispute(mode, dispute):
+    what = dispute[0]
+    marks = [] if what in EVERYDAY[mode] else pytest.mark.slow if what in SLOW[mode] else pytest.mark.deep
+    return pytest.param(*dispute, mode, id=f"{mode}-{what}", marks=marks)
 
 
 @pytest.mark.parametrize(
-    ("what", "ruling", "silent"),
-    [
-        pytest.param(*dispute, id=dispute[0], marks=[] if dispute[0] in EVERYDAY else pytest.mark.slow)
-        for dispute in DISPUTES
-    ],
+    ("what", "ruling", "silent", "mode"),
+    [_dispute(mode, dispute) for mode in ("pairwise", "vector") for dispute in DISPUTES],
 )
-@pytest.mark.parametrize("mode", ["pairwise", pytest.param("vector", marks=pytest.mark.slow)])
 def test_disputed_round_ends_alike(what, ruling, silent, mode, fresh_stage, make_terms, vector_terms):
     make = vector_terms if mode == "vector" else make_terms
     terms = make(4, dispute_bond=1_000, dispute_default="void" if ruling == 1 else "settle", quorum_bps=1)
@@ -474,7 +477,8 @@ def test_odd_token_is_taken_or_refused_alike(name, arguments, delivers, tester, 
 
 
 @pytest.mark.parametrize(
-    "count", [2, pytest.param(40, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.deep)]
+    "count",
+    [2, pytest.param(13, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.deep) for n in (40, 120))],
 )
 def test_round_with_a_masked_member_settles_alike_at_every_size(count, fresh_stage, make_terms):
     with fresh_stage(make_terms(count, quorum_bps=1, submit_window=1_000)) as stage:
@@ -528,7 +532,7 @@ def test_contract_pays_the_golden_transfers(number, kind, fresh_stage, golden_se
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        pytest.param(number, kind, marks=[] if (kind == "full") == (number % 2 == 0) else pytest.mark.deep)
+        pytest.param(number, kind, marks=[] if (number % 6, kind) in ((0, "full"), (3, "masked")) else pytest.mark.deep)
         for number in range(12)
         for kind in ("full", "masked")
     ],

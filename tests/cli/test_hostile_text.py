@@ -44,6 +44,19 @@ def also(*commands):
     return [pytest.param(command, marks=pytest.mark.slow) for command in commands]
 
 
+def beside(first, others, kinds, sample):
+    """Every kind with the first command; with others, which show what they read the same way, a sample when slow tests
+    run, and the rest with ``make deep``."""
+    return [
+        *((first, kind) for kind in kinds),
+        *(
+            pytest.param(command, kind, marks=pytest.mark.slow if kind in sample else pytest.mark.deep)
+            for command in others
+            for kind in kinds
+        ),
+    ]
+
+
 def harmless(shown: str) -> None:
     """Nothing that a terminal obeys, no line that is not ours, and an end."""
     assert len(shown) < LIMIT
@@ -136,8 +149,12 @@ def accuracy(text: str, value: str) -> str:
     return field(text, "accuracy", value)
 
 
-@pytest.mark.parametrize("kind", TERMS)
-@pytest.mark.parametrize("command", ["solve", *also("deploy", "run", "compare", "calibrate")])
+OTHERS = ("deploy", "run", "compare", "calibrate")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"), beside("solve", OTHERS, TERMS, ("a long key", "a value", "a data set", "a competitor"))
+)
 def test_terms(kind, command, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (EXAMPLES / "clinics.toml").read_text()
@@ -483,9 +500,12 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("kind", [*ANSWERS, "no JSON", "a refusal", "a long refusal"])
+KINDS = (*ANSWERS, "no JSON", "a refusal", "a long refusal")
+ASKING = (("deposit", "-o", "north"), ("audit",), ("audit", "--second-node"))
+
+
 @pytest.mark.parametrize(
-    "command", [("status",), *also(("deposit", "-o", "north"), ("audit",), ("audit", "--second-node"))]
+    ("command", "kind"), beside(("status",), ASKING, KINDS, ("a long error", "a revert", "a refusal"))
 )
 def test_what_a_node_answers(kind, command, node, here, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)

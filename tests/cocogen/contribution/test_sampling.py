@@ -21,7 +21,10 @@ from cocogen.contribution import (
 )
 from cocogen.errors import ConfigurationError
 
-SAMPLERS = (Uniform(), Antithetic(), Guided(), Guided(3))
+SAMPLERS = (
+    *(Uniform(), Guided()),
+    *(pytest.param(sampler, marks=pytest.mark.slow) for sampler in (Antithetic(), Guided(3))),
+)
 
 
 def known(oracle) -> Coalitions:
@@ -50,7 +53,7 @@ def test_sampled_values_are_within_three_standard_errors_of_the_literature(oracl
     assert np.mean(inside) >= 0.97
 
 
-@pytest.mark.parametrize("tolerance", [0.0, 0.05])
+@pytest.mark.parametrize("tolerance", [pytest.param(0.0, marks=pytest.mark.slow), 0.05])
 @pytest.mark.parametrize("method", [truncated_monte_carlo, guided_truncated])
 def test_tmc_and_gtg_values_lie_within_three_standard_errors_too(oracle, method, tolerance: float) -> None:
     """With truncation as without: what is skipped is in the standard error."""
