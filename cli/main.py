@@ -49,6 +49,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "node": ("cli.node:node", "Take part in the rounds from this machine."),
         "plan": ("cli.organization:plan", "What to contribute this round, and what it earns."),
         "train": ("cli.organization:train", "Generate, train and write signed evidence."),
+        "reveal": ("cli.reveal:reveal", "Own data: open the rows that the attester drew."),
         "submit": ("cli.organization:submit", "Hand in an attested contribution."),
         "withdraw": ("cli.organization:withdraw", "Take money out of the bond."),
         "exit": ("cli.organization:exit_", "Leave the consortium after this round."),

@@ -47,7 +47,7 @@ def summary(
     lines = [f"{data['consortium']}: {rounds}, {data['mechanism']}", "", *_payments(data), ""]
     if void:
         lines.append(f"not settled: round {', '.join(map(str, void))}"[:WIDTH])
-    lines += _left_out(data) + _accuracy(data)
+    lines += _left_out(data) + _accuracy(data) + _own_patients(data)
     if (privacy := data["privacy"]) is not None:
         lines.append(f"privacy: epsilon at most {max(privacy['epsilon'].values()):.4g} at delta {privacy['delta']:g}")
     return [*lines, *_verdict(data), "", *_next(data, terms, kept=kept, verbose=verbose, data_dir=data_dir)]
@@ -129,6 +129,18 @@ def _accuracy(data: dict[str, Any]) -> list[str]:
     return wrapped(f"{words}: {last[field]:.4f} together, on test data{between}; alone: not compared (--no-study)")
 
 
+def _own_patients(data: dict[str, Any]) -> list[str]:
+    told = next((e["own_patients"] for e in reversed(data["rounds"]) if e.get("own_patients")), None)
+    if told is None:
+        return []
+    known = [each for each in told.values() if each is not None and each["together"] is not None]
+    better = sum(each["together"]["value"] > each["alone"]["value"] for each in known)
+    withheld = f", withheld by {len(told) - len(known)}" if len(known) < len(told) else ""
+    return wrapped(
+        f"own patients: together better than alone at {better} of {len(known)} organizations{withheld} (--verbose)"
+    )
+
+
 def _verdict(data: dict[str, Any]) -> list[str]:
     checks = data["audit"]["checks"]
     passed = sum(check["status"] == "PASS" for check in checks)
@@ -176,6 +188,12 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def _share(share: dict[str, Any] | None) -> str:
+    if share is None:
+        return "-"
+    return f"{share['value']:.3f} ({share['interval'][0]:.3f} to {share['interval'][1]:.3f})"
+
+
 def _details(data: dict[str, Any]) -> None:
     """Every table of the run, and every check of the audit."""
     from cli.memorization import describe
@@ -202,6 +220,20 @@ def _details(data: dict[str, Any]) -> None:
     for entry in data["rounds"]:
         for name, reason in entry["rejected"].items():
             say(f"round {entry['round']}: {name} was left out: {reason}")
+    told = next((entry for entry in reversed(data["rounds"]) if entry.get("own_patients")), None)
+    if told is not None:
+        metric_here = "accuracy" if metric == "accuracy" else "balanced accuracy"
+        table(
+            f"own patients after round {told['round']}: {metric_here}, and its interval at 95 %",
+            ["organization", "patients", "together", "alone"],
+            [
+                [name, "-", "withheld", "withheld"]
+                if each is None
+                else [name, str(each["rows"]), *(_share(each[model]) for model in ("together", "alone"))]
+                for name, each in told["own_patients"].items()
+            ],
+            caption="rows that nobody trains on, counted by their owner; small counts are withheld",
+        )
     table(
         "all rounds together (transfers: received + or paid -)",
         ["organization", "real", "synthetic", "transfers in wei", "over alone"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from cli.delivery import delivery_text
 from cli.options import common
 from cli.output import emit, note, say, table, units, wrapped
+from cocogen.errors import ConfigurationError
 from cocogen.files import duration
 from cocogen.operations.plain import plain_receipt
 from cocogen.operations.runway import warnings
@@ -54,6 +56,32 @@ def open_(request: Request) -> None:
         f"round {state.round} is open for {duration(window)}; participants: {', '.join(names)}\n"
         + (f"left out: {', '.join(left_out)}\n" if left_out else "")
         + "next: `cocogen train`, then `cocogen attest`, then `cocogen submit -o NAME`",
+        as_json=request.as_json,
+    )
+
+
+@round_.command()
+@click.argument("bundles", nargs=-1, type=click.Path(exists=True, dir_okay=False), metavar="[BUNDLE]...")
+@common()
+def challenge(request: Request, bundles: tuple[str, ...]) -> None:
+    """Draw the rows that are opened of the evidence BUNDLEs that are in (default: all in the workspace), as the
+    attester, where the terms say openings.
+
+    They are drawn once: evidence that comes later is not attested, for who made it may have known which.
+    """
+    with request.opened() as session:
+        drawn = session.loop.challenge([Path(bundle) for bundle in bundles] or None)
+        openings = session.resolved.attestation.openings
+    if drawn is None:
+        raise ConfigurationError(
+            "the terms say that no rows are opened", hint="attestation.openings says how many; `cocogen attest` is next"
+        )
+    data = {"openings": openings, **drawn.to_plain(), "file": str(session.workspace.challenge(drawn.round))}
+    count = len(drawn.bundles)
+    emit(
+        data,
+        f"round {drawn.round}: {openings} rows are drawn of {count} bundle{'s' * (count != 1)}\n  {data['file']}\n"
+        "next: `cocogen reveal` by each member, then `cocogen attest`",
         as_json=request.as_json,
     )
 

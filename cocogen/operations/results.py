@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class RoundResult:
     was attested, or the round is void. Where the ``metric`` of the terms is another, ``value`` is in it, between the
     ends of its ``interval`` at 95 %. ``epsilon`` certifies the continuous plan, ``epsilon_executed`` the integer
     profile, in currency. ``contributions`` and ``payoffs`` are None for whoever did not contribute; ``rejected`` says
-    why evidence was refused.
+    why evidence was refused. ``own_patients``: how the models together and alone do on the patients of those who told
+    it, None of those who withhold it; None where nobody brings data of its own.
     """
 
     round: int
@@ -49,6 +50,7 @@ class RoundResult:
     metric: str = "accuracy"
     value: float | None = None
     interval: tuple[float, float] | None = None
+    own_patients: dict[str, Mapping[str, Any] | None] | None = None
 
     @classmethod
     def of(cls, report: RoundReport, names: Sequence[str], metric: str = "accuracy") -> RoundResult:
@@ -70,6 +72,8 @@ class RoundResult:
             metric=metric,
             value=found.get(metric_field(metric)),
             interval=(found["low"], found["high"]) if "low" in found else None,
+            own_patients={told.organization: told.compared() for told in report.own_patients if told is not None}
+            or None,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ class RoundResult:
             "payoffs": self.payoffs,
             "transfers": {name: str(wei) for name, wei in self.transfers.items()},
             "rejected": self.rejected,
+            **({} if self.own_patients is None else {"own_patients": self.own_patients}),
         }
 
     def _in_the_metric(self) -> dict[str, Any]:

@@ -138,6 +138,20 @@ def status(session: Session) -> Status:
     )
 
 
+def _after_training(session: Session, number: int) -> str:
+    if not session.resolved.attestation.openings:
+        return "`cocogen attest`"
+    if not session.workspace.challenge(number).exists():
+        return "`cocogen round challenge`"
+    names = session.resolved.names
+    closed = [
+        name
+        for name in names
+        if session.workspace.bundle(number, name).exists() and not session.workspace.opening(number, name).exists()
+    ]
+    return f"`cocogen reveal` by {', '.join(closed)}, then `cocogen attest`" if closed else "`cocogen attest`"
+
+
 def delivery(session: Session, outcome: RoundOutcome) -> Delivery:
     """Who gets the model of a round, and why somebody gets none."""
     names, number = session.resolved.names, outcome.round
@@ -182,7 +196,9 @@ def next_step(session: Session, state: LedgerState) -> str:
             for n, name in enumerate(names)
             if state.participants[n] and not session.workspace.bundle(number, name).exists()
         ]
-        return f"`cocogen train` by {', '.join(absent)}" if absent else "`cocogen attest`"
+        if absent:
+            return f"`cocogen train` by {', '.join(absent)}"
+        return _after_training(session, number)
     if state.phase == "recorded":
         if state.now > state.deadline:
             return "`cocogen round settle`"

@@ -143,6 +143,18 @@ def test_the_screen_and_its_details_are_in_the_metric_of_the_terms(metric, field
     assert f"{words}: no round was evaluated" in screen(data | {"study": None})
 
 
+def told(together: float, alone: float) -> dict:
+    model = {"together": together, "alone": alone}
+    return {"rows": 40} | {name: {"value": value, "interval": [0.5, 0.99]} for name, value in model.items()}
+
+
+def test_what_cooperation_is_worth_on_own_patients_is_one_line_of_the_screen():
+    data = finished()
+    assert "own patients" not in " ".join(screen(data))
+    data["rounds"][3]["own_patients"] = {"north": told(0.9, 0.8), "harbor": told(0.7, 0.8), "meadow": None}
+    assert "own patients: together better than alone at 1 of 2 organizations, withheld by 1" in " ".join(screen(data))
+
+
 def test_a_failed_check_and_a_void_round_are_said_before_anything_is_recommended():
     data = finished()
     data["rounds"][3]["status"] = "void"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from cocogen.errors import EvidenceRejected, LearningError, WorkspaceError
 from cocogen.evidence.agreed import Agreed
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.local import Local
+from cocogen.operations.status import next_step
 from cocogen.rounds.loop import RoundLoop
 from cocogen.terms.sections import Attestation
 from tests.cocogen.evidence.own import OwnRows, agreed_on
@@ -254,6 +256,19 @@ def test_nothing_of_it_is_there_where_no_openings_are_agreed(agree_on_clinics, t
     assert loop.challenges is None
     names = {path.name for path in loop.workspace.round(1).iterdir()}
     assert not {"nonce", "commitment", "challenge.json"} & names
+
+
+def test_the_next_step_is_named_at_every_step(trained) -> None:
+    def following() -> str:
+        return next_step(session, trained.ledger.state())
+
+    session = SimpleNamespace(resolved=trained.resolved, workspace=trained.workspace, loop=trained)
+    assert following() == "`cocogen round challenge`"
+    trained.challenge()
+    trained.answer([0, 1, 2, 3])
+    assert following() == "`cocogen reveal` by meadow, lakeview, then `cocogen attest`"
+    trained.answer()
+    assert following() == "`cocogen attest`"
 
 
 def test_rows_drawn_differ_from_round_to_round(loop) -> None:

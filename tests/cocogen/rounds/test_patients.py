@@ -10,6 +10,7 @@ import pytest
 from cocogen.errors import WorkspaceError
 from cocogen.evidence.agreed import Agreed
 from cocogen.evidence.local import Local
+from cocogen.operations.results import RoundResult
 from cocogen.rounds.loop import RoundLoop
 from tests.cocogen.evidence.own import OwnRows, agreed_on
 
@@ -38,6 +39,20 @@ def test_every_site_that_was_given_the_model_tells_counts_that_leave_nothing_els
         assert sum(told.together.rows) == len(loop.task.members[names.index(told.organization)].patients.labels)
         content = json.loads(loop.workspace.patients(1, told.organization).read_text())
         assert content == told.to_plain()
+
+
+def test_a_result_holds_both_shares_with_their_intervals_only_where_they_are_told(
+    loop, agree_on_clinics, tmp_path
+) -> None:
+    names = loop.resolved.names
+    plain = RoundResult.of(loop.play(), names).plain()["own_patients"]
+    assert list(plain) == list(names)
+    for found in plain.values():
+        for model in ("together", "alone"):
+            low, high = found[model]["interval"]
+            assert low <= found[model]["value"] <= high
+    rehearsal = agree_on_clinics(("maximum = 300", "maximum = 0")).loop(tmp_path / "rehearsal")
+    assert "own_patients" not in RoundResult.of(rehearsal.play(), names).plain()
 
 
 def test_the_model_alone_is_trained_once_and_kept(loop, monkeypatch) -> None:
