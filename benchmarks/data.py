@@ -2,14 +2,14 @@
 
 The table is made here, as CSV of about 600 MB in a temporary folder. Reading and describing it with polars and
 ``cocogen data check``, which adds up what a registration would disclose, run in turn in new processes: their ratio is
-that of one run, peak memory each one's own. Canonical rows, leaves (salts and hashes) and tree are timed apart, and so
-is a whole registration. Where there is less memory than the table needs, name fewer ``--rows``.
+that of one run, peak memory each one's own; processor time is of both cores. Canonical rows, leaves (salts and hashes)
+and tree are timed apart, and so is a whole registration. Where there is less memory than the table needs, name fewer
+``--rows``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -74,25 +74,33 @@ def make(folder: Path, rows: int) -> None:
     (folder / "site.toml").write_text('organization = "north"\ndata = "export.csv"\n')
 
 
-def described(folder: Path) -> tuple[float, float]:
-    """Seconds and peak MB of reading and describing the file with polars alone."""
+def described(folder: Path) -> dict[str, float]:
+    """Reading and describing the file with polars alone."""
     import polars as pl
 
-    begin = time.perf_counter()
-    pl.read_csv(folder / "export.csv").describe()
-    return time.perf_counter() - begin, resident_peak_mb()
+    return _measured(lambda: pl.read_csv(folder / "export.csv").describe())
 
 
-def checked(folder: Path) -> tuple[float, float]:
-    """Seconds and peak MB of ``cocogen data check``."""
+def checked(folder: Path) -> dict[str, float]:
+    """What ``cocogen data check`` does."""
     site, schema = _site(folder)
     import polars  # noqa: F401 - loaded before the clock starts, as for the other
 
-    begin = time.perf_counter()
-    report = check(site, schema)
-    seconds = time.perf_counter() - begin
-    assert report.disclosed is not None, report.problems
-    return seconds, resident_peak_mb()
+    def run() -> None:
+        report = check(site, schema)
+        assert report.disclosed is not None, report.problems
+
+    return _measured(run)
+
+
+def _measured(run: Callable[[], Any]) -> dict[str, float]:
+    begin, worked = time.perf_counter(), time.process_time()
+    run()
+    return {
+        "seconds": time.perf_counter() - begin,
+        "processor_seconds": time.process_time() - worked,
+        "peak_mb": resident_peak_mb(),
+    }
 
 
 def parts(folder: Path) -> dict[str, float]:
@@ -102,9 +110,10 @@ def parts(folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
 
     def timed(name: str, part: Callable[[], Any]) -> Any:
-        begin = time.perf_counter()
+        begin, worked = time.perf_counter(), time.process_time()
         made = part()
         found[name] = time.perf_counter() - begin
+        found[f"{name}_processor"] = time.process_time() - worked
         return made
 
     timed("sums", lambda: Sums.of(rows))
@@ -115,14 +124,12 @@ def parts(folder: Path) -> dict[str, float]:
     return {**found, "peak_mb": resident_peak_mb()}
 
 
-def registered(folder: Path) -> tuple[float, float]:
-    """Seconds and peak MB of ``cocogen register`` up to the signature."""
+def registered(folder: Path) -> dict[str, float]:
+    """What ``cocogen register`` does, up to the signature."""
     site, _ = _site(folder)
     terms = load_consortium(folder / "terms.toml")
     with tempfile.TemporaryDirectory() as state:
-        begin = time.perf_counter()
-        prepare(site, terms, SiteState(Path(state) / "north.state"), KEY)
-        return time.perf_counter() - begin, resident_peak_mb()
+        return _measured(lambda: prepare(site, terms, SiteState(Path(state) / "north.state"), KEY))
 
 
 def _site(folder: Path) -> tuple[Any, TableSchema]:
@@ -144,13 +151,15 @@ def cases(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             theirs.append(in_fresh_process(described, folder))
             mine.append(in_fresh_process(checked, folder))
         for what, runs in (("polars read and describe", theirs), ("data check with sums", mine)):
-            seconds, peaks = zip(*runs, strict=True)
-            yield {**shape, "what": what, "mb": size, "seconds": statistics.median(seconds), "peak_mb": max(peaks)}
-        ratio = statistics.median(own[0] / other[0] for own, other in zip(mine, theirs, strict=True))
-        yield {**shape, "what": "check over polars", "ratio": ratio}
+            median = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+            yield {**shape, "what": what, "mb": size, **median}
+        ratios = {
+            name: statistics.median(own[name] / other[name] for own, other in zip(mine, theirs, strict=True))
+            for name in ("seconds", "processor_seconds")
+        }
+        yield {**shape, "what": "check over polars", **ratios}
         yield {**shape, "what": "parts of a registration", **in_fresh_process(parts, folder)}
-        seconds, peak = in_fresh_process(registered, folder)
-        yield {**shape, "what": "register", "seconds": seconds, "peak_mb": peak, "cores": os.cpu_count()}
+        yield {**shape, "what": "register", **in_fresh_process(registered, folder)}
 
 
 def main() -> None:
