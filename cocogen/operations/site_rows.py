@@ -5,22 +5,17 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cocogen.data.own.leaves import DIGEST_BYTES, opening, root
+from cocogen.data.own.leaves import opening
 from cocogen.data.own.rows import Rows
 from cocogen.data.own.site import load_site
 from cocogen.data.own.split import site_rng, split
 from cocogen.data.sources.own import SiteRows
-from cocogen.errors import RegistrationRefused
 from cocogen.evidence.registered import Registration
-from cocogen.files import read_bounded
 from cocogen.operations.register import registered_rows
 from cocogen.operations.site_state import SiteState
 from cocogen.terms.schema import ImageSchema, TableSchema
 
-__all__ = ["holdout_rows", "member_rows", "read_leaves"]
+__all__ = ["holdout_rows", "member_rows"]
 
 
 def member_rows(site_file: Path, schema: TableSchema | ImageSchema, registration: Registration) -> SiteRows:
@@ -44,30 +39,6 @@ def holdout_rows(site_file: Path, schema: TableSchema | ImageSchema, registratio
     share = load_site(site_file).split.validation
     holdout, test = split(rows.data.labels, rows.data.groups, share, site_rng(secret))
     return Rows(rows.data, holdout, test, rows.number_fill, rows.level_fill)
-
-
-def read_leaves(path: Path, registration: Registration) -> NDArray[np.uint8]:
-    """The leaves, (n, 32) uint8, that an organization gave to the attester.
-
-    Raises
-    ------
-    RegistrationRefused
-        They cannot be read, or are not those under the root that it registered.
-    """
-    said = registration.document
-    try:
-        content = read_bounded(path, said.leaves * DIGEST_BYTES)
-    except (OSError, ValueError) as error:
-        raise RegistrationRefused(said.organization, f"{path} cannot be read: {error}", hint=_AGAIN) from error
-    leaves = np.frombuffer(content, dtype=np.uint8)
-    if leaves.size and leaves.size == said.leaves * DIGEST_BYTES:
-        leaves = leaves.reshape(said.leaves, DIGEST_BYTES)
-        if root(leaves).hex() == said.root:
-            return leaves
-    raise RegistrationRefused(said.organization, f"{path} holds other leaves than those it registered", hint=_AGAIN)
-
-
-_AGAIN = "let it hand its leaves over again"
 
 
 def _read(site_file: Path, schema: TableSchema | ImageSchema, registration: Registration) -> tuple[Rows, bytes]:

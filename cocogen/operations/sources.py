@@ -18,8 +18,8 @@ from cocogen.data.own.sums import added
 from cocogen.data.own.transform import Transform
 from cocogen.data.sources.own import OwnSource, SiteRows
 from cocogen.errors import ConfigurationError, RegistrationRefused
-from cocogen.evidence.registered import ATTESTER, Registration, read_registration
-from cocogen.operations.site_rows import holdout_rows, member_rows, read_leaves
+from cocogen.evidence.registered import ATTESTER, Registration, read_leaves, read_registration
+from cocogen.operations.site_rows import holdout_rows, member_rows
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.resolved import ResolvedTerms
 
