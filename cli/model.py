@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import common
-from cli.output import emit, say, word, wrapped
+from cli.output import announced, emit, say, word, wrapped
 from cocogen.terms.metrics import metric_field, metric_words
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def model() -> None:
     "--organization", metavar="NAME", help="Whose model.  [default: that of the first in the terms who has one]"
 )
 @common()
+@announced("reading the model")
 def export(request: Request, output: Path, organization: str | None) -> None:
     """Write the model of the last settled round that recorded your contribution to one file that stands for itself.
 

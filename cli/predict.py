@@ -78,6 +78,14 @@ def _print(data: dict[str, Any]) -> None:
             f"{data['rows']:,} cases of {data['source']}, by the model of {data['consortium']} after round "
             f"{data['round']}",
             f"most likely: {likely}{', …' if len(counts) > _CLASSES else ''}",
+            *_clipped(data["clipped"]),
         ),
         f"written to {data['file']}, which your account alone can read",
     )
+
+
+def _clipped(counts: dict[str, int]) -> list[str]:
+    if not counts:
+        return []
+    named = ", ".join(f"{word(name)} {count:,}" for name, count in list(counts.items())[:_CLASSES])
+    return [f"beyond the agreed range, and taken as its end: {named}{', …' if len(counts) > _CLASSES else ''}"]

@@ -43,7 +43,10 @@ _DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What was written: the file, its ``kept`` columns, and how many ``rows`` are most likely of each class."""
+    """What was written: the file, its ``kept`` columns, and how many ``rows`` are most likely of each class.
+
+    ``clipped``: how many values of each number lie beyond the schema's bounds, by which the model was trained.
+    """
 
     source: Path
     path: Path
@@ -51,6 +54,7 @@ class Scored:
     kept: tuple[str, ...]
     rows: int
     likely: dict[str, int]
+    clipped: dict[str, int]
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -62,6 +66,7 @@ class Scored:
             "kept": list(self.kept),
             "columns": [f"{PREFIX}{name}" for name in self.model.classes],
             "most_likely": self.likely,
+            "clipped": self.clipped,
             "consortium": card.consortium,
             "round": card.round,
             "digests": card.digests.model_dump(mode="json", exclude_none=True),
@@ -124,7 +129,7 @@ def predict(
             if progress is not None:
                 progress("scoring", stop, len(data))
     counted = dict(zip(model.classes, likely.tolist(), strict=True))
-    return Scored(source, output, model, tuple(kept), len(data), counted)
+    return Scored(source, output, model, tuple(kept), len(data), counted, _clipped(data))
 
 
 def _check_output(source: Path, output: Path) -> None:
@@ -145,6 +150,13 @@ def _read(site: Site, source: Path, preparation: Transform) -> tuple[Table | Ima
         folder = source.is_dir()
         beside = [file.name for file in entries(source, Path.is_file)] if folder else range(1, len(images) + 1)
     return images, polars().DataFrame({"image": [str(name) for name in beside]})
+
+
+def _clipped(data: Table | Images) -> dict[str, int]:
+    if isinstance(data, Images):
+        return {}
+    counts = zip(data.schema.numbers, data.clipped.tolist(), strict=True)
+    return {feature.name: count for feature, count in counts if count}
 
 
 def _kept(beside: Any, keep: Sequence[str] | None, source: Path) -> Sequence[str]:

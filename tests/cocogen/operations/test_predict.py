@@ -84,6 +84,7 @@ def test_cases_are_read_and_written_in_the_sites_dialect_with_all_that_is_no_fea
     np.testing.assert_allclose(found, chances, atol=1e-6)
     assert result.rows == 3
     assert result.kept == ("Nr", "Name")
+    assert result.clipped == {"age": 1}
     assert list(result.likely.values()) == np.bincount(chances.argmax(axis=1), minlength=2).tolist()
     assert stat.S_IMODE(scored.stat().st_mode) == 0o600
 
@@ -224,6 +225,7 @@ class TestCommand:
         code, out, err = typed(*arguments)
         assert (code, err.count("scoring")) == (0, 1)
         assert "3 cases of new.csv, by the model of clinics after round 3" in out
+        assert "beyond the agreed range, and taken as its end: age 1" in out
         assert "written to scored.csv, which your account alone can read" in out
         code, out, _ = typed(*arguments, "--keep", "Nr", "--format", "json")
         data = json.loads(out)["data"]
