@@ -111,7 +111,7 @@ class Agreed:
         """Samples of each class that everybody draws from its generator for κ; 0 where nobody generates."""
         return self.generation.panel if self.generates else 0
 
-    def source(self, folders: DataFolders | None = None) -> Source:
+    def source(self, folders: DataFolders | None = None) -> SplitSource:
         """Where everybody's samples come from: a split of the terms' data set, whose files are in ``folders``.
 
         Raises

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cocogen.data.sources.split import SplitSource
+from cocogen.data.own.sums import added
+from cocogen.data.own.transform import Transform
 from cocogen.errors import ConfigurationError, WorkspaceError
 from cocogen.evidence.agreed import Agreed
+from cocogen.files import evidence_hash
 from cocogen.learning.exported.graph import write_graph
 from cocogen.learning.exported.model import Card, Digests, ExportedModel, Measured
 from cocogen.learning.exported.standardization import Standardization
@@ -22,6 +24,7 @@ from cocogen.learning.exported.tensors import read_tensors, write_tensors
 from cocogen.learning.intervals import wilson
 from cocogen.ledger import RoundOutcome
 from cocogen.operations.session import Session
+from cocogen.operations.sources import registrations
 from cocogen.rounds.history import History, contributors
 from cocogen.terms.metrics import metric_field
 
@@ -62,7 +65,8 @@ def export_model(session: Session, path: Path, organization: str | None = None) 
         No settled round recorded a contribution of it, its model or the round's evidence is missing or altered, or the
         file cannot be written.
     LearningError
-        The data set's classes and scale cannot be read, or the model has no place in the format.
+        The data set's classes and scale cannot be read, a registration is not the agreed one, or the model has no place
+        in the format.
     """
     write = FORMATS.get(path.suffix)
     if write is None:
@@ -79,18 +83,16 @@ def member_model(session: Session, organization: str | None = None) -> ExportedM
     the terms that has one; errors as :func:`export_model`."""
     resolved = session.resolved
     index, outcome = _recorded(session, organization)
-    name, contribution = resolved.names[index], outcome.contributions[index]
+    name = resolved.names[index]
     history = History(resolved, session.ledger, session.workspace)
     document = history.documents(outcome)[index]
     shared = history.model(outcome.round, document["aggregated_model"], name)
     learning = resolved.learning
-    source = Agreed.of(resolved).source(session.folders())
-    if not isinstance(source, SplitSource) or contribution is None:
-        raise TypeError("a data set of another kind")
+    preparation, classes = _preparation(session)
     digests = Digests(
         terms=session.ledger.decoded.terms_hash.hex(),
         document=resolved.document_hash.hex(),
-        evidence=contribution.evidence_hash.hex(),
+        evidence=evidence_hash(document).hex(),
         model=shared.digest(),
         classifier=shared.classifier.digest(),
         generator=shared.generator.digest(),
@@ -105,8 +107,17 @@ def member_model(session: Session, organization: str | None = None) -> ExportedM
         samples=int(document["evaluation"]["samples"]),
         digests=digests,
     )
-    preparation = Standardization.of(source.scale, source.shape)
-    return ExportedModel(learning.model, learning.hidden, source.classes, preparation, shared.classifier, card)
+    return ExportedModel(learning.model, learning.hidden, classes, preparation, shared.classifier, card)
+
+
+def _preparation(session: Session) -> tuple[Transform | Standardization, tuple[str, ...]]:
+    """What samples are made by, and the names of the classes: of own data by what everybody registered."""
+    resolved = session.resolved
+    if (schema := resolved.learning.schema_) is not None:
+        registered = registrations(session.workspace, resolved)
+        return Transform.of(schema, added([registered[name].sums for name in resolved.names])), schema.classes
+    source = Agreed.of(resolved).source(session.folders())
+    return Standardization.of(source.scale, source.shape), source.classes
 
 
 def read_model(path: Path) -> ExportedModel:

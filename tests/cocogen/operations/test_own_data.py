@@ -21,7 +21,9 @@ from cocogen.evidence.registered import ATTESTER, Registration, read_registratio
 from cocogen.operations.consortium_file import consortium_file, read_consortium_file
 from cocogen.operations.deploy import Deployed, deploy
 from cocogen.operations.join import offer, open_file, own_line
+from cocogen.operations.model_export import export_model, member_model, read_model
 from cocogen.operations.own_data import OwnData, read_registrations
+from cocogen.operations.predict import predict
 from cocogen.operations.register import prepare, register
 from cocogen.operations.run import run
 from cocogen.operations.session import open_consortium
@@ -370,3 +372,31 @@ class TestConsortiumFile:
             with pytest.raises(WorkspaceError, match="another deployment"):
                 open_file(other, workspace, ledger="memory", terms_file="terms.toml")
         assert workspace.deployment.read_bytes() == before
+
+
+class TestUse:
+    """What a member exports, and what it scores with it."""
+
+    def test_a_member_scores_new_cases_with_the_model_that_it_was_given(
+        self, made: Path, played: tuple[Deployed, MemoryProvider], tmp_path: Path
+    ) -> None:
+        deployed, provider = played
+        source = made / "attester" / "data.csv"
+        with opened(deployed, provider, made) as session:
+            exported = export_model(session, tmp_path / "model.safetensors", "harbor").model
+            attester = session.loop.attester
+        with opened(deployed, provider, made, ()) as session:  # nobody's data are needed
+            assert member_model(session, "harbor").header() == exported.header()
+        assert exported.classes == ("lived", "died")
+        test = exported.classifier.logits(exported.state, attester.test.features).argmax(axis=1)
+        assert exported.card.metrics["accuracy"].value == (test == attester.test.labels).mean()
+
+        model = read_model(tmp_path / "model.safetensors")
+        scored = predict(model, load_site(made / "attester" / "site.toml"), source, tmp_path / "scored.csv")
+        assert scored.kept == ("outcome",)
+        lines = [line.split(";") for line in (tmp_path / "scored.csv").read_text().splitlines()]
+        assert lines[0] == ["outcome", "p_lived", "p_died"]
+        found = np.array([float(line[2]) for line in lines[1:]])
+        own = np.concatenate([attester.holdout.features, attester.test.features])
+        expected = model.probabilities(own)[:, 1]
+        np.testing.assert_allclose(np.sort(found), np.sort(expected), atol=1e-6)
