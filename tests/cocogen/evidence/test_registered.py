@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cocogen.data.own.leaves import leaf_digests, root
 from cocogen.data.own.rows import SCALE
 from cocogen.data.own.split import split
 from cocogen.data.own.sums import Sums, filled
 from cocogen.data.own.table import Images, Table
-from cocogen.errors import RegistrationRefused
+from cocogen.errors import RegistrationRefused, SiteError
 from cocogen.evidence.registered import (
     Registration,
     RegistrationDocument,
@@ -245,6 +248,24 @@ def test_a_file_that_is_missing_or_too_large_is_refused(tmp_path: Path) -> None:
         read_registration(tmp_path / "north.registration")
     with pytest.raises(RegistrationRefused, match="larger than 8,000,000 bytes"):
         read_registration(bytes(8_000_001))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32), st.integers(8, 150), st.sampled_from([0.0, 0.02, 0.3, 1.0]), st.sampled_from([0, 1, 3, 5])
+)
+def test_what_a_site_lets_out_is_what_everybody_takes(seed: int, rows: int, missing: float, least: int) -> None:
+    """Whatever the table, the site refuses it or its registration is one that could be."""
+    data = table(rows, seed, of=schema(least), missing=missing)
+    with TemporaryDirectory() as folder:
+        terms = load_consortium(terms_of(Path(folder) / "terms.toml", data.schema))
+    try:
+        made = registered(terms, data)
+    except SiteError:
+        assert least > 1
+        return
+    check_registration(read_registration(made.encode()), terms, verify)
+    assert not [n.missing for n in made.sums.numbers if 0 < n.missing < least]
 
 
 def test_counts_of_the_whole_are_kept_with_the_leaves(terms: Consortium) -> None:
