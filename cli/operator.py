@@ -18,7 +18,8 @@ from cli.sites import signed_by
 from cocogen.errors import ConfigurationError
 from cocogen.operations.consortium_file import consortium_file
 from cocogen.operations.deploy import make_way, put_on_ledger
-from cocogen.operations.own_data import read_registrations
+from cocogen.operations.own_data import OwnData, read_registrations
+from cocogen.operations.registration import accounts
 from cocogen.operations.session import stated_addresses
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def deploy(request: Request, consent: Consent, registrations: str | None, exchan
             wanted = storable(spec) if request.ledger else None
             make_way(workspace, wanted, lambda record: ledger(request.deployed_ledger(workspace, record)), note)
         with ledger(spec) as provider, progress() as bars:
-            _agree(provider, consortium, consent)
+            _agree(provider, consortium, own_data, consent)
             deployed = put_on_ledger(
                 consortium,
                 workspace,
@@ -131,8 +132,9 @@ def deploy(request: Request, consent: Consent, registrations: str | None, exchan
     emit(data if handed_over is None else data | {"consortium_file": str(handed_over)}, text, as_json=request.as_json)
 
 
-def _agree(provider: LedgerProvider, consortium: Consortium, consent: Consent) -> None:
+def _agree(provider: LedgerProvider, consortium: Consortium, own_data: OwnData | None, consent: Consent) -> None:
     """Have the deployment agreed to before minutes are spent on it: by the gas that is known, not yet estimated."""
+    accounts(consortium, provider, None if own_data is None else own_data.registrations)
     gas = provider.gas(len(consortium.organization), token=consortium.settlement.token is not None)
     if (spending := provider.spending("deploy", "operator", gas.deploy)) is not None:
         consent.ask(Purchase("deployment", "operator"), spending)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Registration",
+    "accounts",
     "measurement_disagreements",
     "register",
     "rule_disagreements",
@@ -101,13 +102,8 @@ def register(
         not fit the ledger's integers.
     """
     signed = registered or {}
-    addresses = [
-        signed[o.name].document.address if o.name in signed else _address(consortium, provider, o.name, o.address)
-        for o in consortium.organization
-    ]
     holdout = signed.get(ATTESTER)
-    attester = consortium.settlement.attester or (holdout.document.address if holdout else provider.account(ATTESTER))
-    arbiter = consortium.settlement.arbiter or provider.account("arbiter")
+    addresses, attester, arbiter = accounts(consortium, provider, registered)
     provider.check_deployer()
     shared = task.pretrain(progress)
     quality = measured_quality(task.measure_quality(shared))
@@ -250,6 +246,23 @@ def registered_disagreements(resolved: ResolvedTerms, registered: Mapping[str, R
     if registered[ATTESTER].document.address.lower() != resolved.attester.lower():
         found.append("settlement.attester")
     return found
+
+
+def accounts(
+    consortium: Consortium, provider: LedgerProvider, registered: Mapping[str, Registered] | None = None
+) -> tuple[list[str], str, str]:
+    """The addresses of organizations, attester and arbiter: as registered, as stated, or as they are here.
+
+    Raises what :func:`register` raises of them, before anything is asked or measured.
+    """
+    signed = registered or {}
+    addresses = [
+        signed[o.name].document.address if o.name in signed else _address(consortium, provider, o.name, o.address)
+        for o in consortium.organization
+    ]
+    holdout = signed.get(ATTESTER)
+    attester = consortium.settlement.attester or (holdout.document.address if holdout else provider.account(ATTESTER))
+    return addresses, attester, consortium.settlement.arbiter or provider.account("arbiter")
 
 
 def _address(consortium: Consortium, provider: LedgerProvider, name: str, stated: str | None) -> str:
