@@ -66,9 +66,9 @@ def test_an_objection_needs_one_reason_and_a_known_organization(recorded, argume
 def test_the_bond_is_locked_while_the_dispute_is_open(disputed):
     before = disputed.json("status")["organizations"]["north"]
     free = int(before["balance"]) - int(before["liability"]) - BOND
-    refused = disputed.json(f"withdraw -o north --amount {free + 1}", code=3)
+    refused = disputed.json(f"withdraw -o north --amount {free + 1}wei", code=3)
     assert refused["code"] == "BondLocked"
-    assert disputed.json(f"withdraw -o north --amount {free}")["withdrawn"] == str(free)
+    assert disputed.json(f"withdraw -o north --amount {free}wei")["withdrawn"] == str(free)
 
 
 def test_a_disputed_round_cannot_be_settled(disputed):

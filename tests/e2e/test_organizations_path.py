@@ -300,7 +300,7 @@ class TestOrder:
         assert deployed.json("round open", code=3)["code"] == "NotEnoughMembers"
         assert deployed.json("withdraw -o north", code=3)["hint"]
         assert deployed.json("deposit -o nobody", code=2)["code"] == "ConfigurationError"
-        assert deployed.json("deposit -o north --amount 1", code=3)["code"] == "BondTooSmall"
+        assert deployed.json("deposit -o north --amount 1wei", code=3)["code"] == "BondTooSmall"
         assert deployed.json("chain advance soon", code=2)["code"] == "ConfigurationError"
         assert deployed.json("status")["round"] == 0
 
@@ -315,7 +315,7 @@ class TestOrder:
         first = deployed.json("deposit -o north")
         again = deployed.json("deposit -o north")
         assert (again["deposited"], again["receipt"], again["balance"]) == ("0", None, first["balance"])
-        more = deployed.json("deposit -o north --amount 5")
+        more = deployed.json("deposit -o north --amount 5wei")
         assert int(more["balance"]) == int(first["balance"]) + 5
 
     def test_deploying_twice_into_one_workspace_is_refused(self, deployed):
