@@ -13,9 +13,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cocogen.errors import EvidenceRejected, LearningError, WorkspaceError
+from cocogen.errors import LearningError, WorkspaceError
 from cocogen.files import evidence_hash, measured_quality
 from cocogen.ledger import Contribution, RoundOutcome
 from cocogen.rounds.attested import Attested, contradictions
@@ -232,25 +232,15 @@ def _bundles(
     found: Evidence,
 ) -> Iterator[str]:
     """Compare the bundles that were accepted with the digests in their documents."""
-    from cocogen.evidence.bundle import Bundle
+    from cocogen.rounds.bundle_audit import check_bundle
 
     for n, organization in enumerate(resolved.organization):
         path, document = workspace.bundle(outcome.round, organization.name), attested.documents[n]
-        if document is None or not path.exists():
-            continue
-        found.bundles += 1
-        measurement: Any = document.get("measurement")
-        try:
-            bundle = Bundle.load(path)
-        except EvidenceRejected as error:
-            yield f"{path}: {error.reason}"
-            continue
-        if not isinstance(measurement, dict) or bundle.digest().hex() != measurement.get("bundle"):
-            yield f"{path}: it is not the bundle that was attested"
-        elif not bundle.is_intact():
-            yield f"{path}: an array in it is not the one that was signed"
-        elif signers.bundle(organization.address, bundle.digest(), bundle.signature) is False:
-            yield f"{path}: {organization.name} has not signed it"
+        if document is not None and path.exists():
+            found.bundles += 1
+            yield from (
+                f"{path}: {why}" for why in check_bundle(path, workspace, resolved, n, document, signers.bundle)
+            )
 
 
 def _reasons(workspace: Workspace, outcome: RoundOutcome, found: Evidence) -> Iterator[str]:
