@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from cli.options import format_option
 from cli.output import announced, emit, say, word, wrapped
-from cocogen.data.own.check import Column, Report
+from cocogen.data.own.check import Column, Problem, Report
 from cocogen.data.own.check import check as check_site_data
 from cocogen.data.own.example import write_example
 from cocogen.data.own.site import load_site
@@ -22,6 +23,7 @@ __all__ = ["data"]
 
 _REFUSED = 4
 _NAME = 22
+_ALIKE = 6
 _CLASSES = 20
 """Classes or levels of a column that are shown; --format json has all."""
 
@@ -111,23 +113,35 @@ def _lines(report: Report, site_file: str) -> list[str]:
         lines += ["worth a look:", *_listed(report.remarks), ""]
     if report.problems:
         lines.append(f"to mend, before a registration is made ({len(report.problems)}):")
-        for problem in report.problems:
-            place = ", ".join(
-                part
-                for part in (
-                    f"column {problem.column!r}" if problem.column else "",
-                    f"row {problem.row:,}" if problem.row else "",
-                )
-                if part
-            )
-            lines += _listed([f"{place}: {problem.message}" if place else problem.message])
-            lines += [f"      {line}" for line in _narrow(f"hint: {problem.hint}", 72)]
+        for alike in _alike(report.problems):
+            lines += _told(alike)
         lines.append("")
     if report.disclosed is not None:
         lines += [*_disclosure(report, report.disclosed), ""]
     if report.passed:
         return [*lines, *wrapped(f"nothing stands in the way: cocogen register {word(site_file)}")]
     return [*lines, "nothing was changed, and nothing was sent"]
+
+
+def _alike(problems: Sequence[Problem]) -> list[list[Problem]]:
+    """Problems that one step mends, together: those of one hint, in the order of the first of them."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.hint, []).append(problem)
+    return list(found.values())
+
+
+def _told(alike: Sequence[Problem]) -> list[str]:
+    """The first of problems with one hint in full, the others by their columns."""
+    first = alike[0]
+    column = f"column {first.column!r}" if first.column else ""
+    place = ", ".join(part for part in (column, f"row {first.row:,}" if first.row else "") if part)
+    lines = _listed([f"{place}: {first.message}" if place else first.message])
+    if others := [problem.column or problem.message for problem in alike[1:]]:
+        shown = ", ".join(repr(name) for name in others[:_ALIKE])
+        more = f" and {len(others) - _ALIKE} more" if len(others) > _ALIKE else ""
+        lines += [f"    {line}" for line in _narrow(f"and the like in {shown}{more}", 76)]
+    return lines + [f"      {line}" for line in _narrow(f"hint: {first.hint}", 72)]
 
 
 def _listed(texts: tuple[str, ...] | list[str]) -> list[str]:
@@ -222,8 +236,8 @@ def _disclosure(report: Report, sums: Sums) -> list[str]:
             lines += _listed(
                 [
                     f"of each of {len(sums.numbers)} numbers, over the training rows: how many values, how many are "
-                    "missing and clipped, their sum and the sum of their squares, from which mean and deviation follow "
-                    f"(counts below {report.minimum_cell} leave as 0)"
+                    "missing and clipped, their sum and the sum of their squares, from which mean and deviation follow"
+                    + (f" (counts below {report.minimum_cell} leave as 0)" if report.minimum_cell > 1 else "")
                 ]
             )
         if sums.categories:

@@ -139,3 +139,8 @@ def test_an_example_is_written_and_each_of_its_sites_passes(tmp_path: Path, monk
     code, out, _ = typed("data", "example", "again", "--plain", "--format", "json")
     assert (code, len(json.loads(out)["data"]["sites"])) == (0, 7)
     assert typed("data", "example", "hospitals")[0] == 2
+    site = tmp_path / "hospitals" / "north" / "site.toml"
+    site.write_text(site.read_text(encoding="utf-8").replace('decimal = ","\nthousands = "."\n', ""), encoding="utf-8")
+    code, out, _ = typed("data", "check", site, "--terms", "hospitals/terms.toml")
+    assert (code, out.count('hint: set [csv] decimal = ","')) == (4, 1)
+    assert "and the like in" in out

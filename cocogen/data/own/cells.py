@@ -15,7 +15,7 @@ _DATE = re.compile(
 )
 _COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
-_GROUPS = re.compile(r"[+-]?\d{1,3}(?P<sign>[.,'’ \u00a0\u202f])\d{3}((?P=sign)\d{3})*(?P<rest>[.,]\d+)?")
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?P<sign>[.,'’ \u00a0\u202f])\d{3}((?P=sign)\d{3})*(?P<rest>[.,]\d+)?")
 _NOTHING = re.compile(r"(?i)n\.?/?a\.?n?|nan|null|none|nil|missing|unknown|unk|keine?|k\.?a\.?|-+|\?+|\.|#n/a|\\n")
 _INFINITE = re.compile(r"(?i)[+-]?inf(inity)?")
 _MEASURED = re.compile(r"(?P<limit>[<>≤≥~])?\s*[+-]?\d[\d.,]*\s*(?P<unit>[^\d\s].*)?")

@@ -65,36 +65,43 @@ class NumberColumn:
         if cells.dtype == pl.String:
             cells = self._parsed(cells, start)
         values = cells.to_numpy()
-        empty = np.isnan(values)
-        missing = int(np.count_nonzero(empty))
-        if typed and missing != cells.null_count():
-            raise NotTyped
-        if missing and not self._missing_row:
-            self._missing_row = start + int(np.argmax(empty)) + 1
-        self.missing += missing
         factor, offset = self._scale
         if factor != 1.0 or offset != 0.0:
             with np.errstate(over="ignore"):
                 values = values * factor + offset
-        if missing == len(values):
+        if len(values) and not cells.null_count():
+            low, high = float(values.min()), float(values.max())  # NaN where one is
+            if self.feature.minimum <= low and high <= self.feature.maximum:
+                self.low, self.high = float(np.fmin(self.low, low)), float(np.fmax(self.high, high))
+                into[:] = values
+                return
+        self._take_odd(values, start, into, nulls=cells.null_count(), typed=typed)
+
+    def _take_odd(
+        self, values: NDArray[np.float64], start: int, into: NDArray[np.float64], *, nulls: int, typed: bool
+    ) -> None:
+        """Take values of which some are missing, infinite or beyond the bounds."""
+        empty = np.isnan(values)
+        missing = int(np.count_nonzero(empty))
+        infinite = np.isinf(values)
+        if typed and (missing != nulls or infinite.any()):
+            raise NotTyped
+        if missing:
+            self._missing_row = self._missing_row or start + int(np.argmax(empty)) + 1
+            self.missing += missing
+        if infinite.any():
+            self.infinite += int(np.count_nonzero(infinite))
+            self._infinite_row = self._infinite_row or start + int(np.argmax(infinite)) + 1
+            values = np.where(infinite, np.nan, values)
+        present = values[~np.isnan(values)]
+        if not present.size:
             into[:] = np.nan
             return
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        if not (np.isfinite(low) and np.isfinite(high)):
-            if typed:
-                raise NotTyped
-            values = self._without_infinities(values, start)
-            if np.isnan(values).all():
-                into[:] = np.nan
-                return
-            low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        self.low, self.high = float(np.fmin(self.low, low)), float(np.fmax(self.high, high))
+        self.low = float(np.fmin(self.low, present.min()))
+        self.high = float(np.fmax(self.high, present.max()))
         minimum, maximum = self.feature.minimum, self.feature.maximum
-        if low < minimum or high > maximum:
-            self.clipped += int(np.count_nonzero((values < minimum) | (values > maximum)))
-            np.clip(values, minimum, maximum, out=into)
-        else:
-            into[:] = values
+        self.clipped += int(np.count_nonzero((present < minimum) | (present > maximum)))
+        np.clip(values, minimum, maximum, out=into)
 
     def _parsed(self, cells: Any, start: int) -> Any:
         """Cells of text as numbers; those that are none are counted, and the first remembered."""
@@ -105,12 +112,6 @@ class NumberColumn:
             for place in np.flatnonzero(bad.to_numpy())[: _EXAMPLES - len(self.examples)]:
                 self.examples.append((start + int(place) + 1, str(cells[int(place)])))
         return values
-
-    def _without_infinities(self, values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
-        infinite = np.isinf(values)
-        self.infinite += int(np.count_nonzero(infinite))
-        self._infinite_row = self._infinite_row or start + int(np.argmax(infinite)) + 1
-        return np.where(infinite, np.nan, values)
 
     def problems(self, count: int) -> list[SiteError]:
         """What is wrong with it, the gravest first, after ``count`` rows."""

@@ -107,9 +107,8 @@ def filled(data: Table | Images, training: NDArray[np.int64], validation: NDArra
     least = data.schema.minimum_cell
     if isinstance(data, Images) or least < 2:
         return rows
-    absent = np.zeros(data.numbers.shape[1], dtype=np.int64)
-    for start, stop in rows.pieces(0, len(training)):
-        absent += np.isnan(data.numbers[training[start:stop]]).sum(axis=0)
+    # Column by column, as they lie: all rows at once would be a second table.
+    absent = np.array([np.count_nonzero(np.isnan(column)[training]) for column in data.numbers.T])
     number_fill, level_fill = rows.number_fill.copy(), rows.level_fill.copy()
     if np.any((absent > 0) & (absent < least)):
         for column, own in enumerate(_numbers(data, rows)):

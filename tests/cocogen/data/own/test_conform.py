@@ -201,6 +201,7 @@ CELLS = [
     ("1 234", "", "thousands", 'thousands = " "'),
     ("1'234.5", "", "thousands", 'thousands = "\'" and decimal'),
     ('"5,5"', "", "decimal comma", 'decimal = ","'),
+    ('"0,873"', "", "decimal comma", 'decimal = ","'),
     ("5.5", '[csv]\ndecimal = ","', "decimal point", "decimal"),
     ("1.234", '[csv]\ndecimal = ","', "thousands", 'thousands = "."'),
     ("NA", "", "no number", 'missing = ["NA"]'),
