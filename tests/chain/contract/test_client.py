@@ -560,6 +560,28 @@ in_memory = pytest.mark.parametrize("shared_backend", ["tester"], indirect=True)
 
 
 @in_memory
+def test_a_view_that_is_read_without_the_whole_abi_gives_what_web3_gives(stage):
+    stage.bond()
+    stage.open()
+    stage.submit()
+    asked = {"balanceOf": (1,), "contributionOf": (1,), "payoffOf": (1,), "pairWeight": (0, 1), "round": ()}
+    contract = stage.contract
+    for function, arguments in (asked | dict.fromkeys(("accepted", "ledger", "memberCount", "termsHash"), ())).items():
+        assert contract.view(function, *arguments) == contract._contract.functions[function](*arguments).call()
+    assert contract.view("balanceOf", 1) > 0
+    with pytest.raises(errors.UnknownMember):
+        contract.view("balanceOf", 4)
+
+
+@in_memory
+@pytest.mark.parametrize("answer", ["0x", "0x01", "0x" + "ff" * 31])
+def test_an_answer_that_is_no_value_of_a_view_is_no_contracts(stage, monkeypatch, answer):
+    monkeypatch.setattr(stage.backend.web3.eth, "call", lambda *_, **__: bytes.fromhex(answer[2:]))
+    with pytest.raises(NoContract, match="not answered by the contract"):
+        stage.contract.view("totalBalance")
+
+
+@in_memory
 class TestEvents:
     def test_events_arrive_in_order_as_plain_values(self, stage):
         stage.bond(0)
