@@ -190,6 +190,8 @@ def _categories(report: Report) -> list[str]:
         if column.kind == "category":
             counts = ", ".join(f"{name}: {count:,}" for name, count in list(column.counts.items())[:_CLASSES])
             lines += wrapped(f"{column.name} (category): {counts}; missing: {column.missing:,}")
+        elif column.unknown and column.own == column.name:
+            lines.append(f"{_cut(column.name, 60)} (label)")
         lines += _apart(column)
         if column.unknown:
             shown = ", ".join(f"{value!r}: {count:,}" for value, count in list(column.unknown.items())[:_CLASSES])

@@ -117,3 +117,14 @@ def test_near_names_differ_in_case_and_signs_or_by_a_letter() -> None:
     assert near("mean radius", ["Mean_Radius", "radius"]) == ["Mean_Radius"]
     assert near("glucose", ["Glukose", "sex"]) == ["Glukose"]
     assert near("age", ["outcome"]) == []
+
+
+def test_the_page_on_own_data_shows_a_site_file_that_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "own-data.md").read_text(encoding="utf-8")
+    section = page[page.index("## The site file") :]
+    start = section.index("```toml") + len("```toml\n")
+    (tmp_path / "site.toml").write_text(section[start : section.index("```", start)], encoding="utf-8")
+    site = load_site(tmp_path / "site.toml")
+    said = {name for name in type(site).model_fields if getattr(site, name) != type(site).model_fields[name].default}
+    assert said == set(type(site).model_fields)
+    assert (site.csv.decimal, site.split.group) == (",", "patient")
