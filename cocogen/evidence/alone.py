@@ -7,14 +7,16 @@ told (:mod:`cocogen.evidence.own_patients`).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cocogen.evidence.member import Member
 from cocogen.evidence.own_patients import OwnPatients, counted
-from cocogen.learning.models.states import ModelState
+from cocogen.learning.models.states import ModelState, SharedModel
 from cocogen.learning.training.threads import one_thread
 from cocogen.learning.training.together import train_alone
 from cocogen.streams import Purpose
 
-__all__ = ["by_itself", "measure"]
+__all__ = ["by_itself", "measure", "tell"]
 
 
 def by_itself(member: Member, rounds: int) -> ModelState:
@@ -40,3 +42,24 @@ def measure(member: Member, number: int, together: ModelState, own: ModelState) 
             for state in (together, own)
         )
     return OwnPatients.of(member.name, number, shared, alone, schema.minimum_cell)
+
+
+def tell(member: Member, number: int, given: Path, alone: Path, rounds: int) -> OwnPatients | None:
+    """What ``member`` tells of the model in the file ``given``, that of round ``number``; None where it keeps no rows
+    apart.
+
+    ``alone``: the file of the classifier that it trains by itself with the steps of ``rounds`` rounds; trained and
+    written where there is none.
+
+    Raises
+    ------
+    LearningError
+        A file cannot be read.
+    WorkspaceError
+        One cannot be written.
+    """
+    if member.patients is None or not len(member.patients.labels):
+        return None
+    if not alone.exists():
+        by_itself(member, rounds).save(alone)
+    return measure(member, number, SharedModel.load(given).classifier, ModelState.load(alone))

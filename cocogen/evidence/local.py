@@ -21,7 +21,7 @@ from cocogen.data.holdings import Holdings
 from cocogen.data.sources.base import Source
 from cocogen.errors import LearningError
 from cocogen.evidence.agreed import Agreed
-from cocogen.evidence.alone import by_itself, measure
+from cocogen.evidence.alone import tell
 from cocogen.evidence.attester import Attester
 from cocogen.evidence.bundle import Bundle
 from cocogen.evidence.member import Assignment, Member, Progress, first_panels, pretrain, train_members
@@ -196,17 +196,8 @@ class Local:
         WorkspaceError
             One cannot be written.
         """
-        told = {}
-        for n, path in given.items():
-            member = self.members[n]
-            if member.patients is None or not len(member.patients.labels):
-                continue
-            if not alone[n].exists():
-                by_itself(member, rounds).save(alone[n])
-            counts = measure(member, number, SharedModel.load(path).classifier, ModelState.load(alone[n]))
-            if counts is not None:
-                told[n] = counts
-        return told
+        told = {n: tell(self.members[n], number, path, alone[n], rounds) for n, path in given.items()}
+        return {n: counts for n, counts in told.items() if counts is not None}
 
     def memorization(self, bundles: Sequence[Bundle | None]) -> dict[str, Memorization]:
         """Whether synthetic samples repeat the organization's own, for each that hands some in, by name.

@@ -117,6 +117,28 @@ def test_honest_members_open_their_rows_and_the_audit_agrees_without_data(traine
     assert verdict.check("evidence").status == "PASS"
 
 
+def test_a_site_alone_opens_its_own_rows_and_nobody_elses(sites: Path) -> None:
+    """In the coordinator's workspace rows are drawn; on each machine there is one site."""
+    provider = MemoryProvider(7)
+    ready = deployed(sites, provider)
+
+    def at(*names: str):  # type: ignore[no-untyped-def]
+        return open_consortium(ready.workspace, provider, sites=[sites / name / "site.toml" for name in names])
+
+    with at(*SITES) as everybody:
+        everybody.loop.bond()
+        everybody.loop.begin()
+        everybody.loop.train()
+    with at(ATTESTER) as attester:
+        assert len(attester.loop.challenge().bundles) == 3
+        assert attester.loop.answer() == []
+    for name in SITES[:-1]:
+        with at(name) as site:
+            assert site.loop.answer() == [site.workspace.opening(1, name)]
+    with at(ATTESTER) as attester:
+        assert not attester.loop.attest().rejected
+
+
 class TestRefusedByTheAttester:
     def test_a_leaf_used_twice(self, trained: Session) -> None:
         leaves = used(Bundle.load(trained.workspace.bundle(1, LIAR)).manifest.leaves or "")

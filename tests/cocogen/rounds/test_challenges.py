@@ -182,6 +182,7 @@ def test_a_member_whose_rows_are_not_here_says_so(trained) -> None:
     trained.challenge()
     with pytest.raises(LearningError, match="north opens no row: its rows are not here"):
         trained.challenges.answer(1, lambda _: None, [0])
+    assert trained.challenges.answer(1, lambda _: None, None) == []
 
 
 def test_nothing_more_is_opened_once_the_round_is_attested(trained) -> None:

@@ -57,7 +57,7 @@ def test_a_result_holds_both_shares_with_their_intervals_only_where_they_are_tol
 
 def test_the_model_alone_is_trained_once_and_kept(loop, monkeypatch) -> None:
     first = loop.play()
-    monkeypatch.setattr("cocogen.evidence.local.by_itself", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("cocogen.evidence.alone.by_itself", lambda *_: pytest.fail("trained again"))
     second = loop.play()
     for before, now in zip(first.own_patients, second.own_patients, strict=True):
         assert before.alone == now.alone
