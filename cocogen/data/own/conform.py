@@ -146,9 +146,16 @@ class _Reading:
         schema, site, bound = self.schema, self.site, self.file.bound
         name = str(self.file.path)
         # Each column lies together: a file is read, and summed, column by column.
-        self._matrix = np.empty((len(schema.numbers), bound))
-        self._indices = np.empty((len(schema.categories), bound), dtype=np.int32)
-        self._labels = np.empty(bound, dtype=np.int64)
+        try:
+            self._matrix = np.empty((len(schema.numbers), bound))
+            self._indices = np.empty((len(schema.categories), bound), dtype=np.int32)
+            self._labels = np.empty(bound, dtype=np.int64)
+        except MemoryError as error:
+            raise SiteError(
+                f"has up to {bound:,} rows, whose {len(schema.feature):,} features do not fit in memory",
+                file=name,
+                hint="use a machine with more memory, or fewer rows; blank lines count, too",
+            ) from error
         self.numbers = [NumberColumn(feature, site, name) for feature in schema.numbers]
         self.levels = [
             LevelColumn(feature.name, feature.levels, site, name, refuses=feature.missing == "refuse")

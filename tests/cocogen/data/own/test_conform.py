@@ -448,3 +448,14 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert file_digest(write(tmp_path)) == hashlib.sha256(CSV.encode()).hexdigest()
     with pytest.raises(SiteError, match="is not there"):
         file_digest(site_of(tmp_path, "none.csv"))
+
+
+def test_a_file_of_more_rows_than_memory_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = reading.Delimited.__init__
+
+    def endless(self: Any, *arguments: Any) -> None:
+        opened(self, *arguments)
+        self.bound = 2**58
+
+    monkeypatch.setattr(reading.Delimited, "__init__", endless)
+    assert "do not fit in memory" in fails(tmp_path, CSV).message
