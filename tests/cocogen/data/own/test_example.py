@@ -104,3 +104,8 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
     with pytest.raises(SiteError, match=f"{module}, which is not installed") as caught:
         table_of(folder / "dialects", site)
     assert f"cocogen[{extra}]" in caught.value.hint
+
+
+def test_the_terms_that_are_shown_are_those_that_are_written(folder: Path) -> None:
+    shown = CLINICS.parent / "hospitals" / "terms.toml"
+    assert shown.read_text(encoding="utf-8") == (folder / "dialects" / "terms.toml").read_text(encoding="utf-8")
