@@ -21,7 +21,7 @@ from cocogen.evidence.local import Agreed, Local, Progress
 from cocogen.game.accuracy import mean_heterogeneity
 from cocogen.terms.accuracy import CalibrationTask, MeasuredAccuracy
 from cocogen.terms.metrics import metric_words
-from cocogen.terms.sections import Generation, Partition
+from cocogen.terms.sections import OWN, Generation, Partition
 
 __all__ = ["ALPHAS", "Design", "Run", "measure", "plan_design"]
 
@@ -78,8 +78,13 @@ def plan_design(
     Raises
     ------
     DatasetError
-        When the data do not hold that many different sample counts for these organizations.
+        When the data do not hold that many different sample counts for these organizations, or are their own.
     """
+    if task.learning.dataset == OWN:
+        raise DatasetError(
+            "own data cannot be cut anew for each run, so no accuracy function can be measured on them",
+            hint="state one in market.accuracy, or measure it on a public data set that resembles them",
+        )
     whole = min(_pool(task, repeat, folders) for repeat in range(min(repeats, task.learning.splits)))
     least = max(_LEAST_EACH * task.organizations, -(-whole // _LEAST_SHARE))
     samples = np.unique(np.rint(np.geomspace(least, max(whole, least), points)).astype(np.int64)).tolist()

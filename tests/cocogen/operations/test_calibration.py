@@ -53,6 +53,13 @@ def test_data_that_hold_too_few_subsets_are_refused(organizations, points):
         plan_design(task_of(organizations), points=points, repeats=1)
 
 
+def test_own_data_cannot_be_calibrated_on():
+    task = task_of()
+    task = task.model_copy(update={"learning": task.learning.model_copy(update={"dataset": "own"})})
+    with pytest.raises(DatasetError, match="own data cannot be cut anew"):
+        plan_design(task, points=3, repeats=1)
+
+
 def test_a_measured_accuracy_is_that_of_the_learning_task_itself(measured):
     learning = Learning(
         dataset="diagnostic", local_epochs=1, hidden=8, partition=Partition(alpha=0.1, sizes=(30, 30, 30))
