@@ -37,6 +37,7 @@ _GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Operator": {
         "deploy": ("cli.operator:deploy", "Resolve the terms and put them on the ledger."),
+        "coordinator": ("cli.coordinator:coordinator", "Run the SuperLink and the rounds for members elsewhere."),
         "round": ("cli.round:round_", "Open, record and settle rounds."),
     },
     "Organization": {

@@ -16,10 +16,11 @@ from cli.flower.processes import environment, require_flower
 from cli.flower.supernode import Connection, SuperNode
 from cli.options import common, organization_option
 from cli.output import announced, note
-from cocogen.errors import WorkspaceError
+from cocogen.errors import LedgerError, WorkspaceError
 
 if TYPE_CHECKING:
     from cli.request import Request
+    from cocogen.flower.settling import Settling
 
 __all__ = ["node"]
 
@@ -36,7 +37,7 @@ _Path = click.Path(dir_okay=False, path_type=Path)
     metavar="FILE",
     help="Authority that signed the SuperLink's certificate.  [default: those of the system; none on this machine]",
 )
-@click.option("--auth-key", type=_Path, metavar="FILE", help="This node's private key, where nodes are registered.")
+@click.option("--auth-key", type=_Path, metavar="FILE", help="This node's private key.  [default: made]")
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
@@ -64,11 +65,14 @@ def node(
     _log()
     workspace = request.find_workspace()
     folder = (state or workspace.root / "nodes" / organization).resolve()
-    ours = open_node(request, organization)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if auth_key is None and root_certificates is not None:
+        auth_key = folder / "node-key"
+        note(f"this node is known by its key: give the coordinator {_public_half(auth_key)} as {organization}.pub")
+    ours = open_node(request, organization, folder)
     connection = Connection(superlink, root_certificates, auth_key)
     variables = environment(request, workspace, folder / "flower", request.ledger)
     variables |= {"COCOGEN_NODE_SOCKET": str(folder / "socket")}
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         held = FileLock(folder / "lock", timeout=0).acquire()
     except Timeout:
@@ -76,12 +80,35 @@ def node(
             f"a node of {organization} runs already in {folder}", hint="stop it, or name another folder with --state"
         ) from None
     supernode = SuperNode(organization, connection, variables)
+    if ours.settling is not None:
+        _tell_of_bond(ours.settling)
     with held, served(folder / "socket", organization, ours.answer), supernode:
         samples = ours.member().registered
         note(f"{organization} is there with {samples} samples; it waits for orders from {superlink}")
         while True:
             supernode.look()
             time.sleep(_LOOK)
+
+
+def _public_half(key: Path) -> Path:
+    from cli.flower.certificates import make_node_key
+
+    return make_node_key(key)
+
+
+def _tell_of_bond(settling: Settling) -> None:
+    """Say what is missing for taking part; it can be made good while the node runs."""
+    try:
+        with settling.ledger() as ledger:
+            state, n = ledger.state(), settling.index
+    except LedgerError as error:
+        note(f"warning: the ledger cannot be looked at: {error}")
+        return
+    name, missing = settling.caps.name, state.liabilities[n] - state.balances[n]
+    if not state.accepted[n]:
+        note(f"{name} has not accepted the terms and takes no part yet: cocogen deposit -o {name}")
+    elif missing > 0:
+        note(f"{name} takes no part until it deposits {missing} wei more: cocogen deposit -o {name}")
 
 
 def _log() -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "Member",
     "Phase",
     "Receipt",
+    "Relayer",
     "RoundOutcome",
     "Ruling",
     "SettlementTerms",
@@ -45,6 +46,9 @@ ZERO_ADDRESS = "0x" + "00" * 20
 Phase = Literal["idle", "open", "recorded", "disputed", "calculated"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 """In the order of the contract's numbers, as RULINGS."""
+
+Relayer = int | Literal["operator"]
+"""Who hands in a contribution for a silent member: an organization by its index, or the operator."""
 
 Ruling = Literal["settle", "void", "settle-and-forfeit"]
 RULINGS: tuple[Ruling, ...] = get_args(Ruling)
@@ -289,7 +293,7 @@ class Ledger(Protocol):
         ...
 
     def submit(
-        self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
+        self, index: int, contribution: Contribution, attestation: bytes, *, sender: Relayer | None = None
     ) -> Receipt:
         """Hand in an attested contribution; ``sender`` relays for a silent member (second half of the window)."""
         ...

@@ -38,6 +38,7 @@ from cocogen.ledger import (
     Deployment,
     LedgerState,
     Receipt,
+    Relayer,
     RoundOutcome,
     Ruling,
     SettlementTerms,
@@ -199,12 +200,14 @@ class ChainLedger(EncodedLedger):
         return _receipt(self._contract.round_open(account=self._sender("attester")))
 
     def submit(
-        self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
+        self, index: int, contribution: Contribution, attestation: bytes, *, sender: Relayer | None = None
     ) -> Receipt:
-        """Hand in an attested contribution, as its organization or relayed by organization ``sender``."""
+        """Hand in an attested contribution, as its organization or relayed by ``sender``."""
         position = self._position(index)
         parts = (*parts_of(contribution), contribution.evidence_hash, attestation)
-        account = self._member(index if sender is None else sender)
+        account = (
+            self._sender("operator") if sender == "operator" else self._member(index if sender is None else sender)
+        )
         return _receipt(self._contract.contribution_submit(position, *parts, account=account))
 
     def record(self) -> Receipt:

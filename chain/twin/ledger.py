@@ -33,6 +33,7 @@ from cocogen.ledger import (
     Deployment,
     LedgerState,
     Receipt,
+    Relayer,
     RoundOutcome,
     Ruling,
     SettlementTerms,
@@ -220,11 +221,12 @@ class MemoryLedger(EncodedLedger):
         return self._execute("roundOpen", self._twin.round_open, self._terms.attester)
 
     def submit(
-        self, index: int, contribution: Contribution, attestation: bytes, *, sender: int | None = None
+        self, index: int, contribution: Contribution, attestation: bytes, *, sender: Relayer | None = None
     ) -> Receipt:
-        """Hand in an attested contribution, as its organization or relayed by organization ``sender``."""
-        position = self._position(index)
-        caller = self._terms.members[index if sender is None else self._organization(sender)].address
+        """Hand in an attested contribution, as its organization or relayed by ``sender``."""
+        position, caller = self._position(index), self._operator
+        if sender != "operator":
+            caller = self._terms.members[index if sender is None else self._organization(sender)].address
         parts = (*parts_of(contribution), contribution.evidence_hash, attestation)
         return self._execute("contributionSubmit", self._twin.contribution_submit, caller, position, *parts)
 

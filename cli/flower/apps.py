@@ -9,16 +9,22 @@ workspace, and no ledger: it signs for the chain and the contract that the recor
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chain.backends.journal import Journal
+from chain.backends.urls import is_url
+from chain.open import open_ledger
 from cli.output import note
 from cli.request import Request
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.files import canonical_json
+from cocogen.ledger import Deployment, Ledger
 from cocogen.operations.sent import once_by_state
 from cocogen.operations.session import deployed_folders, load_resolved, stated_addresses
 from cocogen.rounds.workspace import Workspace
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from cocogen.flower.node import Node
     from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["OpenMember", "open_node", "outcome_file", "rehearsing", "request_from_environment", "serve"]
+__all__ = ["OpenMember", "lines_file", "open_node", "outcome_file", "rehearsing", "request_from_environment", "serve"]
 
 OpenMember = Callable[["ResolvedTerms", int, Callable[[], bytes]], "Member"]
 """Opens the samples of organization n of the agreement; the last argument makes the secret that privacy needs."""
@@ -43,14 +49,21 @@ def outcome_file(workspace: Workspace) -> Path:
     return workspace.root / "flower" / "outcome.json"
 
 
+def lines_file(workspace: Workspace) -> Path:
+    """Where the server says how the rounds go, a line at a time."""
+    return workspace.root / "flower" / "rounds.txt"
+
+
 def request_from_environment() -> Request:
     """The shared options of a command, from the variables that stand for them."""
     variables = {name: os.environ.get(f"COCOGEN_{name.upper()}") for name in ("workspace", "ledger", "keys")}
     return Request(config=None, as_json=False, password_file=os.environ.get("COCOGEN_PASSWORD_FILE"), **variables)
 
 
-def open_node(request: Request, organization: str, open_member: OpenMember | None = None) -> Node:
-    """The node of an organization; ``open_member`` opens its samples, by default its part of the terms' data set.
+def open_node(request: Request, organization: str, state: Path, open_member: OpenMember | None = None) -> Node:
+    """The node of an organization, whose own files are in ``state``.
+
+    ``open_member`` opens its samples, by default its part of the terms' data set.
 
     Raises
     ------
@@ -59,12 +72,12 @@ def open_node(request: Request, organization: str, open_member: OpenMember | Non
 
     What it signs, and under agreed privacy its member, needs the organization's key; MissingKey where it is not here.
     """
-    from chain.backends.urls import is_url
     from chain.encoding.codec import encode
     from chain.encoding.signatures import Domain, sign
     from chain.keys.accounts import Accounts
     from cocogen.flower.node import Node
     from cocogen.flower.orders import AnsweredOrders
+    from cocogen.flower.settling import Settling
     from cocogen.operations.deployment import load_deployment
 
     workspace = request.find_workspace()
@@ -82,7 +95,7 @@ def open_node(request: Request, organization: str, open_member: OpenMember | Non
             hint="take both files from the operator, and read the terms before you agree to them",
         )
     n = resolved.names.index(organization)
-    local = not is_url(str(deployment.details.get("ledger", "")))
+    local = not is_url(request.deployed_ledger(workspace, deployment))
     accounts = Accounts(resolved.consortium.seed, local=local, source=request.key_source(stated_addresses(resolved)))
     domain = Domain(deployment.chain_id, deployment.address)
 
@@ -90,6 +103,7 @@ def open_node(request: Request, organization: str, open_member: OpenMember | Non
         key = accounts.signer(organization, resolved.organization[n].address).key
         return sign(domain.evidence_digest(digest), bytes(key))
 
+    own_ledger = ledger_of_a_node(request, workspace, resolved, deployment, state)
     folders = deployed_folders(deployment, workspace, request.data_dir)
     consortium = hashlib.sha256(domain.separator + terms_hash).hexdigest()[:16]
     return Node(
@@ -99,8 +113,30 @@ def open_node(request: Request, organization: str, open_member: OpenMember | Non
         maximum=resolved.organization[n].generation_maximum,
         orders=AnsweredOrders(workspace.root / "flower-orders" / consortium),
         sign=signed,
+        settling=own_ledger and Settling(n, resolved.settlement_terms().members[n], terms_hash, state, own_ledger),
         member=partial(open_member or rehearsing(folders), resolved, n, partial(_salt, terms_hash, signed)),
     )
+
+
+def ledger_of_a_node(
+    request: Request, workspace: Workspace, resolved: ResolvedTerms, deployment: Deployment, state: Path
+) -> Callable[[], AbstractContextManager[Ledger]] | None:
+    """Opens the ledger that a node hands its contribution in to; None on a chain that is in the server's process.
+
+    The node looks there with its own request alone: it neither has nor needs the workspace's lock.
+    """
+    specification = request.deployed_ledger(workspace, deployment)
+    if not is_url(specification):
+        return None
+
+    @contextmanager
+    def opened() -> Iterator[Ledger]:
+        keys, journal = request.key_source(stated_addresses(resolved)), Journal(state / "sent.json")
+        provider = open_ledger(specification, seed=resolved.consortium.seed, keys=keys, journal=journal)
+        with closing(provider):
+            yield provider.connect(resolved.settlement_terms(), deployment)
+
+    return opened
 
 
 def _salt(terms_hash: bytes, sign: Callable[[bytes], bytes]) -> bytes:
@@ -137,21 +173,36 @@ def serve(grid: Grid, context: Context) -> None:
 
     request = request_from_environment()
     workspace = request.find_workspace()
+    _tell_in(lines_file(workspace))
     try:
         with request.opened() as session:
+            bonds, most = bool(context.run_config["bonds"]), int(context.run_config["rounds"])
             state, rounds = session.ledger.state(), session.resolved.consortium.rounds
             strategy = SettledRounds(
                 session.loop,
                 context.run_id,
                 deadline=float(context.run_config["deadline"]),
                 patience=float(context.run_config["patience"]),
-                before_round=partial(once_by_state, session.journal, session.loop.bond, note),
+                before_round=partial(once_by_state, session.journal, session.loop.bond, note) if bonds else _nothing,
+                members_submit=is_url(request.deployed_ledger(workspace, session.deployment)),
             )
             left = rounds - (state.round if state.phase == "idle" else state.round - 1)
             if left > 0:
-                strategy.play(grid, left)
+                strategy.play(grid, min(left, most) if most else left)
         workspace.write_json(outcome_file(workspace), {"status": "ok"})
     except CoCoGenError as error:
         failure = {"status": "error", "code": error.code, "message": error.message, "hint": error.hint}
         workspace.write_json(outcome_file(workspace), failure)
         raise
+
+
+def _tell_in(path: Path) -> None:
+    """Write what the rounds tell into a file, a line each, for whoever started this process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.getLogger("flwr.cocogen").addHandler(handler)
+
+
+def _nothing() -> None:
+    """Each member deposits itself."""

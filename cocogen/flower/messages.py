@@ -8,6 +8,9 @@ query     server → node: nothing. Node → server: organization, and its signa
 train     server → node: round, terms hash, real and synthetic samples to use, the shared model, and the
           organization's own control variate where there is one. Node → server: its signed evidence, or the reason
           why there is none.
+attested  server → node: what the attester signed for the organization, and the evidence document. Node → server: the
+          transaction by which the organization handed it in, or why it did not. Only where each member submits itself.
+recorded  server → node: the model of a round to which the ledger recorded its contribution. Node → server: nothing.
 ========  ====================================================================================================
 
 A query must not cost a node the import of torch, so this module loads the learning engine only where it is needed.
@@ -26,7 +29,8 @@ from typing import TYPE_CHECKING, TypeVar
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from cocogen.errors import LearningError
-from cocogen.files import canonical_json
+from cocogen.files import MAXIMUM_JSON_BYTES, canonical_json
+from cocogen.ledger import Contribution
 from cocogen.printable import printable
 
 if TYPE_CHECKING:
@@ -35,17 +39,28 @@ if TYPE_CHECKING:
     from cocogen.learning.models.states import ModelState, SharedModel
 
 __all__ = [
+    "ATTESTED",
+    "RECORDED",
+    "Attestation",
     "Identity",
     "Order",
     "bytes_of_bundle",
     "evidence",
     "identity_digest",
+    "model",
+    "read_attestation",
     "read_evidence",
     "read_identity",
+    "read_model",
     "read_order",
+    "read_transaction",
     "readable",
     "refusal",
+    "transaction",
 ]
+
+ATTESTED, RECORDED = "query.attested", "query.recorded"
+"""Types of messages, beside Flower's own two."""
 
 _MAXIMUM_TEXT = 400
 _MAXIMUM_SIGNATURE = 8_192
@@ -91,6 +106,64 @@ class Order:
             "raw": self.assignment.raw,
         }
         return RecordDict({_FACTS: ConfigRecord({**facts}), **files})
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """What the attester signed for one organization in a round; ``document``: the evidence document as JSON."""
+
+    round: int
+    contribution: Contribution
+    signature: bytes
+    document: bytes
+
+    def content(self) -> RecordDict:
+        """As the server sends it."""
+        signed = self.contribution
+        facts: dict[str, int | bytes] = {
+            "round": self.round,
+            "data": signed.data,
+            "generated": signed.generated,
+            "compute": signed.compute,
+            "evidence_hash": signed.evidence_hash,
+            "signature": self.signature,
+        }
+        return RecordDict({_FACTS: ConfigRecord({**facts}), _FILE: _file(self.document)})
+
+
+def read_attestation(content: RecordDict) -> Attestation:
+    """What the server says was attested; LearningError when it is something else."""
+    number, data, generated, compute = (_count(content, name) for name in ("round", "data", "generated", "compute"))
+    digest, signature = _fact(content, "evidence_hash", bytes), _fact(content, "signature", bytes)
+    document = _bytes(content)
+    if len(digest) != 32 or len(signature) > _MAXIMUM_SIGNATURE or len(document) > MAXIMUM_JSON_BYTES:
+        raise LearningError(
+            f"a digest of {len(digest)}, a signature of {len(signature)} or a document of {len(document)} bytes"
+        )
+    return Attestation(number, Contribution(data, generated, compute, digest), signature, document)
+
+
+def transaction(identifier: str) -> RecordDict:
+    """By which transaction the organization handed its contribution in, as a node sends it."""
+    return RecordDict({_FACTS: ConfigRecord({"transaction": identifier})})
+
+
+def read_transaction(content: RecordDict) -> str:
+    """What a node says of its submission; LearningError with its own reason where it refused."""
+    record = content.get(_FACTS)
+    if isinstance(record, ConfigRecord) and "refusal" in record:
+        raise LearningError(readable(_fact(content, "refusal", str)))
+    return readable(_fact(content, "transaction", str))
+
+
+def model(number: int, file: bytes) -> RecordDict:
+    """The model of round ``number``, as the server sends it."""
+    return RecordDict({_FACTS: ConfigRecord({"round": number}), _FILE: _file(file)})
+
+
+def read_model(content: RecordDict) -> tuple[int, bytes]:
+    """A round, and the bytes of what claims to be its model; LearningError when it is something else."""
+    return _count(content, "round"), _bytes(content)
 
 
 def identity_digest(terms_hash: bytes, run: int, node: int) -> bytes:
@@ -186,6 +259,13 @@ def _bytes(content: RecordDict, part: str = _FILE) -> bytes:
     if len(array.data) > MAXIMUM_BUNDLE_BYTES:
         raise LearningError(f"the file has {len(array.data):,} bytes, more than {MAXIMUM_BUNDLE_BYTES:,}")
     return array.data
+
+
+def _count(content: RecordDict, name: str) -> int:
+    found = _fact(content, name, int)
+    if not 0 <= found < 2**63:
+        raise LearningError(f"{name} = {found}", hint="numbers from 0 to 2^63")
+    return found
 
 
 def _fact(content: RecordDict, name: str, kind: type[_Fact]) -> _Fact:

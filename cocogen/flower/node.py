@@ -18,8 +18,22 @@ from typing import TYPE_CHECKING
 from flwr.app import MessageType, RecordDict
 
 from cocogen.errors import CoCoGenError, LearningError
-from cocogen.flower.messages import Identity, Order, bytes_of_bundle, evidence, identity_digest, read_order, refusal
+from cocogen.flower.messages import (
+    ATTESTED,
+    RECORDED,
+    Identity,
+    Order,
+    bytes_of_bundle,
+    evidence,
+    identity_digest,
+    read_attestation,
+    read_model,
+    read_order,
+    refusal,
+    transaction,
+)
 from cocogen.flower.orders import AnsweredOrders
+from cocogen.flower.settling import Settling
 
 if TYPE_CHECKING:
     from cocogen.evidence.member import Member
@@ -36,7 +50,7 @@ class Node:
     ``terms_hash``: 32 bytes, of the agreement that the organization accepted. ``rounds``: how many were agreed.
     ``maximum``: the most synthetic samples that it generates in a round. ``orders``: those that it has answered.
     ``sign``: its signature of a 32-byte digest. ``member``: the learning side of this organization alone, built when it
-    is needed because it loads the samples.
+    is needed because it loads the samples. ``settling``: how it hands in its own contribution, where it does.
     """
 
     organization: str
@@ -46,6 +60,7 @@ class Node:
     orders: AnsweredOrders
     sign: Callable[[bytes], bytes]
     member: Callable[[], Member]
+    settling: Settling | None = None
     _one: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def answer(self, kind: str, run: int, number: int, content: RecordDict) -> RecordDict:
@@ -60,24 +75,45 @@ class Node:
         """
         if kind == MessageType.QUERY:
             return Identity(self.organization, self.sign(identity_digest(self.terms_hash, run, number))).content()
-        if kind == MessageType.TRAIN:
-            return self._trained(content)
-        raise LearningError(f"a node answers no {kind}")
-
-    def _trained(self, content: RecordDict) -> RecordDict:
+        does = {MessageType.TRAIN: self._trained, ATTESTED: self._submitted, RECORDED: self._kept}.get(kind)
+        if does is None:
+            raise LearningError(f"a node answers no {kind}")
         try:
             with self._one:
-                order = read_order(content)
-                _LOG.info("round %d: training on %d samples", order.round, order.assignment.data)
-                sent = self.train(order)
-                _LOG.info("round %d: evidence of %s bytes is signed", order.round, f"{len(sent):,}")
-                return evidence(sent)
+                return does(content)
         except CoCoGenError as error:
-            _LOG.warning("an order is refused: %s", error)
+            _LOG.warning("refused: %s", error)
             return refusal(str(error))
-        except Exception as error:  # whatever else the order or this machine made training raise stays in our log
-            _LOG.exception("this node cannot train")
+        except Exception as error:  # whatever else the message or this machine made us raise stays in our log
+            _LOG.exception("this node failed")
             return refusal(f"the node failed with {type(error).__name__}; its log says more")
+
+    def _trained(self, content: RecordDict) -> RecordDict:
+        order = read_order(content)
+        _LOG.info("round %d: training on %d samples", order.round, order.assignment.data)
+        sent = self.train(order)
+        _LOG.info("round %d: evidence of %s bytes is signed", order.round, f"{len(sent):,}")
+        return evidence(sent)
+
+    def _submitted(self, content: RecordDict) -> RecordDict:
+        attested = read_attestation(content)
+        sent = self._settles().submit(attested, self.orders.evidence(self.organization, attested.round))
+        _LOG.info("round %d: the contribution is handed in, transaction %s", attested.round, sent)
+        return transaction(sent)
+
+    def _kept(self, content: RecordDict) -> RecordDict:
+        number, file = read_model(content)
+        path = self._settles().keep_model(number, file)
+        _LOG.info("round %d: recorded; its model is %s", number, path)
+        return RecordDict()
+
+    def _settles(self) -> Settling:
+        if self.settling is None:
+            raise LearningError(
+                f"the node of {self.organization} hands nothing in: it has no ledger of its own",
+                hint="start it with --ledger",
+            )
+        return self.settling
 
     def train(self, order: Order) -> bytes:
         """The file of the signed evidence for ``order``.

@@ -38,7 +38,8 @@ def relay_app(forward: Forward) -> ClientApp:
     def answered(message: Message, context: Context) -> Message:
         return Message(forward(message, context), reply_to=message)
 
-    app.query()(answered)
+    for action in ("default", "attested", "recorded"):
+        app.query(action)(answered)
     app.train()(answered)
     return app
 
@@ -46,7 +47,8 @@ def relay_app(forward: Forward) -> ClientApp:
 def over_socket(message: Message, context: Context) -> RecordDict:
     """The answer of the node's long-lived process.
 
-    A query that nobody answers raises; an order gets a refusal, which names the organization.
+    A question whose the node is, and that nobody answers, raises; everything else gets a refusal, which names the
+    organization.
     """
     name = str(context.node_config.get("organization", "this organization"))
     kind = message.metadata.message_type
@@ -62,9 +64,9 @@ def over_socket(message: Message, context: Context) -> RecordDict:
     except (SocketError, ValueError) as error:
         reason = f"the node of {name} gave no answer: {error}"
     _LOG.error(reason)
-    if kind.startswith("train"):
-        return RecordDict({"facts": ConfigRecord({"refusal": reason})})
-    raise RuntimeError(reason)
+    if kind == "query":
+        raise RuntimeError(reason)
+    return RecordDict({"facts": ConfigRecord({"refusal": reason})})
 
 
 def socket_file(organization: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import httpx
@@ -19,6 +19,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from cocogen.errors import LearningError
 from cocogen.flower.messages import Order, identity_digest, read_evidence, read_identity, readable
+from cocogen.flower.submission import finish
 from cocogen.flower.timing import ANSWER
 from cocogen.rounds.loop import RoundLoop, Work
 from cocogen.rounds.report import RoundReport
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SettledRounds", "collect"]
 
-_LOG = logging.getLogger("flwr")
+_LOG = logging.getLogger("flwr.cocogen")
 _PAUSE = 1.0
 """Seconds between two looks at what has arrived."""
 
@@ -50,6 +51,8 @@ class SettledRounds(Strategy):
         Seconds to wait for the nodes of all organizations before the first round.
     before_round
         Called before a round is opened (bonds).
+    members_submit
+        Each node hands in its own contribution; otherwise this process does, with everybody's keys.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class SettledRounds(Strategy):
         deadline: float,
         patience: float,
         before_round: Callable[[], object] = lambda: None,
+        members_submit: bool = False,
     ) -> None:
         self.loop = loop
         self.reports: list[RoundReport] = []
@@ -67,11 +71,14 @@ class SettledRounds(Strategy):
         self._deadline = deadline
         self._patience = patience
         self._before_round = before_round
+        self._members_submit = members_submit
+        self._grid: Grid | None = None
         self._nodes: dict[str, int] = {}
         self._answered: set[int] = set()
         self._questions: dict[str, int] = {}
         self._work: Work | None = None
         self._senders: dict[int, int] = {}
+        self._here: set[int] = set()
 
     def summary(self) -> None:
         """Log what this strategy does."""
@@ -80,7 +87,7 @@ class SettledRounds(Strategy):
     def play(self, grid: Grid, rounds: int) -> Result:
         """Play ``rounds`` more rounds; an unfinished one counts as the first of them."""
         base = _arrays(self.loop.history.base_models(self.loop.ledger.state().round + 1)[0])
-        return self.start(cast("Grid", _Bounded(grid)), base, num_rounds=rounds, timeout=self._deadline)
+        return self.start(cast("Grid", _Bounded(grid, self._tell_of)), base, num_rounds=rounds, timeout=self._deadline)
 
     def configure_train(
         self,
@@ -90,7 +97,7 @@ class SettledRounds(Strategy):
         grid: Grid,
     ) -> list[Message]:
         """Steps 1 to 3: one message for each organization that takes part and whose node is there."""
-        self._work, self._senders = None, {}
+        self._work, self._senders, self._here, self._grid = None, {}, set(), grid
         if self.loop.ledger.state().phase == "idle":
             self._before_round()
         if not self.loop.begin():
@@ -125,7 +132,7 @@ class SettledRounds(Strategy):
         """
         if self._work is not None:
             self._keep(self._work, list(replies))
-        report = self.loop.finish()
+        report = finish(self.loop, self._exchange) if self._members_submit else self.loop.finish()
         self.reports.append(report)
         _LOG.info("round %d is %s; left out: %s", report.round, report.status, report.rejected or "nobody")
         if not report.evaluation:
@@ -152,8 +159,34 @@ class SettledRounds(Strategy):
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> None:
         """Nothing to aggregate."""
 
-    def _message(self, content: RecordDict, node: int, kind: str) -> Message:
-        return Message(content, dst_node_id=node, message_type=kind, ttl=self._deadline)
+    def _exchange(self, kind: str, contents: Mapping[int, RecordDict], seconds: float) -> dict[int, RecordDict | str]:
+        """What the nodes of organizations answer, as :data:`cocogen.flower.submission.Exchange` says it."""
+        names, begin, seconds = self.loop.resolved.names, time.monotonic(), min(seconds, self._deadline)
+        if self._grid is None:
+            return dict.fromkeys(contents, "nobody is connected")
+        self._find([names[n] for n in contents], self._grid, min(ANSWER, seconds / 4))
+        nodes = {self._nodes[names[n]]: n for n in contents if names[n] in self._nodes}
+        messages = [self._message(contents[n], node, kind, ttl=seconds) for node, n in nodes.items()]
+        answers: dict[int, RecordDict | str] = dict.fromkeys(contents, "no node of it is connected")
+        answers |= dict.fromkeys(nodes.values(), "its node did not answer")
+        for reply in collect(self._grid, messages, seconds - (time.monotonic() - begin)):
+            n = nodes[reply.metadata.src_node_id]
+            answers[n] = (
+                f"its node failed: {readable(reply.error.reason or '')}" if reply.has_error() else reply.content
+            )
+        return answers
+
+    def _message(self, content: RecordDict, node: int, kind: str, ttl: float | None = None) -> Message:
+        return Message(content, dst_node_id=node, message_type=kind, ttl=ttl or self._deadline)
+
+    def _tell_of(self, reply: Message) -> None:
+        """Say who has delivered, and who has not yet."""
+        names, node = self.loop.resolved.names, reply.metadata.src_node_id
+        if (n := self._senders.get(node)) is not None and self._work is not None:
+            self._here.add(n)
+            left = [names[other] for other in self._senders.values() if other not in self._here]
+            waits = f"; waiting for {', '.join(left)}" if left else ""
+            _LOG.info("round %d: %s has answered%s", self._work.round, names[n], waits)
 
     def _find(self, wanted: Sequence[str], grid: Grid, patience: float) -> None:
         """Ask nodes whose they are, until all ``wanted`` are there or time is up.
@@ -229,8 +262,10 @@ class SettledRounds(Strategy):
         self.loop.keep(work.round, bundles, absent)
 
 
-def collect(grid: Grid, messages: Iterable[Message], timeout: float) -> list[Message]:
-    """Send ``messages`` and return the replies of whoever answers within ``timeout`` seconds.
+def collect(
+    grid: Grid, messages: Iterable[Message], timeout: float, arrived: Callable[[Message], object] | None = None
+) -> list[Message]:
+    """Send ``messages`` and return the replies of whoever answers within ``timeout`` seconds; ``arrived`` is told each.
 
     Flower's own ``send_and_receive`` decodes all replies together: what one node sends could end the run for all.
     Here each is decoded by itself, and one that cannot be decoded, or comes from another node than was asked, counts
@@ -240,7 +275,10 @@ def collect(grid: Grid, messages: Iterable[Message], timeout: float) -> list[Mes
     until = time.monotonic() + timeout
     replies: list[Message] = []
     while waiting and time.monotonic() < until:
-        replies += _arrived(grid, waiting)
+        for reply in _arrived(grid, waiting):
+            if arrived is not None:
+                arrived(reply)
+            replies.append(reply)
         if waiting:
             time.sleep(_PAUSE)
     return replies
@@ -278,8 +316,9 @@ def _arrived(grid: Grid, waiting: dict[str, int]) -> list[Message]:
 class _Bounded:
     """Flower's grid, with :func:`collect` in the place of its own way to wait for replies."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, arrived: Callable[[Message], object]) -> None:
         self._grid = grid
+        self._arrived = arrived
 
     def get_node_ids(self) -> Iterable[int]:
         return self._grid.get_node_ids()
@@ -291,7 +330,7 @@ class _Bounded:
         return self._grid.pull_messages(identifiers)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float) -> list[Message]:
-        return collect(self._grid, messages, timeout)
+        return collect(self._grid, messages, timeout, self._arrived)
 
 
 def _arrays(shared: SharedModel) -> ArrayRecord:

@@ -20,7 +20,7 @@ import numpy as np
 
 from cocogen.errors import WorkspaceError
 from cocogen.files import measured_quality
-from cocogen.ledger import Ledger, LedgerState, Receipt, RoundOutcome
+from cocogen.ledger import Ledger, LedgerState, Receipt, Relayer, RoundOutcome
 from cocogen.mechanisms import mechanism
 from cocogen.mechanisms.base import Market, Plan, Rule
 from cocogen.rounds.attested import Attested
@@ -296,11 +296,11 @@ class RoundLoop:
             self.challenges.forget(number)
         return attested
 
-    def submit(self, index: int, *, sender: int | None = None) -> Receipt:
+    def submit(self, index: int, *, sender: Relayer | None = None) -> Receipt:
         """Hand in the attested contribution of one organization, or relay it for a silent one."""
         return self._submit(self.history.attested(self._require_open("submit").round), index, sender)
 
-    def _submit(self, attested: Attested, index: int, sender: int | None) -> Receipt:
+    def _submit(self, attested: Attested, index: int, sender: Relayer | None) -> Receipt:
         name = self.resolved.names[index]
         contribution, signature = attested.signed(index, name, masks=self.resolved.masks)
         if not self.ledger.is_attested(index, contribution, signature):
@@ -347,15 +347,15 @@ class RoundLoop:
         if self.ledger.state().phase == "idle":
             self.open()
         state = self.ledger.state()
-        if self.challenges is not None and self._accepts(state):  # somebody else may have opened the round
+        if self.challenges is not None and self.accepts(state):  # somebody else may have opened the round
             self.challenges.commit(state.round)
-        return self._accepts(state)
+        return self.accepts(state)
 
     def finish(self) -> RoundReport:
         """Attest, submit, record and settle the running round with whatever evidence is there."""
         state = self.ledger.state()
         number = state.round
-        if self._accepts(state):
+        if self.accepts(state):
             self.challenge()
             attested = self.attest()
             submitted = self.ledger.state().submitted
@@ -371,7 +371,8 @@ class RoundLoop:
         return self.report(number)
 
     @staticmethod
-    def _accepts(state: LedgerState) -> bool:
+    def accepts(state: LedgerState) -> bool:
+        """Whether contributions can still be handed in."""
         return state.phase == "open" and state.now <= state.deadline
 
     def report(self, number: int) -> RoundReport:

@@ -45,7 +45,8 @@ def workspace(deployed, tmp_path, monkeypatch):
 
 
 def opened(organization):
-    return open_node(request_from_environment(), organization)
+    request = request_from_environment()
+    return open_node(request, organization, request.find_workspace().root / "node")
 
 
 def test_a_member_signs_as_the_ledger_expects(workspace):
