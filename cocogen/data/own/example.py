@@ -242,7 +242,10 @@ def _lakeview(folder: Path, rows: _Rows) -> str:
 def _attester(folder: Path, rows: _Rows) -> str:
     columns = {**rows.columns(), "diagnosis": rows.classes(*_CLASSES)}
     polars().DataFrame(columns).write_csv(folder / "holdout.csv")
-    return 'data = "holdout.csv"            # the holdout: never trained on, so that it is not split\n'
+    return (
+        'data = "holdout.csv"            # never trained on by anybody\n'
+        "\n[split]\nvalidation = 0.5                # these judge models; the others measure generators and updates\n"
+    )
 
 
 _WRITERS: dict[str, Callable[[Path, _Rows], str]] = {
@@ -298,7 +301,8 @@ minimum_cell = 0                 # public data; elsewhere 5, the default: no cou
 """
 _TAIL = """\
 [generation]
-generator = "mixture"            # one exchange with every hospital; "cvae" takes one for each round of pretraining
+generator = "mixture"            # moments of each class: the average over hospitals is that of all their rows
+pretraining_rounds = 1           # each asks every hospital once; a mixture of one component needs no more
 maximum = 300                    # samples a round and hospital
 
 [market]

@@ -152,7 +152,8 @@ class Site(_Section):
 
     @property
     def is_attester(self) -> bool:
-        """Whether this is the attester's, whose rows are the holdout: they are not split."""
+        """Whether this is the attester's, whose rows are all registered as its holdout; its split says which of them
+        judge models, and which measure generators and updates."""
         return self.organization == ATTESTER
 
     def own_name(self, name: str) -> str:
