@@ -62,7 +62,7 @@ def _inspect(session: Session, number: int, name: str) -> Memorization | None:
         return None
     bundles: list[Bundle | None] = [None] * len(session.resolved.names)
     bundles[session.index(name)] = bundle
-    return session.loop.task.memorization(bundles)[name]
+    return session.loop.members.memorization(bundles)[name]
 
 
 def _data(made: Memorization) -> dict[str, Any]:

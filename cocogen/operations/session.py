@@ -86,7 +86,13 @@ class Session:
         """All steps of all rounds over this workspace and ledger."""
         rule = SYSTEMS.of(self.resolved).rules[self.resolved.consortium.mechanism]
         return RoundLoop(
-            self.resolved, self.ledger, self.workspace, rule=rule, progress=self.progress, source=self.sourcing()
+            self.resolved,
+            self.ledger,
+            self.workspace,
+            rule=rule,
+            progress=self.progress,
+            source=self.sourcing(),
+            everybody=self.resolved.learning.dataset != OWN or len(self.sites) > len(self.resolved.names),
         )
 
     def folders(self) -> DataFolders:

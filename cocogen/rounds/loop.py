@@ -11,7 +11,6 @@ ends the round with :meth:`RoundLoop.finish`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from cocogen.rounds.history import History
 from cocogen.rounds.patients import measure_patients, read_patients
 from cocogen.rounds.report import RoundReport, plan_to_dict
 from cocogen.rounds.wallets import or_unsigned
+from cocogen.rounds.work import Work
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.market import market
 from cocogen.terms.resolved import ResolvedTerms
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from cocogen.evidence.agreed import Agreed
     from cocogen.evidence.attester import Attester
     from cocogen.evidence.challenge import Challenge
-    from cocogen.evidence.local import Assignment, Local, SharedModel
+    from cocogen.evidence.here import MembersHere
+    from cocogen.evidence.local import Assignment, Local
     from cocogen.learning.training.scaffold import Variate
     from cocogen.rounds.challenges import Challenges
     from cocogen.rounds.variates import VariateHistory
@@ -49,27 +50,12 @@ __all__ = ["RoundLoop", "Work"]
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What the organizations still have to train in a round; the lists have one entry per organization.
-
-    ``bases``: the shared model that each starts from. ``assignments``: None for whoever takes no part or whose
-    evidence is already there. ``variates``: where the terms say SCAFFOLD, what it keeps of each organization that has
-    an assignment; None where they do not. ``commitment``: where rows are opened, what the attester is bound to.
-    """
-
-    round: int
-    bases: list[SharedModel]
-    assignments: list[Assignment | None]
-    variates: list[Variate] | None = None
-    commitment: str | None = None
-
-
 class RoundLoop:
     """All steps of all rounds of one consortium over one ledger and one workspace.
 
     ``split`` selects the stratified test fold; ``rule`` plans the rounds, by default the one that the terms name;
-    ``source`` is where samples come from, by default the data set that the terms name.
+    ``source`` is where samples come from, by default the data set that the terms name; ``everybody``: whether it has
+    all samples, so that one process can play all.
     """
 
     def __init__(
@@ -82,7 +68,8 @@ class RoundLoop:
         rule: Rule[Market, Plan] | None = None,
         progress: Progress | None = None,
         task: Local | None = None,
-        source: Callable[[Agreed], Source] | None = None,
+        source: Callable[[Agreed], Source] = lambda agreed: agreed.source(),
+        everybody: bool = True,
     ) -> None:
         self.resolved = resolved
         self.ledger = ledger
@@ -90,7 +77,8 @@ class RoundLoop:
         self.history = History(resolved, ledger, workspace)
         self.split = split
         self.progress = progress
-        self._source = source
+        self._source_of = source
+        self.everybody = everybody
         self._rule = rule or mechanism(resolved.consortium.mechanism)
         self._plans: dict[tuple[int, tuple[bool, ...]], Plan] = {}
         if task is not None:
@@ -114,8 +102,15 @@ class RoundLoop:
         agreed = Agreed.of(self.resolved, self.split)
         return Attester(agreed, self._source_of(agreed))
 
-    def _source_of(self, agreed: Agreed) -> Source:
-        return agreed.source() if self._source is None else self._source(agreed)
+    @cached_property
+    def members(self) -> Local | MembersHere:
+        """The members' side: of all of them, or of those whose data are here."""
+        if self.everybody or "task" in self.__dict__:
+            return self.task
+        from cocogen.evidence.here import Agreed, MembersHere
+
+        agreed = Agreed.of(self.resolved, self.split)
+        return MembersHere(agreed, self._source_of(agreed))
 
     @cached_property
     def challenges(self) -> Challenges | None:
@@ -204,7 +199,7 @@ class RoundLoop:
         """
         work, names = self.pending(organizations), self.resolved.names
         if any(assignment is not None for assignment in work.assignments):
-            bundles = self.task.train(
+            bundles = self.members.train(
                 work.round,
                 work.bases,
                 work.assignments,
