@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +19,12 @@ from cli.options import common
 from cli.output import emit, note, progress, say, table, units
 from cocogen.errors import AuditError, ConfigurationError, LedgerError, WorkspaceError
 from cocogen.files import read_bounded
+from cocogen.operations.consortium_file import SUFFIX, read_consortium_file
 from cocogen.operations.deployment import load_deployment
 from cocogen.operations.session import EMBEDDED, data_folders, deployed_folders, load_resolved
 from cocogen.operations.verdict import Verdict, audit_export
 from cocogen.operations.verdict import audit as audit_of
+from cocogen.rounds.workspace import Workspace
 from cocogen.terms.resolved import ResolvedTerms
 
 if TYPE_CHECKING:
@@ -47,7 +53,8 @@ EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCOMPLETE": 5}
 @common(config_argument=True)
 def audit(request: Request, offline: str | None, terms: str | None, second_node: str | None) -> int:
     """Rebuild every balance from the ledger alone and compare; CONFIG (default: the terms file that was deployed)
-    must still be what the members accepted.
+    must still be what the members accepted. CONFIG may be NAME.consortium, as the operator hands it over: then nothing
+    else is needed but a node (--ledger) or an exported ledger (--offline).
 
     A file can be consistent with the terms and yet not be the chain's: only --second-node shows that.
 
@@ -60,7 +67,7 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
             f"--second-node is {second_node!r}; give a node's URL, for example http://127.0.0.1:8545"
         )
 
-    with progress() as bars:
+    with progress() as bars, _handed_over(request, live=offline is None) as request:
         try:
             if offline is not None:
                 verdict = _offline(request, Path(offline), terms, second_node, bars)
@@ -73,6 +80,24 @@ def audit(request: Request, offline: str | None, terms: str | None, second_node:
     data = verdict.plain()
     emit(data, lambda: print_audit(data), as_json=request.as_json)
     return EXIT_CODES[verdict.status]
+
+
+@contextlib.contextmanager
+def _handed_over(request: Request, *, live: bool) -> Iterator[Request]:
+    """The request about the consortium in a file that was handed over, opened in a folder of its own for as long."""
+    if request.config is None or not request.config.endswith(SUFFIX):
+        yield request
+        return
+    file = read_consortium_file(Path(request.config))
+    if live and request.ledger is None:
+        raise ConfigurationError(
+            "no ledger was named", hint="name your own node: --ledger http://…, or an exported ledger: --offline FILE"
+        )
+    with tempfile.TemporaryDirectory(prefix="cocogen-") as folder:
+        workspace = Workspace(Path(folder) / "workspace")
+        with workspace.locked():
+            file.unpack(workspace, ledger=request.ledger or EMBEDDED, terms_file=str(workspace.terms))
+        yield replace(request, config=None, workspace=str(workspace.root))
 
 
 def _live(request: Request, second_node: str | None, bars: Progress) -> Verdict:

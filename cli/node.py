@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from cli.flower.processes import environment, require_flower
 from cli.flower.supernode import Connection, SuperNode
 from cli.options import common, organization_option
 from cli.output import announced, note
-from cocogen.errors import LedgerError, WorkspaceError
+from cocogen.data.own.site import load_site
+from cocogen.errors import ConfigurationError, LedgerError, WorkspaceError
 
 if TYPE_CHECKING:
     from cli.request import Request
@@ -29,7 +31,8 @@ _Path = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Take part in the rounds from this machine.")
-@organization_option("The organization whose node this is.")
+@click.argument("site", metavar="[SITE]", required=False, type=click.Path(exists=True, dir_okay=False))
+@organization_option("The organization whose node this is.  [default: that of SITE]", required=False)
 @click.option("--superlink", metavar="HOST:PORT", required=True, help="Where the coordinator's SuperLink listens.")
 @click.option(
     "--root-certificates",
@@ -48,13 +51,16 @@ _Path = click.Path(dir_okay=False, path_type=Path)
 @common()
 def node(
     request: Request,
-    organization: str,
+    site: str | None,
+    organization: str | None,
     superlink: str,
     root_certificates: Path | None,
     auth_key: Path | None,
     state: Path | None,
 ) -> None:
     """Run the organization's node until it is stopped: it trains when the coordinator asks, and signs the evidence.
+
+    SITE is the organization's site file, where every organization brings its own data.
 
     Samples and key stay in this process. What Flower starts beside it for every message hands the message on over a
     socket that this user alone can open. A node that was stopped or killed goes on where it was: its answers are kept.
@@ -63,6 +69,11 @@ def node(
     from cocogen.flower.service import served
 
     _log()
+    if site is not None:
+        request = replace(request, sites=site)
+        organization = organization or load_site(site).organization
+    if organization is None:
+        raise ConfigurationError("whose node is this?", hint="name its site file, or the organization with -o NAME")
     workspace = request.find_workspace()
     folder = (state or workspace.root / "nodes" / organization).resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,16 @@ from chain.backends.urls import is_url
 from chain.open import open_ledger
 from cli.output import note
 from cli.request import Request
+from cocogen.data.own.conform import file_digest
+from cocogen.data.own.site import load_site
 from cocogen.errors import CoCoGenError, ConfigurationError
 from cocogen.files import canonical_json
 from cocogen.ledger import Deployment, Ledger
 from cocogen.operations.sent import once_by_state
 from cocogen.operations.session import deployed_folders, load_resolved, stated_addresses
+from cocogen.operations.sources import own, registrations
 from cocogen.rounds.workspace import Workspace
+from cocogen.terms.sections import OWN
 
 if TYPE_CHECKING:
     from flwr.app import Context
@@ -38,7 +42,16 @@ if TYPE_CHECKING:
     from cocogen.flower.node import Node
     from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["OpenMember", "lines_file", "open_node", "outcome_file", "rehearsing", "request_from_environment", "serve"]
+__all__ = [
+    "OpenMember",
+    "lines_file",
+    "open_node",
+    "outcome_file",
+    "own_site",
+    "rehearsing",
+    "request_from_environment",
+    "serve",
+]
 
 OpenMember = Callable[["ResolvedTerms", int, Callable[[], bytes]], "Member"]
 """Opens the samples of organization n of the agreement; the last argument makes the secret that privacy needs."""
@@ -56,14 +69,14 @@ def lines_file(workspace: Workspace) -> Path:
 
 def request_from_environment() -> Request:
     """The shared options of a command, from the variables that stand for them."""
-    variables = {name: os.environ.get(f"COCOGEN_{name.upper()}") for name in ("workspace", "ledger", "keys")}
+    variables = {name: os.environ.get(f"COCOGEN_{name.upper()}") for name in ("workspace", "ledger", "keys", "sites")}
     return Request(config=None, as_json=False, password_file=os.environ.get("COCOGEN_PASSWORD_FILE"), **variables)
 
 
 def open_node(request: Request, organization: str, state: Path, open_member: OpenMember | None = None) -> Node:
     """The node of an organization, whose own files are in ``state``.
 
-    ``open_member`` opens its samples, by default its part of the terms' data set.
+    ``open_member`` opens its samples, by default the site file that was named, or its part of the terms' data set.
 
     Raises
     ------
@@ -104,7 +117,11 @@ def open_node(request: Request, organization: str, state: Path, open_member: Ope
         return sign(domain.evidence_digest(digest), bytes(key))
 
     own_ledger = ledger_of_a_node(request, workspace, resolved, deployment, state)
-    folders = deployed_folders(deployment, workspace, request.data_dir)
+    opener = open_member or (
+        own_site(workspace, request.site_files())
+        if resolved.learning.dataset == OWN
+        else rehearsing(deployed_folders(deployment, workspace, request.data_dir))
+    )
     consortium = hashlib.sha256(domain.separator + terms_hash).hexdigest()[:16]
     return Node(
         organization=organization,
@@ -114,7 +131,7 @@ def open_node(request: Request, organization: str, state: Path, open_member: Ope
         orders=AnsweredOrders(workspace.root / "flower-orders" / consortium),
         sign=signed,
         settling=own_ledger and Settling(n, resolved.settlement_terms().members[n], terms_hash, state, own_ledger),
-        member=partial(open_member or rehearsing(folders), resolved, n, partial(_salt, terms_hash, signed)),
+        member=partial(opener, resolved, n, partial(_salt, terms_hash, signed)),
     )
 
 
@@ -163,6 +180,29 @@ def rehearsing(folders: DataFolders) -> OpenMember:
             secret = salt() if resolved.learning.privacy else None
             kept.append(Member(agreed, agreed.source(folders), n, salt=secret))
         return kept[0]
+
+    return opened
+
+
+def own_site(workspace: Workspace, sites: Sequence[Path]) -> OpenMember:
+    """Opens an organization's own data, as its site file says: read once, and looked at again for every order.
+
+    Its file is read again where its bytes have changed, and refused where its rows are not those that were registered.
+    """
+    kept: list[tuple[str, Member]] = []
+
+    def opened(resolved: ResolvedTerms, n: int, salt: Callable[[], bytes]) -> Member:
+        from cocogen.evidence.member import Agreed, Member
+
+        if len(sites) != 1:
+            raise ConfigurationError("no site file was named", hint="name the organization's own: cocogen node SITE")
+        digest = file_digest(load_site(sites[0]))
+        if not kept or kept[0][0] != digest:
+            kept.clear()
+            source = own(registrations(workspace, resolved), sites)
+            agreed = Agreed.of(resolved)
+            kept.append((digest, Member(agreed, source(agreed), n, salt=salt() if resolved.learning.privacy else None)))
+        return kept[0][1]
 
     return opened
 

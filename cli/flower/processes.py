@@ -53,9 +53,10 @@ def environment(request: Request, workspace: Workspace, home: Path, ledger: str 
         "COCOGEN_LEDGER": ledger,
         "COCOGEN_KEYS": request.keys,
         "COCOGEN_PASSWORD_FILE": request.password_file,
+        "COCOGEN_SITES": request.sites,
         "COCOGEN_DATA": request.data_dir or os.environ.get("COCOGEN_DATA"),
     }
-    absolute = {"COCOGEN_KEYS", "COCOGEN_PASSWORD_FILE", "COCOGEN_DATA"}
+    absolute = {"COCOGEN_SITES", "COCOGEN_KEYS", "COCOGEN_PASSWORD_FILE", "COCOGEN_DATA"}
     return os.environ | {
         name: str(Path(value).resolve()) if name in absolute else value for name, value in added.items() if value
     }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from flwr.app import MessageType, RecordDict
 
-from cocogen.errors import CoCoGenError, LearningError
+from cocogen.errors import CoCoGenError, LearningError, SiteError
 from cocogen.flower.messages import (
     ATTESTED,
     RECORDED,
@@ -81,6 +81,10 @@ class Node:
         try:
             with self._one:
                 return does(content)
+        except SiteError as error:
+            # What is wrong with its data is for the site's own eyes: names, counts and values stay in its log.
+            _LOG.warning("refused: %s", error)
+            return refusal("its data are not there as they were registered; its own log says what differs")
         except CoCoGenError as error:
             _LOG.warning("refused: %s", error)
             return refusal(str(error))

@@ -24,8 +24,9 @@ from cocogen.operations.session import load_resolved
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.resolved import ResolvedTerms
 
-__all__ = ["ConsortiumFile", "consortium_file", "read_consortium_file"]
+__all__ = ["SUFFIX", "ConsortiumFile", "consortium_file", "read_consortium_file"]
 
+SUFFIX = ".consortium"
 _PARTS = ("terms", "resolved", "deployment", "model")
 _REGISTRATION = "registration."
 _MAXIMUM_BYTES = 1 << 30

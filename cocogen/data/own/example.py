@@ -72,6 +72,11 @@ class _Rows:
         return [(malignant, benign)[label] for label in self.labels]
 
 
+_JUDGING = (
+    "\n[split]\nvalidation = 0.5                # these judge models; the others measure generators and updates\n"
+)
+
+
 def write_example(folder: Path, *, plain: bool = False) -> tuple[Path, ...]:
     """Write ``terms.toml``, and a folder with data and ``site.toml`` for each of :data:`SITES`; the site files.
 
@@ -97,6 +102,8 @@ def write_example(folder: Path, *, plain: bool = False) -> tuple[Path, ...]:
                 f"{own} cannot be made: {error.strerror or error}", hint="name a folder that you may write to"
             ) from error
         settings = (_plain if plain else _WRITERS[name])(own, rows[name])
+        if name == ATTESTER:
+            settings += _JUDGING
         site = own / "site.toml"
         write_atomically(site, f'organization = "{name}"\n{settings}'.encode())
         written.append(site)
@@ -242,10 +249,7 @@ def _lakeview(folder: Path, rows: _Rows) -> str:
 def _attester(folder: Path, rows: _Rows) -> str:
     columns = {**rows.columns(), "diagnosis": rows.classes(*_CLASSES)}
     polars().DataFrame(columns).write_csv(folder / "holdout.csv")
-    return (
-        'data = "holdout.csv"            # never trained on by anybody\n'
-        "\n[split]\nvalidation = 0.5                # these judge models; the others measure generators and updates\n"
-    )
+    return 'data = "holdout.csv"            # never trained on by anybody\n'
 
 
 _WRITERS: dict[str, Callable[[Path, _Rows], str]] = {
