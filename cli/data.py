@@ -48,7 +48,7 @@ def check(site_file: str, terms: str, format_: str) -> int:
     if schema is None:
         raise click.UsageError(f'{word(terms)} has no [learning.schema]: dataset = "own" brings one')
     report = check_site_data(load_site(site_file), schema)
-    emit(_document(report), lambda: say(*_lines(report, site_file)), as_json=format_ == "json")
+    emit(_document(report), lambda: say(*_lines(report, site_file, terms)), as_json=format_ == "json")
     return 0 if report.passed else _REFUSED
 
 
@@ -102,7 +102,7 @@ def _texts(sums: dict[str, int]) -> dict[str, int | str]:
     return {name: str(value) if name in ("total", "squares") else value for name, value in sums.items()}
 
 
-def _lines(report: Report, site_file: str) -> list[str]:
+def _lines(report: Report, site_file: str, terms: str) -> list[str]:
     found = f", {len(report.columns)} columns of the schema found" if report.columns else ""
     lines = [*wrapped(f"{report.organization}: {report.file}, {report.rows:,} rows{found}"), ""]
     lines += _table_of_classes(report)
@@ -119,7 +119,8 @@ def _lines(report: Report, site_file: str) -> list[str]:
     if report.disclosed is not None:
         lines += [*_disclosure(report, report.disclosed), ""]
     if report.passed:
-        return [*lines, *wrapped(f"nothing stands in the way: cocogen register {word(site_file)}")]
+        register = f"  cocogen register {word(site_file)} --terms {word(terms)}"
+        return [*lines, "nothing stands in the way:", register]
     return [*lines, "nothing was changed, and nothing was sent"]
 
 
