@@ -8,6 +8,8 @@ query     server → node: nothing. Node → server: organization, and its signa
 train     server → node: round, terms hash, real and synthetic samples to use, the shared model, and the
           organization's own control variate where there is one. Node → server: its signed evidence, or the reason
           why there is none.
+challenged  server → node: which of its used rows it is to open. Node → server: these rows, or why not. Only where the
+          terms say that rows are opened.
 attested  server → node: what the attester signed for the organization, and the evidence document. Node → server: the
           transaction by which the organization handed it in, or why it did not. Only where each member submits itself.
 recorded  server → node: the model of a round to which the ledger recorded its contribution. Node → server: nothing.
@@ -21,10 +23,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
@@ -40,15 +42,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTESTED",
+    "CHALLENGED",
     "RECORDED",
     "Attestation",
     "Identity",
     "Order",
     "bytes_of_bundle",
+    "challenge",
     "evidence",
     "identity_digest",
     "model",
+    "opened",
     "read_attestation",
+    "read_document",
     "read_evidence",
     "read_identity",
     "read_model",
@@ -59,7 +65,7 @@ __all__ = [
     "transaction",
 ]
 
-ATTESTED, RECORDED = "query.attested", "query.recorded"
+CHALLENGED, ATTESTED, RECORDED = "query.challenged", "query.attested", "query.recorded"
 """Types of messages, beside Flower's own two."""
 
 _MAXIMUM_TEXT = 400
@@ -85,7 +91,8 @@ class Identity:
 class Order:
     """One organization's work in a round: ``terms_hash`` (32 bytes) says under which agreement.
 
-    ``variate``: the organization's control variate, None before it has one.
+    ``variate``: the organization's control variate, None before it has one. ``commitment``: SHA-256, hexadecimal, of
+    the nonce by which rows are drawn to be opened; None where none are.
     """
 
     round: int
@@ -93,6 +100,7 @@ class Order:
     assignment: Assignment
     base: SharedModel
     variate: ModelState | None = None
+    commitment: str | None = None
 
     def content(self) -> RecordDict:
         """As the server sends it."""
@@ -105,6 +113,8 @@ class Order:
             "data": self.assignment.data,
             "raw": self.assignment.raw,
         }
+        if self.commitment is not None:
+            facts["commitment"] = bytes.fromhex(self.commitment)
         return RecordDict({_FACTS: ConfigRecord({**facts}), **files})
 
 
@@ -156,6 +166,26 @@ def read_transaction(content: RecordDict) -> str:
     return readable(_fact(content, "transaction", str))
 
 
+def challenge(drawn: Mapping[str, Any]) -> RecordDict:
+    """Which rows the attester asks for, plain JSON values, as the server sends it."""
+    return RecordDict({_FILE: _file(canonical_json(drawn))})
+
+
+def opened(answer: Mapping[str, Any]) -> RecordDict:
+    """The rows that a node opens, plain JSON values, as it sends them."""
+    return RecordDict({_FILE: _file(canonical_json(answer))})
+
+
+def read_document(content: RecordDict) -> bytes:
+    """The JSON text of a challenge, or of what was opened; LearningError with its own reason where a node refused."""
+    record = content.get(_FACTS)
+    if isinstance(record, ConfigRecord) and "refusal" in record:
+        raise LearningError(readable(_fact(content, "refusal", str)))
+    if len(document := _bytes(content)) > MAXIMUM_JSON_BYTES:
+        raise LearningError(f"a document of {len(document):,} bytes, more than {MAXIMUM_JSON_BYTES:,}")
+    return document
+
+
 def model(number: int, file: bytes) -> RecordDict:
     """The model of round ``number``, as the server sends it."""
     return RecordDict({_FACTS: ConfigRecord({"round": number}), _FILE: _file(file)})
@@ -195,7 +225,16 @@ def read_order(content: RecordDict) -> Order:
     base = _loaded(SharedModel.load, _bytes(content))
     variate = _loaded(ModelState.load, _bytes(content, _VARIATE)) if _VARIATE in content else None
     assignment = Assignment(data=numbers["data"], raw=numbers["raw"])
-    return Order(numbers["round"], _fact(content, "terms_hash", bytes), assignment, base, variate)
+    return Order(numbers["round"], _fact(content, "terms_hash", bytes), assignment, base, variate, _commitment(content))
+
+
+def _commitment(content: RecordDict) -> str | None:
+    facts = content.get(_FACTS)
+    if not isinstance(facts, ConfigRecord) or "commitment" not in facts:
+        return None
+    if len(bound := _fact(content, "commitment", bytes)) != 32:
+        raise LearningError(f"the order is bound to {len(bound)} bytes, not 32")
+    return bound.hex()
 
 
 def evidence(bundle: bytes) -> RecordDict:

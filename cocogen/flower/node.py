@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING
 from flwr.app import MessageType, RecordDict
 
 from cocogen.errors import CoCoGenError, LearningError, SiteError
+from cocogen.files import parse_json
 from cocogen.flower.messages import (
     ATTESTED,
+    CHALLENGED,
     RECORDED,
     Identity,
     Order,
     bytes_of_bundle,
     evidence,
     identity_digest,
+    opened,
     read_attestation,
+    read_document,
     read_model,
     read_order,
     refusal,
@@ -75,7 +79,12 @@ class Node:
         """
         if kind == MessageType.QUERY:
             return Identity(self.organization, self.sign(identity_digest(self.terms_hash, run, number))).content()
-        does = {MessageType.TRAIN: self._trained, ATTESTED: self._submitted, RECORDED: self._kept}.get(kind)
+        does = {
+            MessageType.TRAIN: self._trained,
+            CHALLENGED: self._opened,
+            ATTESTED: self._submitted,
+            RECORDED: self._kept,
+        }.get(kind)
         if does is None:
             raise LearningError(f"a node answers no {kind}")
         try:
@@ -98,6 +107,15 @@ class Node:
         sent = self.train(order)
         _LOG.info("round %d: evidence of %s bytes is signed", order.round, f"{len(sent):,}")
         return evidence(sent)
+
+    def _opened(self, content: RecordDict) -> RecordDict:
+        from cocogen.evidence.challenge import Challenge
+
+        challenge = Challenge.from_plain(parse_json(read_document(content)))
+        manifest = self.orders.bundle(self.organization, challenge.round).manifest
+        answer = self.member().answer(challenge, manifest)
+        _LOG.info("round %d: the rows that were drawn are opened to the attester", challenge.round)
+        return opened(answer.to_plain())
 
     def _submitted(self, content: RecordDict) -> RecordDict:
         attested = read_attestation(content)
@@ -163,7 +181,15 @@ class Node:
             return kept
         variate = Variate() if order.variate is None else Variate(order.variate)
         sent = bytes_of_bundle(
-            member.train(order.round, order.base, order.assignment, self.terms_hash, self.sign, variate=variate)
+            member.train(
+                order.round,
+                order.base,
+                order.assignment,
+                self.terms_hash,
+                self.sign,
+                variate=variate,
+                challenge=order.commitment,
+            )
         )
         self.orders.keep(self.organization, order.round, sent)
         return sent

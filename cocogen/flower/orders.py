@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from cocogen.errors import LearningError, WorkspaceError
 from cocogen.files import canonical_json, write_atomically
 from cocogen.flower.messages import Order
+
+if TYPE_CHECKING:
+    from cocogen.evidence.bundle import Bundle
 
 __all__ = ["AnsweredOrders", "order_digest"]
 
@@ -29,6 +33,8 @@ def order_digest(order: Order) -> str:
         "base": order.base.digest(),
         "variate": order.variate.digest() if order.variate else "",
     }
+    if order.commitment is not None:
+        document["commitment"] = order.commitment
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 
@@ -85,6 +91,12 @@ class AnsweredOrders:
             return self._evidence(organization, number).read_bytes()
         except OSError:
             return None
+
+    def bundle(self, organization: str, number: int) -> Bundle:
+        """The bundle that :meth:`keep` kept; EvidenceRejected where there is none that can be read."""
+        from cocogen.evidence.bundle import Bundle
+
+        return Bundle.load(self._evidence(organization, number))
 
     def _evidence(self, organization: str, number: int) -> Path:
         return self.folder / f"{organization}-{number:04d}.bundle"

@@ -38,7 +38,7 @@ def relay_app(forward: Forward) -> ClientApp:
     def answered(message: Message, context: Context) -> Message:
         return Message(forward(message, context), reply_to=message)
 
-    for action in ("default", "attested", "recorded"):
+    for action in ("default", "challenged", "attested", "recorded"):
         app.query(action)(answered)
     app.train()(answered)
     return app

@@ -18,7 +18,16 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from cocogen.errors import LearningError
-from cocogen.flower.messages import Order, identity_digest, read_evidence, read_identity, readable
+from cocogen.flower.messages import (
+    CHALLENGED,
+    Order,
+    challenge,
+    identity_digest,
+    read_document,
+    read_evidence,
+    read_identity,
+    readable,
+)
 from cocogen.flower.submission import finish
 from cocogen.flower.timing import ANSWER
 from cocogen.rounds.loop import RoundLoop, Work
@@ -111,7 +120,14 @@ class SettledRounds(Strategy):
             assignment = self._work.assignments[n]
             if assignment is not None and (node := self._nodes.get(names[n])) is not None:
                 variate = self._work.variates[n].state if self._work.variates else None
-                order = Order(self._work.round, terms_hash, assignment, self._work.bases[n], variate or None)
+                order = Order(
+                    self._work.round,
+                    terms_hash,
+                    assignment,
+                    self._work.bases[n],
+                    variate or None,
+                    self._work.commitment,
+                )
                 messages.append(self._message(order.content(), node, MessageType.TRAIN))
                 self._senders[node] = n
         if wanted and not messages:
@@ -132,6 +148,7 @@ class SettledRounds(Strategy):
         """
         if self._work is not None:
             self._keep(self._work, list(replies))
+            self._open_rows(self._work.round)
         report = finish(self.loop, self._exchange) if self._members_submit else self.loop.finish()
         self.reports.append(report)
         _LOG.info("round %d is %s; left out: %s", report.round, report.status, report.rejected or "nobody")
@@ -158,6 +175,21 @@ class SettledRounds(Strategy):
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> None:
         """Nothing to aggregate."""
+
+    def _open_rows(self, number: int) -> None:
+        """Have the members open the rows that are drawn of their evidence, where the terms say so."""
+        if (drawn := self.loop.challenge()) is None or (challenges := self.loop.challenges) is None:
+            return
+        names, answers = self.loop.resolved.names, dict[int, bytes]()
+        asked = {n: challenge(drawn.to_plain()) for n in self._senders.values()}
+        for n, answer in self._exchange(CHALLENGED, asked, self._deadline).items():
+            try:
+                if isinstance(answer, str):
+                    raise LearningError(answer)
+                answers[n] = read_document(answer)
+            except LearningError as error:
+                _LOG.warning("round %d: %s opens no row: %s", number, names[n], error.message)
+        challenges.keep(number, answers)
 
     def _exchange(self, kind: str, contents: Mapping[int, RecordDict], seconds: float) -> dict[int, RecordDict | str]:
         """What the nodes of organizations answer, as :data:`cocogen.flower.submission.Exchange` says it."""

@@ -43,9 +43,12 @@ def signed_by(address: str, digest: bytes, signature: bytes) -> bool:
 class Capture:
     """A consortium of three sites in a folder, and every byte that left each of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, rounds: int = ROUNDS, maximum: int = 30, openings: int = 0) -> None:
         self.folder = folder
-        self.consortium = load_consortium(write_consortium(folder, rounds=ROUNDS, maximum=30))
+        terms = folder / "terms.toml"
+        if not terms.exists():
+            write_consortium(folder, rounds=rounds, maximum=maximum, openings=openings)
+        self.consortium = load_consortium(terms)
         self.agreed = Agreed.of(self.consortium)
         self.sent: dict[str, list[bytes]] = {name: [] for name in NAMES}
 
