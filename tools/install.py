@@ -19,7 +19,7 @@ MINIMUM = (3, 11)
 DECISIVE = ("pyproject.toml", "constraints.txt", "tools/install.py")
 ANNOUNCEMENT = {
     "run": "what a run needs, about 290 MB to download",
-    "dev": "what tests and checks need too, about 470 MB to download in all",
+    "dev": "what tests and checks need too, about 540 MB to download in all",
 }
 # Nearly all that the main job imports. Importing it once compiles it, so that the first run is as fast as the next;
 # compiling all of PyTorch, SciPy and scikit-learn would take four times as long.
