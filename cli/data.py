@@ -215,6 +215,10 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.5g}"
 
 
+def _each(count: int, one: str, many: str = "") -> str:
+    return f"the one {one}" if count == 1 else f"each of {count} {many or one + 's'}"
+
+
 def _cut(text: str, width: int) -> str:
     shown = word(text)
     return shown if len(shown) <= width else f"{shown[: width - 1]}…"
@@ -238,15 +242,17 @@ def _disclosure(report: Report, sums: Sums) -> list[str]:
         if sums.numbers:
             lines += _listed(
                 [
-                    f"of each of {len(sums.numbers)} numbers, over the training rows: how many values, how many are "
+                    f"of {_each(len(sums.numbers), 'number')}, over the training rows: how many values, how many are "
                     "missing and clipped, their sum and the sum of their squares, from which mean and deviation follow"
                     + (f" (counts below {report.minimum_cell} leave as 0)" if report.minimum_cell > 1 else "")
                 ]
             )
         if sums.categories:
-            lines += _listed([f"of each of {len(sums.categories)} categories: training rows at each level"])
+            lines += _listed(
+                [f"of {_each(len(sums.categories), 'category', 'categories')}: training rows at each level"]
+            )
         if sums.channels:
-            lines += _listed([f"of each of {len(sums.channels)} channels: the sums of its bytes and of their squares"])
+            lines += _listed([f"of {_each(len(sums.channels), 'channel')}: the sums of its bytes and of their squares"])
     lines += _listed(
         [
             f"that there are {leaves:,} rows, and one hash over them all, from which no row can be told",

@@ -120,7 +120,8 @@ def _accuracy(data: dict[str, Any]) -> list[str]:
         without = f"{mean['no_generation']:.4f} without generation"
         return [
             f"{words}: {mean['federated']:.4f} together ({without}), {mean['alone']:.4f} alone",
-            f"{'':{len(words)}}  on test data, the mean of {study['splits']} folds",
+            f"{'':{len(words)}}  on test data"
+            + (f", the mean of {study['splits']} folds" if study["splits"] > 1 else ""),
         ]
     last = next((entry for entry in reversed(data["rounds"]) if entry[field] is not None), None)
     if last is None:
@@ -134,6 +135,10 @@ def _own_patients(data: dict[str, Any]) -> list[str]:
     if told is None:
         return []
     known = [each for each in told.values() if each is not None and each["together"] is not None]
+    if not known:
+        return wrapped(
+            f"own patients: withheld by all {len(told)} organizations, as some of their counts are too small"
+        )
     better = sum(each["together"]["value"] > each["alone"]["value"] for each in known)
     withheld = f", withheld by {len(told) - len(known)}" if len(known) < len(told) else ""
     return wrapped(

@@ -73,6 +73,8 @@ def test_a_sound_file_passes_in_80_columns_and_names_the_next_command(folder: Pa
     for said in ("'Zucker'", "survived          40", "not used, and kept here: Patient", "cocogen register site.toml"):
         assert said in out
     assert "what a registration would disclose" in out
+    assert "of the one number, over the training rows" in " ".join(out.split())
+    assert "of the one category: training rows at each level" in out
     assert sorted((path, path.read_bytes()) for path in folder.iterdir()) == before
 
 

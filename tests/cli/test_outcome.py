@@ -153,6 +153,17 @@ def test_what_cooperation_is_worth_on_own_patients_is_one_line_of_the_screen():
     assert "own patients" not in " ".join(screen(data))
     data["rounds"][3]["own_patients"] = {"north": told(0.9, 0.8), "harbor": told(0.7, 0.8), "meadow": None}
     assert "own patients: together better than alone at 1 of 2 organizations, withheld by 1" in " ".join(screen(data))
+    data["rounds"][3]["own_patients"] = {"north": None, "harbor": None}
+    assert "own patients: withheld by all 2 organizations, as some of their counts" in " ".join(screen(data))
+    assert "together better" not in " ".join(screen(data))
+
+
+def test_one_fold_is_no_mean_of_folds():
+    data = finished()
+    assert "on test data, the mean of 5 folds" in " ".join(screen(data))
+    data["study"]["splits"] = 1
+    assert "folds" not in " ".join(screen(data))
+    assert "on test data" in " ".join(screen(data))
 
 
 def test_a_failed_check_and_a_void_round_are_said_before_anything_is_recommended():

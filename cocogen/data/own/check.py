@@ -280,10 +280,10 @@ def _remarks(site: Site, found: Conformed, twice: int, told: Sequence[Leak], gro
         remarks.append(f"that was measured on every {step}th row")
     if twice:
         rows = "1 row repeats" if twice == 1 else f"{twice:,} rows repeat"
-        remarks.append(
-            f"{rows} an earlier one in every feature and the label: exported twice, or rows of one patient? Then set "
-            "[split] group"
+        grouped = (
+            "exported twice?" if site.split.group else "exported twice, or rows of one patient? Then set [split] group"
         )
+        remarks.append(f"{rows} an earlier one in every feature and the label: {grouped}")
     for column in found.columns.values():
         if isinstance(column, NumberColumn) and column.clipped:
             share = column.clipped / max(1, len(found.table))
@@ -295,7 +295,8 @@ def _remarks(site: Site, found: Conformed, twice: int, told: Sequence[Leak], gro
     if site.split.group is None:
         remarks += [
             f"{own.column!r} stands in several rows for {own.repeated:,} of its {own.values:,} values, and [split] "
-            f'group is not set: rows of one would straddle training and validation. Set group = "{own.column}"'
+            "group is not set. If it tells one patient from another, rows of one would straddle training and "
+            f'validation: set group = "{own.column}"'
             for own in groups
             if own.repeated
         ]

@@ -113,6 +113,15 @@ def test_rows_that_repeat_are_counted(tmp_path: Path) -> None:
     assert any("1 row repeats" in remark for remark in report.remarks)
 
 
+def test_rows_that_repeat_though_patients_are_grouped_bring_no_advice_to_group_them(tmp_path: Path) -> None:
+    content = lines()
+    content += "p99" + content.splitlines()[5].removeprefix("p4") + "\n"
+    (alone,) = check(write(tmp_path, content), schema()).remarks
+    (grouped,) = check(write(tmp_path, content, '[split]\ngroup = "patient"'), schema()).remarks
+    assert "[split] group" in alone
+    assert grouped == "1 row repeats an earlier one in every feature and the label: exported twice?"
+
+
 def test_a_feature_that_gives_the_label_away_is_named(tmp_path: Path) -> None:
     content = "".join(
         line + "," + str(float("died" in line)) + "\n" if row else line + ",code\n"
