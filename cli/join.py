@@ -18,6 +18,7 @@ from cocogen.operations.consortium_file import read_consortium_file
 from cocogen.operations.join import offer, open_file, own_line
 from cocogen.operations.plain import plain_receipt
 from cocogen.operations.sent import once_by_state
+from cocogen.operations.site_state import SiteState
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.roles import shared_roles
 
@@ -37,7 +38,7 @@ _SPAN = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
     "--registration",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Own data: what the organization registered.  [default: the one beside the site file]",
+    help="Own data: what the organization registered.  [default: the one that the site in --sites remembers]",
 )
 @common()
 @spends
@@ -50,7 +51,7 @@ def join(request: Request, file: str, consent: Consent, organization: str | None
     """
     opened = read_consortium_file(Path(file))
     name = organization or _own_name(request)
-    mine = _own_registration(request, name, registration)
+    mine = _own_registration(request, name, registration, opened.resolved.terms_sha256)
     own_line(opened, name, mine)
     workspace = Workspace(request.workspace or Path(".cocogen") / opened.resolved.consortium.name)
     with workspace.locked():
@@ -92,13 +93,14 @@ def _own_name(request: Request) -> str:
     return load_site(sites[0]).organization
 
 
-def _own_registration(request: Request, name: str, file: str | None) -> Any:
+def _own_registration(request: Request, name: str, file: str | None, terms_digest: str) -> Any:
     if file is not None:
         return read_registration(Path(file))
     sites = request.site_files()
-    if len(sites) == 1 and (beside := sites[0].parent / f"{name}.registration").exists():
-        return read_registration(beside)
-    return None
+    if len(sites) != 1:
+        return None
+    kept = SiteState.beside(sites[0], name).registered(terms_digest)
+    return None if kept is None else kept.registration
 
 
 def _words(found: Offer, unit: int, *, own: bool) -> list[str]:

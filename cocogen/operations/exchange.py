@@ -23,7 +23,7 @@ from cocogen.errors import EvidenceRejected, LearningError, WorkspaceError
 from cocogen.evidence.agreed import Agreed, Models
 from cocogen.evidence.attester import Attester
 from cocogen.evidence.member import Member, first_panels, pretraining_step
-from cocogen.files import canonical_json
+from cocogen.files import canonical_json, write_atomically
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.models.states import ModelState, SharedModel, average, pack, unpack
 from cocogen.learning.training.threads import one_thread
@@ -41,7 +41,7 @@ class Waiting(LearningError):
         self.question, self.missing = question, tuple(missing)
         super().__init__(
             f"{question} waits for answers of {', '.join(missing)}",
-            hint=f"each runs `cocogen answer site.toml --exchange {question.parent}`; then run this command again",
+            hint=f"each runs `cocogen answer site.toml terms.toml --exchange {question.parent}`; then run this again",
         )
 
 
@@ -192,8 +192,9 @@ def answer(folder: Path, member: Member, subject: str, state: Path, sign: Sign) 
                 f"{path} does not hold the parameters of the generator that the terms name",
                 hint="all must have the same terms and the same version of cocogen",
             )
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(digest + "\n")
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(kept, f"{digest}\n".encode(), private=True)
         with one_thread():
             if question.kind == "pretraining":
                 arrays = pack("state", pretraining_step(member, question.state, question.number - 1))

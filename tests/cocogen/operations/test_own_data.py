@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from cocogen.operations.predict import predict
 from cocogen.operations.register import prepare, register
 from cocogen.operations.run import run
 from cocogen.operations.session import open_consortium
+from cocogen.operations.site_backup import back_up
 from cocogen.operations.site_state import SiteState
 from cocogen.operations.sources import own
 from cocogen.operations.verdict import audit
@@ -224,7 +226,7 @@ class TestExchange:
 
         together = attempt("together", SITES)
         agreed, data = Agreed.of(consortium), own_data(tmp_path)
-        asked = []
+        asked, before = [], os.umask(0o022)
         for _ in range(2):
             with pytest.raises(Waiting) as waiting:
                 attempt("apart", ("attester",))
@@ -233,10 +235,15 @@ class TestExchange:
             for n, name in enumerate(NAMES):
                 member = Member(agreed, own(data.registrations, [tmp_path / name / "site.toml"])(agreed), n)
                 key = development_key(7, name)
-                args = tmp_path / "exchange", member, consortium.source_digest, tmp_path / name
+                state = SiteState.beside(tmp_path / name / "site.toml", name)
+                args = tmp_path / "exchange", member, consortium.source_digest, state.root
                 assert len(answer(*args, lambda digest, key=key: sign(digest, key))) == 1
                 assert answer(*args, lambda digest, key=key: sign(digest, key)) == []
+        os.umask(before)
         assert asked == ["ask-0001.npz", "ask-0002.npz"]
+        back_up(
+            SiteState.beside(tmp_path / "north" / "site.toml", "north"), tmp_path / "backup"
+        )  # nothing is open to others
         apart = attempt("apart", ("attester",))
         assert [o.quality for o in apart.resolved.organization] == pytest.approx(
             [o.quality for o in together.resolved.organization], abs=1e-5
