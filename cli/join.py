@@ -117,7 +117,7 @@ def _words(found: Offer, unit: int, *, own: bool) -> list[str]:
     ]
     if own:
         sentences.append(
-            f"of its {found.registered} registered rows counts and sums have left the site; a round sends model "
+            f"of its {found.registered} training rows counts and sums have left the site; a round sends model "
             "updates"
             + (f", synthetic samples (at most {found.generates})" if found.generates else "")
             + (f", and {found.openings} rows, opened to the attester alone" if found.openings else ", and no row")
