@@ -99,7 +99,7 @@ def answering(backend: Any, monkeypatch: pytest.MonkeyPatch, message: str, *, fi
 def dearer(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the market's price be another, so that what is sent is another version."""
     price = 5 * backend.web3.eth.get_block("latest")["baseFeePerGas"]
-    monkeypatch.setattr("chain.contract.transactions._market_price", lambda _: {"gasPrice": price})
+    monkeypatch.setattr("chain.contract.transactions.market_price", lambda _: {"gasPrice": price})
 
 
 def mine(backend: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chain.backends.journal import Journal
@@ -12,7 +14,8 @@ from chain.twin.ledger import MemoryProvider
 from cocogen.errors import LedgerError
 from cocogen.fees import Spending
 
-SEED = 7
+SEED = 41
+"""The chain is shared: accounts of another seed hold nothing yet."""
 REASON = b"\x0d" * 32
 
 
@@ -25,6 +28,19 @@ def provider(tester):
     made = ChainProvider(tester, SEED, journal=Journal())
     yield made
     made.before_sending(None)  # the chain is shared
+
+
+@pytest.fixture
+def make_terms(make_terms):
+    """The same terms for the accounts of this seed."""
+
+    def made(count=4, **changes):
+        terms = make_terms(count)
+        fresh = {role: development_account(SEED, role).address for role in ("attester", "arbiter")}
+        members = tuple(replace(m, address=development_account(SEED, m.name).address) for m in terms.members)
+        return replace(terms, members=members, **fresh | changes)
+
+    return made
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ class TestStuck:
 
     def test_replacement_that_the_node_refuses_leaves_the_first_waiting(self, unmined, monkeypatch):
         price = unmined.web3.eth.get_block("latest")["baseFeePerGas"]
-        monkeypatch.setattr("chain.contract.transactions._market_price", lambda _eth: {"gasPrice": price * 3})
+        monkeypatch.setattr("chain.contract.transactions.market_price", lambda _eth: {"gasPrice": price * 3})
         send = unmined.web3.eth.send_raw_transaction
         seen = []
 

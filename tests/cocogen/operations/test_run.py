@@ -75,10 +75,10 @@ def test_the_comparison_over_folds_is_begun_first_and_given_up_when_the_rounds_f
     done: list[str] = []
 
     class Comparison:
-        def __init__(self, terms, incentive, provider, *, first_fold, folders):
+        def __init__(self, terms, incentive, provider, *, first_fold, source):
             assert (terms.consortium.name, incentive, first_fold) == ("clinics", deployed.resolved.incentive, False)
             assert isinstance(provider(), MemoryProvider)
-            assert folders.terms == terms.folder
+            assert source.args[0].terms == terms.folder
             done.append("begun")
 
         def result(self, *, settled, progress):

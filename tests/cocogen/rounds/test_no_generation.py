@@ -96,9 +96,12 @@ def test_rounds_settle_without_a_generator(tmp_path: Path, changes: dict[str, ob
     workspace = Workspace(tmp_path / "workspace")
     registration.shared.save(workspace.initial_model)
     loop = RoundLoop(
-        resolved, provider.deploy(resolved.settlement_terms()), workspace, folders=DataFolders(tmp_path),
+        resolved,
+        provider.deploy(resolved.settlement_terms()),
+        workspace,
+        source=lambda agreed: agreed.source(DataFolders(tmp_path)),
         progress=lambda what, done, total: told.append(what),
-    )  # fmt: skip
+    )
     for number in (1, 2):
         loop.bond()
         report = loop.play()
