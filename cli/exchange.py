@@ -66,7 +66,7 @@ def answer(request: Request, site_file: str, exchange: str) -> None:
         source = own(data.registrations, (path,))(agreed)
         member = Member(agreed, source, consortium.index(site.organization))
         state = SiteState.beside(path, site.organization)
-        written = answer_all(folder, member, consortium.source_digest, state.root, sign)
+        written = answer_all(folder, member, consortium.source_digest, state, sign)
         bars("answering", 1, 1)
     names = [str(answered) for answered in written]
     text = "\n".join(f"wrote {name}" for name in names) or "every question here is answered; nothing was written"

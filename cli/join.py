@@ -10,9 +10,10 @@ import click
 from cli.consent import Consent, bonded, spends
 from cli.options import common, organization_option
 from cli.output import emit, note, say, units, wrapped
+from cli.request import HOME
 from cocogen.data.own.site import load_site
 from cocogen.errors import ConfigurationError
-from cocogen.evidence.registered import read_registration
+from cocogen.evidence.registered import Registration, read_registration
 from cocogen.operations.bonds import top_up
 from cocogen.operations.consortium_file import read_consortium_file
 from cocogen.operations.join import offer, open_file, own_line
@@ -53,10 +54,9 @@ def join(request: Request, file: str, consent: Consent, organization: str | None
     name = organization or _own_name(request)
     mine = _own_registration(request, name, registration, opened.resolved.terms_sha256)
     own_line(opened, name, mine)
-    workspace = Workspace(request.workspace or Path(".cocogen") / opened.resolved.consortium.name)
+    workspace = Workspace(request.workspace or HOME / opened.resolved.consortium.name)
     with workspace.locked():
-        ledger = request.ledger or str(opened.deployment.details.get("ledger", ""))
-        if not ledger:
+        if request.ledger is None:
             raise ConfigurationError(
                 "no ledger was named", hint="name your own node: --ledger http://… (or set COCOGEN_LEDGER)"
             )
@@ -93,7 +93,7 @@ def _own_name(request: Request) -> str:
     return load_site(sites[0]).organization
 
 
-def _own_registration(request: Request, name: str, file: str | None, terms_digest: str) -> Any:
+def _own_registration(request: Request, name: str, file: str | None, terms_digest: str) -> Registration | None:
     if file is not None:
         return read_registration(Path(file))
     sites = request.site_files()

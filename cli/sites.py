@@ -16,7 +16,6 @@ from cocogen.operations.site_state import SiteState
 
 if TYPE_CHECKING:
     from cli.request import Request
-    from cocogen.operations.own_data import OwnData
     from cocogen.rounds.loop import Progress
     from cocogen.terms.consortium import Consortium
 

@@ -14,7 +14,7 @@ from cocogen.learning.models.states import SharedModel
 from cocogen.learning.training.scaffold import Variate
 from cocogen.learning.training.threads import one_thread
 
-__all__ = ["Agreed", "MembersHere"]
+__all__ = ["Agreed", "MembersHere", "train_assigned"]
 
 
 class MembersHere:
@@ -46,25 +46,18 @@ class MembersHere:
         variates: Sequence[Variate] | None = None,
         challenge: str | None = None,
     ) -> list[Bundle | None]:
-        """The signed bundle of every organization that has an assignment; the others get None. As that of ``Local``."""
-        assigned = {n: assignment for n, assignment in enumerate(assignments) if assignment is not None}
-        known = [Variate()] * len(assignments) if variates is None else list(variates)
-        bundles: list[Bundle | None] = [None] * len(assignments)
-        with one_thread():
-            made = train_members(
-                [self.member(n) for n in assigned],
-                round_number,
-                [shared[n] for n in assigned],
-                list(assigned.values()),
-                terms_hash,
-                sign,
-                progress,
-                variates=[known[n] for n in assigned],
-                challenge=challenge,
-            )
-        for n, bundle in zip(assigned, made, strict=True):
-            bundles[n] = bundle
-        return bundles
+        """The signed bundle of every organization that has an assignment, as :func:`train_assigned` makes it."""
+        return train_assigned(
+            self.member,
+            round_number,
+            shared,
+            assignments,
+            terms_hash,
+            sign,
+            progress,
+            variates=variates,
+            challenge=challenge,
+        )
 
     def memorization(self, bundles: Sequence[Bundle | None]) -> dict[str, Memorization]:
         """Whether synthetic samples repeat the organization's own, by name, beside its rows that are never trained on.
@@ -86,3 +79,46 @@ class MembersHere:
                 )
             found[bundle.organization] = self.member(n).memorization(bundle.synthetic, reference)
         return found
+
+
+def train_assigned(
+    member: Callable[[int], Member],
+    round_number: int,
+    bases: Sequence[SharedModel],
+    assignments: Sequence[Assignment | None],
+    terms_hash: bytes,
+    sign: Callable[[str, bytes], bytes],
+    progress: Progress | None = None,
+    *,
+    variates: Sequence[Variate] | None = None,
+    challenge: str | None = None,
+) -> list[Bundle | None]:
+    """Generate, train and sign for every organization that has an assignment; the others get None.
+
+    ``member``: an organization by its index, asked for those at work alone. ``bases``: the model that each was given.
+    ``variates``: where the terms say SCAFFOLD, what it keeps of each organization, nothing of anybody when absent.
+    ``challenge``: what the attester committed to, where rows are agreed to be opened.
+
+    Raises
+    ------
+    LearningError
+        When an assignment exceeds the registered samples or is negative, or training diverges.
+    """
+    assigned = {n: assignment for n, assignment in enumerate(assignments) if assignment is not None}
+    known = [Variate()] * len(assignments) if variates is None else list(variates)
+    bundles: list[Bundle | None] = [None] * len(assignments)
+    with one_thread():
+        made = train_members(
+            [member(n) for n in assigned],
+            round_number,
+            [bases[n] for n in assigned],
+            list(assigned.values()),
+            terms_hash,
+            sign,
+            progress,
+            variates=[known[n] for n in assigned],
+            challenge=challenge,
+        )
+    for n, bundle in zip(assigned, made, strict=True):
+        bundles[n] = bundle
+    return bundles

@@ -24,7 +24,8 @@ from cocogen.evidence.agreed import Agreed
 from cocogen.evidence.alone import tell
 from cocogen.evidence.attester import Attester
 from cocogen.evidence.bundle import Bundle
-from cocogen.evidence.member import Assignment, Member, Progress, first_panels, pretrain, train_members
+from cocogen.evidence.here import train_assigned
+from cocogen.evidence.member import Assignment, Member, Progress, first_panels, pretrain
 from cocogen.evidence.own_patients import OwnPatients
 from cocogen.learning.generators.memorization import Memorization
 from cocogen.learning.generators.theta import GradientGap, gradient_gap
@@ -135,24 +136,17 @@ class Local:
             When an assignment exceeds the registered samples or is negative, or training diverges.
         """
         bases = [shared] * len(self.members) if isinstance(shared, SharedModel) else list(shared)
-        known = [Variate()] * len(self.members) if variates is None else list(variates)
-        assigned = {n: assignment for n, assignment in enumerate(assignments) if assignment is not None}
-        with one_thread():
-            made = train_members(
-                [self.members[n] for n in assigned],
-                round_number,
-                [bases[n] for n in assigned],
-                list(assigned.values()),
-                terms_hash,
-                sign,
-                progress,
-                variates=[known[n] for n in assigned],
-                challenge=challenge,
-            )
-        bundles: list[Bundle | None] = [None] * len(self.members)
-        for n, bundle in zip(assigned, made, strict=True):
-            bundles[n] = bundle
-        return bundles
+        return train_assigned(
+            self.members.__getitem__,
+            round_number,
+            bases,
+            assignments,
+            terms_hash,
+            sign,
+            progress,
+            variates=variates,
+            challenge=challenge,
+        )
 
     def train_together(self, rounds: int) -> Evaluation:
         """All organizations together on all their real data, without generation or evidence, on the test fold."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count as count_from
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from cocogen.evidence.bundle import Bundle, Manifest, TrainingLog, commitments
 from cocogen.evidence.challenge import Answer, Challenge, answer
 from cocogen.evidence.leaves import bitmap
 from cocogen.evidence.privacy import noise_stream, withheld
+from cocogen.evidence.progress import Progress, counter, tell
 from cocogen.learning.generators.base import deficit_labels
 from cocogen.learning.generators.memorization import Memorization, memorization
 from cocogen.learning.generators.quality import panel_labels
@@ -44,9 +44,6 @@ __all__ = [
     "pretraining_step",
     "train_members",
 ]
-
-Progress = Callable[[str, int, int], None]
-"""Called with a description, what is done, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +275,9 @@ def pretrain(members: Sequence[Member], progress: Progress | None = None) -> Mod
         return state
     own, registered = [member.own for member in members], [member.registered for member in members]
     for number in range(rounds):
-        _report(progress, "training the generator", number, rounds)
+        tell(progress, "training the generator", number, rounds)
         state = average(_fit(members, [state] * len(members), own, Purpose.PRETRAINING, number), registered)
-    _report(progress, "training the generator", rounds, rounds)
+    tell(progress, "training the generator", rounds, rounds)
     return state
 
 
@@ -327,12 +324,12 @@ def train_members(
     agreed, models, count = members[0].agreed, members[0].models, len(members)
     corrections = list(variates) if agreed.learning.scaffold else [None] * count
     listener = progress if agreed.generates else None
-    advance = _counter(listener, f"round {round_number}: training generators", 0, 3 * count)
+    advance = counter(listener, f"round {round_number}: training generators", 0, 3 * count)
     chosen = [member.subset(round_number, a.data) for member, a in zip(members, assignments, strict=True)]
     own = [Samples(m.own.features[rows], m.own.labels[rows]) for m, rows in zip(members, chosen, strict=True)]
     starts = _starts(members, [base.generator for base in bases])
     generators = _fit(members, starts, own, Purpose.GENERATOR_BATCHES, round_number, advance)
-    advance = _counter(progress, f"round {round_number}: training classifiers", count, 3 * count)
+    advance = counter(progress, f"round {round_number}: training classifiers", count, 3 * count)
     synthetic = [
         member.generate(state, real, round_number, assignment.raw)
         for member, state, real, assignment in zip(members, generators, own, assignments, strict=True)
@@ -350,7 +347,7 @@ def train_members(
     ]
     results = train(models.classifier, works, agreed.schedule, members[0].device, advance)
     bundles = []
-    advance = _counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
+    advance = counter(progress, f"round {round_number}: signing evidence", 2 * count, 3 * count)
     for n, (member, variate) in enumerate(zip(members, corrections, strict=True)):
         made = chosen[n], generators[n], synthetic[n], results[n], variate
         bundles.append(member.bundle(round_number, bases[n], terms_hash, sign, *made, challenge))
@@ -371,11 +368,11 @@ def _starts(
     missing = [member for member in members if member._start is None]
     states, rounds = [member.models.initial.generator for member in missing], agreed.pretraining_rounds
     for number in range(rounds if missing else 0):
-        _report(progress, "training the generators", number, rounds)
+        tell(progress, "training the generators", number, rounds)
         states = _fit(missing, states, [member.own for member in missing], Purpose.PRETRAINING, number)
     for member, state in zip(missing, states, strict=True):
         member._start = state
-    _report(progress, "training the generators", rounds, rounds)
+    tell(progress, "training the generators", rounds, rounds)
     return [member._start for member in members if member._start is not None]
 
 
@@ -392,20 +389,3 @@ def _fit(
         for member, state, samples in zip(members, states, own, strict=True)
     ]
     return members[0].models.generator.fit(works, advance)
-
-
-def _counter(progress: Progress | None, description: str, done: int, total: int) -> Advance:
-    """Tells ``progress`` where it stands, now and each time that it is called: one further."""
-    numbers = count_from(done)
-
-    def advance() -> None:
-        _report(progress, description, next(numbers), total)
-
-    advance()
-    return advance
-
-
-def _report(progress: Progress | None, description: str, done: int, total: int) -> None:
-    """Tell ``progress``, if somebody listens."""
-    if progress is not None:
-        progress(description, done, total)

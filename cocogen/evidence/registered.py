@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cocogen.addresses import Address
 from cocogen.data.own.leaves import DIGEST_BYTES, root
 from cocogen.data.own.rows import SCALE
+from cocogen.data.own.site import ATTESTER
 from cocogen.data.own.sums import ChannelSums, LevelCounts, NumberSums, Sums, deviates_too_little
 from cocogen.errors import RegistrationRefused
 from cocogen.files import MAXIMUM_JSON_BYTES, canonical_json, parse_json, read_bounded, write_atomically
@@ -39,8 +40,6 @@ __all__ = [
     "read_registration",
 ]
 
-ATTESTER = "attester"
-"""What the attester's registration is called."""
 _VERSION: Literal[1] = 1
 _PURPOSE: Literal["cocogen: registration of own data"] = "cocogen: registration of own data"
 _MAXIMUM_SIGNATURE = 8_192

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,16 +56,8 @@ class ConsortiumFile:
         write_atomically(workspace.initial_model, self.model)
         for name, content in self.registrations.items():
             write_atomically(workspace.registration(name), content)
-        details = {**self.deployment.details, "ledger": ledger, "config": terms_file}
-        record = Deployment(
-            backend=self.deployment.backend,
-            address=self.deployment.address,
-            terms_hash=self.deployment.terms_hash,
-            chain_id=self.deployment.chain_id,
-            block=self.deployment.block,
-            details=details,
-        )
-        save_deployment(record, workspace.deployment)
+        here = {"ledger": ledger, "config": terms_file}
+        save_deployment(replace(self.deployment, details={**self.deployment.details, **here}), workspace.deployment)
 
 
 def consortium_file(workspace: Workspace, path: Path) -> None:

@@ -211,6 +211,12 @@ def put_on_ledger(
             )
         own_data.check(consortium)
         task = own_data.task(agreed, consortium)
+    elif own_data is not None:
+        raise ConfigurationError(
+            f"registrations are of own data, and learning.dataset is {consortium.learning.dataset!r}",
+            file=consortium.file,
+            hint='leave --registrations out, or agree on dataset = "own" with a schema',
+        )
     else:
         task = Local(agreed, agreed.source(data_folders(consortium.folder, data_dir)))
     if task.attester is not None and (doubt := task.attester.doubt) is not None:

@@ -27,6 +27,7 @@ from cocogen.files import canonical_json, write_atomically
 from cocogen.learning.generators.quality import panel_labels
 from cocogen.learning.models.states import ModelState, SharedModel, average, pack, unpack
 from cocogen.learning.training.threads import one_thread
+from cocogen.operations.site_state import SiteState
 
 __all__ = ["Exchanged", "Waiting", "answer"]
 
@@ -62,6 +63,7 @@ class Exchanged:
     ----------
     agreed : what all agreed to learn.
     counts : (N, C) int64, registered training rows of each organization and class.
+    inputs : columns of a sample.
     models : those of ``agreed``.
     attester : measures κ on its own data; None where nobody generates.
     folder : of questions and answers.
@@ -80,6 +82,7 @@ class Exchanged:
         self,
         agreed: Agreed,
         counts: NDArray[np.int64],
+        inputs: int,
         models: Models,
         attester: Attester | None,
         folder: Path,
@@ -93,7 +96,7 @@ class Exchanged:
         self.heterogeneity = heterogeneity(counts)
         self._models, self._folder, self._subject = models, folder, subject
         self._addresses, self._verify = dict(addresses), verify
-        self._classes = counts.shape[1]
+        self._classes, self._inputs = counts.shape[1], inputs
 
     def pretrain(self, progress: Callable[[str, int, int], None] | None = None) -> SharedModel:
         """The initial model with a generator that all sites trained; raises :class:`Waiting` until they have."""
@@ -156,16 +159,17 @@ class Exchanged:
             return arrays
         labels, features = _labels(arrays), _features(arrays)
         expected = panel_labels(self._classes, self.agreed.panel)
-        if not np.array_equal(labels, expected) or features.shape[0] != len(labels) or not np.isfinite(features).all():
+        shape = (len(expected), self._inputs)
+        if not np.array_equal(labels, expected) or features.shape != shape or not np.isfinite(features).all():
             raise EvidenceRejected(name, f"{path} holds no panel of the agreed size")
         return arrays
 
 
-def answer(folder: Path, member: Member, subject: str, state: Path, sign: Sign) -> list[Path]:
+def answer(folder: Path, member: Member, subject: str, state: SiteState, sign: Sign) -> list[Path]:
     """Answer every question in ``folder`` that this member has not answered; the files that were written.
 
-    ``subject``: SHA-256 of the member's own copy of the terms file, as hexadecimal text. ``state``: its own folder,
-    where it keeps which questions it has answered.
+    ``subject``: SHA-256 of the member's own copy of the terms file, as hexadecimal text. ``state``: what its site
+    remembers: which questions it has answered, and what has left it.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def answer(folder: Path, member: Member, subject: str, state: Path, sign: Sign) 
         question = _read_question(path, subject)
         digest = question.digest(subject)
         answered = _answer_file(folder, member.name, question.number)
-        kept = state / "answered" / f"{subject[:16]}-{question.number:04d}"
+        kept = state.root / "answered" / f"{subject[:16]}-{question.number:04d}"
         if kept.exists() and kept.read_text().strip() != digest:
             raise WorkspaceError(
                 f"{path} is another question than the one of this number that {member.name} has answered",
@@ -192,7 +196,7 @@ def answer(folder: Path, member: Member, subject: str, state: Path, sign: Sign) 
                 f"{path} does not hold the parameters of the generator that the terms name",
                 hint="all must have the same terms and the same version of cocogen",
             )
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.disclose(f"answer: {question.kind}", "the operator", digest=digest, number=question.number)
         kept.parent.mkdir(mode=0o700, exist_ok=True)
         write_atomically(kept, f"{digest}\n".encode(), private=True)
         with one_thread():

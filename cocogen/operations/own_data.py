@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,7 @@ class OwnData:
         return Exchanged(
             agreed,
             source.counts,
+            math.prod(source.shape),
             models,
             Attester(agreed, source, models=models) if agreed.generates else None,
             self.exchange,

@@ -55,7 +55,8 @@ def registrations(workspace: Workspace, resolved: ResolvedTerms) -> dict[str, Re
     Raises
     ------
     RegistrationRefused
-        One is not there, cannot be read, or is not the one that the terms name by its digest.
+        One is not there, cannot be read, is not the one that the terms name by its digest, or is not for these terms
+        and the organization in whose place it stands.
     """
     wanted = {o.name: o.registration for o in resolved.organization} | {ATTESTER: resolved.holdout}
     found = {}
@@ -65,6 +66,13 @@ def registrations(workspace: Workspace, resolved: ResolvedTerms) -> dict[str, Re
         if registration.digest().hex() != digest:
             raise RegistrationRefused(
                 name, f"{path} is not the registration that the terms name", hint="restore the file from a copy"
+            )
+        said = registration.document
+        if (said.organization, said.terms_digest) != (name, resolved.terms_sha256):
+            raise RegistrationRefused(
+                name,
+                f"the registration in its place is one of {said.organization} under the terms {said.terms_digest}",
+                hint="do not trust this consortium before its operator explains it",
             )
     return found
 
@@ -76,7 +84,6 @@ def _named(folders: DataFolders | None, agreed: Agreed) -> Source:
 def _own(
     registered: Mapping[str, Registration], sites: Sequence[Path], leaves: Mapping[str, Path], agreed: Agreed
 ) -> Source:
-
     if (schema := agreed.learning.schema_) is None:
         raise ValueError("terms without a schema have no own data")
     sums = [registered[name].sums for name in agreed.names]

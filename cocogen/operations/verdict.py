@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cocogen.errors import ConfigurationError, LearningError
-from cocogen.evidence.registered import ATTESTER
 from cocogen.ledger import DecodedTerms, Deployment, LedgerProvider, RoundOutcome, SettlementTerms
 from cocogen.operations.agreement import agreed_terms, stated_terms
-from cocogen.operations.registration import Progress, measurement_disagreements, registered_disagreements
+from cocogen.operations.registered_check import registered_check
+from cocogen.operations.registration import Progress, measurement_disagreements
 from cocogen.operations.session import Session, data_folders
-from cocogen.operations.sources import registrations
 from cocogen.rounds.evidence_audit import Signers, check_evidence
 from cocogen.rounds.workspace import Workspace
 from cocogen.terms.resolved import ResolvedTerms
@@ -290,7 +289,7 @@ def audit(
     path = None if terms_file is None else Path(terms_file)
     verdict = verdict.with_terms(*agreed_terms(session, path))
     if resolved.learning.dataset == OWN:
-        return verdict.with_registrations(*registered_check(session.workspace, resolved, found.claims))
+        return verdict.with_registrations(*registered_check(session.workspace, resolved, _signers(found)))
     folders = session.folders() if path is None else data_folders(path.parent, session.data_dir)
     return verdict.with_check("data", *data_check(resolved, folders, asked=session.data_dir is not None))
 
@@ -314,7 +313,7 @@ def audit_export(
     if terms_file is not None:
         verdict = verdict.with_terms(*stated_terms(resolved, terms_file, decode))
     if resolved.learning.dataset == OWN:
-        return verdict.with_registrations(*registered_check(workspace, resolved, found.claims))
+        return verdict.with_registrations(*registered_check(workspace, resolved, _signers(found)))
     return verdict.with_check("data", *data_check(resolved, folders, asked=asked))
 
 
@@ -366,30 +365,8 @@ def evidence_check(
     return "PASS", f"{counts}; no attestation of rounds {missing} is here" if missing else counts
 
 
-def registered_check(workspace: Workspace | None, resolved: ResolvedTerms, claims: Claims | None) -> tuple[str, str]:
-    """Derive the agreed samples, label mixes and skew of own data from the signed registrations: status and detail of
-    the check. Nobody's data are needed."""
-    names = (*resolved.names, ATTESTER)
-    missing = names if workspace is None else [n for n in names if not workspace.registration(n).exists()]
-    if workspace is None or missing:
-        return "SKIPPED", f"the registrations of {', '.join(missing)} are not here; NAME.consortium holds them"
-    try:
-        registered = registrations(workspace, resolved)
-        found = registered_disagreements(resolved, registered)
-    except LearningError as error:
-        return "FAIL", str(error)
-    if found:
-        return "FAIL", f"the registrations contradict the terms in {', '.join(found)}"
-    if claims is None:
-        return "INCOMPLETE", "the log does not replay, so whose signatures the registrations bear cannot be told"
-    for name, registration in registered.items():
-        said = registration.document
-        signed = claims.signers.registration(said.address, said.digest(), registration.signature)
-        if signed is None:
-            return "INCOMPLETE", f"only its wallet could say whether {name} signed its registration"
-        if not signed:
-            return "FAIL", f"the registration of {name} is not signed by {said.address}"
-    return "PASS", f"samples, label mixes and skew follow from the signed registrations of {len(registered)} parties"
+def _signers(found: Findings) -> Signers | None:
+    return None if found.claims is None else found.claims.signers
 
 
 def data_check(resolved: ResolvedTerms, folders: DataFolders, *, asked: bool) -> tuple[str, str]:

@@ -7,12 +7,9 @@ Both kinds of terms are made of them (``consortium``, ``tradefl``), and so are t
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -28,6 +25,7 @@ from cocogen.errors import InvalidAccuracy
 from cocogen.game.calibrated import Calibrated, Loss
 from cocogen.terms.checks import MAXIMUM_ORGANIZATIONS
 from cocogen.terms.competition import competition_source, is_number
+from cocogen.terms.fields import HOUR, Count, Duration, Slug, TermsSection, parse_duration
 from cocogen.terms.schema import Schema
 
 __all__ = [
@@ -59,21 +57,8 @@ __all__ = [
     "parse_duration",
 ]
 
-_DURATION = re.compile(r"[ \t]*([0-9]{1,12})[ \t]*(second|minute|hour|day|week)s?[ \t]*")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
-HOUR, _YEAR = 3_600, 365 * 86_400
 OWN = "own"
 """What ``learning.dataset`` is called where every organization brings its own data."""
-
-
-def parse_duration(value: object) -> object:
-    """Seconds of a duration such as ``"1 day"``; an integer is taken as seconds, anything else is left to fail."""
-    if isinstance(value, str):
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            raise ValueError('a number of seconds, or text such as "90 minutes" or "1 day"')
-        return int(match[1]) * _SECONDS[match[2]]
-    return value
 
 
 def _strength(value: object) -> object:
@@ -84,36 +69,8 @@ def _strength(value: object) -> object:
     raise ValueError('"auto" or a finite number: 0, or at least 1e-18')
 
 
-def _floats(value: object) -> Iterator[float]:
-    if isinstance(value, float):
-        yield value
-    elif isinstance(value, tuple):
-        for entry in value:
-            yield from _floats(entry)
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration), Field(ge=1, le=_YEAR, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Metric = Literal["accuracy", "balanced-accuracy", "auroc"]
 """The unit of P(Ω) and of every report; all lie in [0, 1]."""
-
-
-class TermsSection(BaseModel):
-    """A section of the terms: unknown keys, NaN, infinities and absurd magnitudes are errors; immutable.
-
-    A number that is not 0 lies between 1e-100 and 1e100 in absolute value, so that products and quotients of a few
-    neither overflow nor vanish; most fields have narrower limits of their own.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _has_a_reasonable_magnitude(cls, value: object) -> object:
-        if any(not 1e-100 <= abs(number) <= 1e100 for number in _floats(value) if number):
-            raise ValueError("0, or between 1e-100 and 1e+100 in absolute value")
-        return value
 
 
 class ConsortiumSection(TermsSection):

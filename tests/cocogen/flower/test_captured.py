@@ -85,7 +85,7 @@ class Capture:
             except Waiting:
                 for name in NAMES:
                     key, state = development_key(7, name), SiteState.beside(self.site(name), name)
-                    args = self.folder / "exchange", self.member(name), self.consortium.source_digest, state.root
+                    args = self.folder / "exchange", self.member(name), self.consortium.source_digest, state
                     written = answer(*args, lambda digest, key=key: sign(digest, key))
                     self.sent[name] += [path.read_bytes() for path in written]
 

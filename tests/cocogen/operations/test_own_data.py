@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +18,30 @@ from chain.keys.keystores import development_key
 from chain.twin.ledger import MemoryProvider
 from cocogen.data.archive import read_arrays, write_arrays
 from cocogen.data.own.site import load_site
-from cocogen.errors import ConfigurationError, DatasetError, RegistrationRefused, SiteError, WorkspaceError
+from cocogen.data.samples import Samples
+from cocogen.errors import (
+    ConfigurationError,
+    DatasetError,
+    EvidenceRejected,
+    RegistrationRefused,
+    SiteError,
+    WorkspaceError,
+)
+from cocogen.evidence.member import Agreed, Member
 from cocogen.evidence.registered import ATTESTER, Registration, read_registration
 from cocogen.operations.consortium_file import consortium_file, read_consortium_file
 from cocogen.operations.deploy import Deployed, deploy
+from cocogen.operations.exchange import Waiting, answer
 from cocogen.operations.join import offer, open_file, own_line
 from cocogen.operations.model_export import export_model, member_model, read_model
 from cocogen.operations.own_data import OwnData, read_registrations
 from cocogen.operations.predict import predict
 from cocogen.operations.register import prepare, register
 from cocogen.operations.run import run
-from cocogen.operations.session import open_consortium
+from cocogen.operations.session import Session, open_consortium
 from cocogen.operations.site_backup import back_up
 from cocogen.operations.site_state import SiteState
-from cocogen.operations.sources import own
+from cocogen.operations.sources import own, registrations
 from cocogen.operations.verdict import audit
 from cocogen.rounds.workspace import Workspace
 from cocogen.systems import load_consortium
@@ -89,8 +100,19 @@ def played(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Deploy
     return deployed, provider
 
 
-def opened(deployed: Deployed, provider: MemoryProvider, folder: Path, names: tuple[str, ...] = SITES):  # type: ignore[no-untyped-def]
+def state_of(folder: Path, name: str) -> SiteState:
+    return SiteState.beside(folder / name / "site.toml", name)
+
+
+def opened(
+    deployed: Deployed, provider: MemoryProvider, folder: Path, names: tuple[str, ...] = SITES
+) -> AbstractContextManager[Session]:
     return open_consortium(deployed.workspace, provider, sites=[folder / name / "site.toml" for name in names])
+
+
+def narrowed(panel: Samples) -> Samples:
+    """The same with a column less."""
+    return Samples(np.ascontiguousarray(panel.features[:, 1:]), panel.labels)
 
 
 class TestRounds:
@@ -127,6 +149,20 @@ class TestRounds:
         assert (verdict.status, verdict.check("data").status) == ("FAIL", "FAIL")
         assert "harbor" in verdict.check("data").detail
 
+    def test_a_registration_in_the_place_of_anothers_is_told_though_the_terms_name_it(
+        self, played: tuple[Deployed, MemoryProvider], tmp_path: Path
+    ) -> None:
+        """What an operator could write who counts the rows of one organization twice."""
+        workspace, resolved = Workspace(tmp_path), played[0].resolved
+        shutil.copytree(Workspace(played[0].workspace).registrations, workspace.registrations)
+        assert set(registrations(workspace, resolved)) == set(SITES)
+        north, harbor, *others = resolved.organization
+        twice = harbor.model_copy(update={"registration": north.registration})
+        crafted = resolved.model_copy(update={"organization": (north, twice, *others)})
+        shutil.copy(workspace.registration("north"), workspace.registration("harbor"))
+        with pytest.raises(RegistrationRefused, match="one of north"):
+            registrations(workspace, crafted)
+
     def test_without_registrations_the_audit_says_that_it_skips_them(
         self, played: tuple[Deployed, MemoryProvider], tmp_path: Path
     ) -> None:
@@ -140,7 +176,6 @@ class TestRounds:
         self, made: Path, played: tuple[Deployed, MemoryProvider]
     ) -> None:
         deployed, provider = played
-        from cocogen.evidence.agreed import Agreed
 
         with opened(deployed, provider, made, ("harbor",)) as session:
             source = session.sourcing()(Agreed.of(session.resolved))
@@ -159,7 +194,6 @@ class TestRounds:
         lines = data.read_text().splitlines()
         lines[3] = lines[4]
         data.write_text("\n".join(lines) + "\n")
-        from cocogen.evidence.agreed import Agreed
 
         registrations = own_data(sites).registrations
         source = own(registrations, [sites / "north" / "site.toml"])(Agreed.of(deployed.resolved))
@@ -205,6 +239,11 @@ class TestRefusedAtDeployment:
         with pytest.raises(RegistrationRefused, match="harbor"):
             self.attempt(sites)
 
+    def test_registrations_beside_a_named_data_set(self, sites: Path) -> None:
+        clinics = Path(__file__).parents[3] / "examples" / "clinics.toml"
+        with pytest.raises(ConfigurationError, match="registrations are of own data"):
+            deploy(load_consortium(clinics), MemoryProvider(7), sites / "ws", own_data=own_data(sites))
+
     def test_nothing_is_deployed_then(self, sites: Path) -> None:
         self.test_another_key(sites)
         assert not Workspace(sites / "ws").deployment.exists()
@@ -212,9 +251,6 @@ class TestRefusedAtDeployment:
 
 class TestExchange:
     def test_sites_are_asked_by_files_and_the_same_is_agreed_as_together(self, tmp_path: Path) -> None:
-        from cocogen.evidence.agreed import Agreed
-        from cocogen.evidence.member import Member
-        from cocogen.operations.exchange import Waiting, answer
 
         write_consortium(tmp_path, maximum=40)
         registered(tmp_path)
@@ -236,23 +272,18 @@ class TestExchange:
                 member = Member(agreed, own(data.registrations, [tmp_path / name / "site.toml"])(agreed), n)
                 key = development_key(7, name)
                 state = SiteState.beside(tmp_path / name / "site.toml", name)
-                args = tmp_path / "exchange", member, consortium.source_digest, state.root
+                args = tmp_path / "exchange", member, consortium.source_digest, state
                 assert len(answer(*args, lambda digest, key=key: sign(digest, key))) == 1
                 assert answer(*args, lambda digest, key=key: sign(digest, key)) == []
         os.umask(before)
         assert asked == ["ask-0001.npz", "ask-0002.npz"]
-        back_up(
-            SiteState.beside(tmp_path / "north" / "site.toml", "north"), tmp_path / "backup"
-        )  # nothing is open to others
+        back_up(state_of(tmp_path, "north"), tmp_path / "backup")  # nothing is open to others
         apart = attempt("apart", ("attester",))
         assert [o.quality for o in apart.resolved.organization] == pytest.approx(
             [o.quality for o in together.resolved.organization], abs=1e-5
         )
 
     def test_a_second_different_question_of_a_number_is_not_answered(self, tmp_path: Path) -> None:
-        from cocogen.evidence.agreed import Agreed
-        from cocogen.evidence.member import Member
-        from cocogen.operations.exchange import Waiting, answer
 
         write_consortium(tmp_path, maximum=40)
         registered(tmp_path)
@@ -262,7 +293,13 @@ class TestExchange:
         agreed = Agreed.of(consortium)
         member = Member(agreed, own(data.registrations, [tmp_path / "north" / "site.toml"])(agreed), 0)
         folder, key = tmp_path / "exchange", development_key(7, "north")
-        (written,) = answer(folder, member, consortium.source_digest, tmp_path / "north", lambda d: sign(d, key))
+        (written,) = answer(
+            folder,
+            member,
+            consortium.source_digest,
+            state_of(tmp_path, "north"),
+            lambda d: sign(d, key),
+        )
         question = folder / "ask-0001.npz"
         arrays = read_arrays(question)
         (name,) = (name for name in arrays if name.endswith("direction"))
@@ -270,13 +307,46 @@ class TestExchange:
         write_arrays(question, arrays)
         written.unlink()
         with pytest.raises(WorkspaceError, match="another question"):
-            answer(folder, member, consortium.source_digest, tmp_path / "north", lambda d: sign(d, key))
+            answer(
+                folder,
+                member,
+                consortium.source_digest,
+                state_of(tmp_path, "north"),
+                lambda d: sign(d, key),
+            )
+
+    def test_what_answers_tell_is_written_down_before_it_leaves(self, tmp_path: Path) -> None:
+        write_consortium(tmp_path, maximum=40)
+        registered(tmp_path)
+        consortium, data = load_consortium(tmp_path / "terms.toml"), own_data(tmp_path, sites=("attester",))
+        with pytest.raises(Waiting):
+            deploy(consortium, MemoryProvider(7), tmp_path / "ws", own_data=data)
+        agreed, key, state = Agreed.of(consortium), development_key(7, "north"), state_of(tmp_path, "north")
+        member = Member(agreed, own(data.registrations, [tmp_path / "north" / "site.toml"])(agreed), 0)
+        before = len(state.disclosed())
+        answer(tmp_path / "exchange", member, consortium.source_digest, state, lambda d: sign(d, key))
+        (told,) = state.disclosed()[before:]
+        assert (told["what"], told["to"]) == ("answer: pretraining", "the operator")
+
+    def test_a_panel_of_another_shape_is_refused_by_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_consortium(tmp_path, maximum=40)
+        registered(tmp_path)
+        consortium, data = load_consortium(tmp_path / "terms.toml"), own_data(tmp_path, sites=("attester",))
+        agreed = Agreed.of(consortium)
+        for _ in range(2):
+            with pytest.raises(Waiting):
+                deploy(consortium, MemoryProvider(7), tmp_path / "ws", own_data=data)
+            for n, name in enumerate(NAMES):
+                member = Member(agreed, own(data.registrations, [tmp_path / name / "site.toml"])(agreed), n)
+                key, honest = development_key(7, name), member.panel
+                if name == "harbor":
+                    monkeypatch.setattr(member, "panel", lambda *args, honest=honest: narrowed(honest(*args)))
+                args = tmp_path / "exchange", member, consortium.source_digest, state_of(tmp_path, name)
+                answer(*args, lambda digest, key=key: sign(digest, key))
+        with pytest.raises(EvidenceRejected, match=r"harbor.*no panel of the agreed size"):
+            deploy(consortium, MemoryProvider(7), tmp_path / "ws", own_data=data)
 
     def test_an_answer_that_its_owner_did_not_sign_is_refused(self, tmp_path: Path) -> None:
-        from cocogen.errors import EvidenceRejected
-        from cocogen.evidence.agreed import Agreed
-        from cocogen.evidence.member import Member
-        from cocogen.operations.exchange import Waiting, answer
 
         write_consortium(tmp_path, maximum=40)
         registered(tmp_path)
@@ -285,7 +355,13 @@ class TestExchange:
             deploy(consortium, MemoryProvider(7), tmp_path / "ws", own_data=data)
         agreed, key = Agreed.of(consortium), development_key(7, "harbor")
         member = Member(agreed, own(data.registrations, [tmp_path / "north" / "site.toml"])(agreed), 0)
-        answer(tmp_path / "exchange", member, consortium.source_digest, tmp_path / "north", lambda d: sign(d, key))
+        answer(
+            tmp_path / "exchange",
+            member,
+            consortium.source_digest,
+            state_of(tmp_path, "north"),
+            lambda d: sign(d, key),
+        )
         with pytest.raises(EvidenceRejected, match="north"):
             deploy(consortium, MemoryProvider(7), tmp_path / "ws", own_data=data)
 

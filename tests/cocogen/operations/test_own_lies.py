@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_site_alone_opens_its_own_rows_and_nobody_elses(sites: Path) -> None:
     provider = MemoryProvider(7)
     ready = deployed(sites, provider)
 
-    def at(*names: str):  # type: ignore[no-untyped-def]
+    def at(*names: str) -> AbstractContextManager[Session]:
         return open_consortium(ready.workspace, provider, sites=[sites / name / "site.toml" for name in names])
 
     with at(*SITES) as everybody:
